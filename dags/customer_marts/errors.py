@@ -1,0 +1,62 @@
+"""Errors a person can act on: what happened, where, what was kept, what to do next."""
+
+from __future__ import annotations
+
+
+class MartsError(Exception):
+    """A failure with a remedy. ``exit_code`` is what the command line returns for it.
+
+    what: one sentence without a stop. where: file, row, column, value, feed.
+    kept: what is untouched or saved. todo: the next step for the operator.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", kept: str = "", todo: str = "") -> None:
+        self.what, self.where, self.kept, self.todo = what, where, kept, todo
+        parts = [what]
+        if where:
+            parts.append(f"  where: {where}")
+        if kept:
+            parts.append(f"  kept:  {kept}")
+        if todo:
+            parts.append(f"  to do: {todo}")
+        super().__init__("\n".join(parts))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # keyword-only arguments are lost by the default pickling between task processes
+        return (_rebuild, (type(self), self.what, self.where, self.kept, self.todo))
+
+
+def _rebuild(kind: type[MartsError], what: str, where: str, kept: str, todo: str) -> MartsError:
+    return kind(what, where=where, kept=kept, todo=todo)
+
+
+class DataError(MartsError):
+    """The data are at fault: a batch or a candidate was stopped. Exit code 1."""
+
+
+class BatchFault(DataError):
+    """A whole batch cannot be landed (schema, encoding, truncation, budget)."""
+
+
+class GateFailure(DataError):
+    """A gate refused a landed batch or a candidate; the last release stands."""
+
+
+class ConfigurationError(MartsError):
+    """The company file, a setting or the command line is wrong. Exit code 2."""
+
+    exit_code = 2
+
+
+class SourceUnavailable(MartsError):
+    """A source did not answer or refused us: infrastructure, never "bad data". Exit code 3."""
+
+    exit_code = 3
+
+
+class Busy(MartsError):
+    """Another writer holds the company's lock, or overtook this candidate. Exit code 4."""
+
+    exit_code = 4

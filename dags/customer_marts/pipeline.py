@@ -1,0 +1,631 @@
+"""The stages of a refresh, called alike by the command line and the DAGs.
+
+``pull`` → ``gate_landing`` → ``build_candidate`` → ``gate_candidate`` → ``publish``. What a stage
+hands to the next lies on disk (landed batches, the run's candidate), so that each may run in a
+process of its own, be killed, and be run again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from customer_marts import __version__, releases, sources, warehouse
+from customer_marts.errors import Busy, ConfigurationError, GateFailure, MartsError
+from customer_marts.feeds import FEEDS, Company, load_company
+from customer_marts.journal import Journal
+from customer_marts.landing import (
+    Batch,
+    data_through,
+    feed_work_folder,
+    land,
+    landed_batches,
+    suite_digest,
+    suite_path,
+    watermark,
+)
+from customer_marts.locks import writer_lock
+from customer_marts.settings import (
+    DBT_PROJECT_DIR,
+    EXPECTATIONS_DIR,
+    PROJECT_ROOT,
+    Settings,
+)
+
+# which pull DAG brings which feeds
+PULLS = {
+    "pull_orders": ("customers", "products", "orders", "order_lines", "invoices"),
+    "pull_payments": ("payments",),
+    "pull_surveys": ("survey_responses",),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its settings, its company, its journal. ``now`` is read once, at the door."""
+
+    settings: Settings
+    company: Company
+    run_id: str
+    journal: Journal
+    now: datetime
+
+    @property
+    def folder(self) -> Path:
+        return self.settings.paths.run(self.run_id)
+
+    @property
+    def candidate(self) -> Path:
+        return self.folder / "candidate"
+
+    @property
+    def today(self) -> date:
+        """The company's calendar day at ``now``."""
+        return self.now.astimezone(self.company.zone).date()
+
+
+def open_run(
+    settings: Settings, run_id: str | None = None, listener: Any = None, now: datetime | None = None
+) -> Run:
+    """Start a run, or join one by its id (a later task of the same DAG run)."""
+    moment = now or datetime.now(UTC)
+    company = load_company(settings)
+    name = run_id or moment.strftime("%Y%m%dT%H%M%S%f")[:-3]
+    journal = Journal(settings.paths.run(name), listener)
+    return Run(settings, company, name, journal, moment)
+
+
+# --- pull and gate one ---------------------------------------------------------------------------
+
+
+def pull(run: Run, feed: str) -> str | None:
+    """Pull what is new in a feed and land it; returns the batch's id, or None for nothing new."""
+    paths = run.settings.paths
+    if feed not in run.company.feeds:
+        run.journal.write("feed_absent", feed=feed)
+        return None
+    digest = run.company.mapping_digest(feed)
+    with (
+        run.journal.step(f"pull {feed}", feed=feed) as result,
+        feed_work_folder(paths, feed) as work,
+    ):
+        released = releases.current_release(paths)
+        mark = watermark(_released_batches(paths, released, feed), digest)
+        extract = sources.extract(run.settings, run.company, feed, mark, work)
+        batch = None
+        if extract is not None:
+            known = released.build_database if released else None
+            same_code = released and released.manifest["code_version"] == code_version(run.settings)
+            batch = land(
+                run.settings,
+                run.company,
+                feed,
+                extract,
+                work,
+                known if known and known.exists() and same_code else None,
+            )
+        if batch is None:
+            result["outcome"] = "nothing new"
+            return None
+        result["batch_id"] = batch.batch_id
+        result["rows"] = batch.manifest["rows"]
+        result["unmapped"] = batch.manifest["unmapped_columns"]
+        return batch.batch_id
+
+
+def _released_batches(paths: Any, released: releases.Release | None, feed: str) -> list[Batch]:
+    applied = set(released.manifest["batches"].get(feed, [])) if released else set()
+    return [batch for batch in landed_batches(paths, feed) if batch.batch_id in applied]
+
+
+def gate_landing(run: Run, feeds: Iterable[str]) -> dict[str, list[str]]:
+    """Gate ①: judge every landed batch of ``feeds`` that has no verdict under today's suites.
+
+    Returns the batches that passed and that no release holds yet. Raises GateFailure naming the
+    refused batches; they stay on disk with their verdict and no candidate takes them.
+    """
+    paths = run.settings.paths
+    released = releases.current_release(paths)
+    waiting: list[Batch] = []
+    refused: list[Batch] = []
+    passed: dict[str, list[str]] = {}
+    chosen = [feed for feed in feeds if feed in run.company.feeds]
+    for feed in chosen:
+        applied = set(released.manifest["batches"].get(feed, [])) if released else set()
+        for batch in landed_batches(paths, feed):
+            if batch.batch_id in applied:
+                continue
+            if batch.verdict is None:
+                waiting.append(batch)
+            elif not batch.verdict["success"]:
+                refused.append(batch)
+            else:
+                passed.setdefault(feed, []).append(batch.batch_id)
+    if waiting:
+        with run.journal.step("gate 1 (landing)", batches=len(waiting)):
+            for batch in _judge(run, waiting):
+                assert batch.verdict is not None
+                if batch.verdict["success"]:
+                    passed.setdefault(batch.feed, []).append(batch.batch_id)
+                else:
+                    refused.append(batch)
+    if refused:
+        _refuse(refused)
+    return passed
+
+
+def _judge(run: Run, batches: list[Batch]) -> list[Batch]:
+    import duckdb
+
+    from customer_marts.gates.suites import validate
+
+    work = run.folder / "gate_landing"
+    work.mkdir(parents=True, exist_ok=True)
+    database = work / f"batches_{len(list(work.glob('batches_*.duckdb')))}.duckdb"
+    views = {f"{batch.feed}__{batch.batch_id}": batch for batch in batches}
+    with duckdb.connect(str(database)) as connection:
+        for view, batch in views.items():
+            connection.execute(
+                f'create view "{view}" as select * from read_parquet(\'{batch.data}\')'
+            )
+    results = validate(
+        database,
+        "main",
+        {view: suite_path(batch.feed) for view, batch in views.items()},
+        work / "gx",
+        run.today,
+    )
+    for result in results:
+        batch = views[result.table]
+        verdict = {
+            "success": result.success,
+            "suite": suite_digest(batch.feed),
+            "run_id": run.run_id,
+            "report": _gate_line("landing", result),
+        }
+        temporary = batch.verdict_file.with_suffix(".tmp")
+        temporary.write_text(json.dumps(verdict, ensure_ascii=False, indent=1), "utf-8")
+        temporary.replace(batch.verdict_file)
+        run.journal.write("gate_result", **verdict["report"])
+    return batches
+
+
+def _gate_line(gate: str, result: Any) -> dict[str, Any]:
+    failed = [
+        {
+            "expectation": item.expectation,
+            "column": item.column,
+            "severity": item.severity,
+            "rule": item.rule,
+            "message": item.message,
+        }
+        for item in result.results
+        if not item.success
+    ]
+    return {
+        "gate": gate,
+        "suite": result.suite,
+        "table": result.table,
+        "success": result.success,
+        "rows": result.rows,
+        "seconds": round(result.seconds, 3),
+        "checks": len(result.results),
+        "failed": failed,
+    }
+
+
+def _refuse(batches: list[Batch]) -> None:
+    lines = []
+    for batch in batches:
+        verdict = batch.verdict or {"report": {"failed": []}}
+        rules = ", ".join(f"{item['rule']}: {item['message']}" for item in verdict["report"]["failed"])
+        lines.append(f"  - {batch.feed} {batch.batch_id}: {rules}")
+    raise GateFailure(
+        "gate 1 refused landed batches:\n" + "\n".join(lines),
+        where=str(batches[0].folder.parent),
+        kept="the batches and their verdicts (no candidate takes them); the last release stands",
+        todo="mend the source or the suite in expectations/landing, then run again",
+    )
+
+
+# --- candidate -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a refresh would do. ``batches``: the ones to apply, by feed."""
+
+    context: warehouse.RunContext
+    batches: dict[str, list[Batch]]
+    parent: releases.Release | None
+    start_empty: bool
+    reason: str
+
+    @property
+    def count_batches(self) -> int:
+        return sum(len(items) for items in self.batches.values())
+
+
+def plan(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> Plan | None:
+    """Decide what the next release needs; None when nothing changed since the last one.
+
+    A change of code, suites, dbt project or company file rebuilds everything from landing, and so
+    does an as-of date before the last release's.
+    """
+    settings, paths = run.settings, run.settings.paths
+    parent = releases.current_release(paths)
+    pending: dict[str, list[Batch]] = {}
+    applied: dict[str, list[Batch]] = {}
+    for feed in FEEDS:
+        known = set(parent.manifest["batches"].get(feed, [])) if parent else set()
+        for batch in landed_batches(paths, feed):
+            if batch.batch_id in known:
+                applied.setdefault(feed, []).append(batch)
+            elif feed in run.company.feeds and (batch.verdict or {}).get("success"):
+                pending.setdefault(feed, []).append(batch)
+    everything = [batch for group in (applied, pending) for items in group.values() for batch in items]
+    if not everything:
+        raise ConfigurationError(
+            "nothing has landed yet",
+            where=str(paths.landing),
+            todo="pull first: marts run does both",
+        )
+    chosen = as_of or _default_as_of(run, everything, parent)
+    code = code_version(settings)
+    reasons = []
+    if parent is None:
+        reasons.append("first release")
+    else:
+        if not parent.build_database.exists():
+            reasons.append("the last release's build database was pruned")
+        if parent.manifest["code_version"] != code:
+            reasons.append("code, suites, dbt project or company file changed")
+        if rebuild:
+            reasons.append("rebuild asked for")
+    start_empty = bool(reasons)
+    if parent is not None and not start_empty:
+        if chosen < parent.as_of:
+            reasons.append(f"as-of date before the last release's {parent.as_of}")
+        elif not pending and chosen == parent.as_of:
+            return None
+    if start_empty:
+        batches = {
+            feed: sorted(
+                applied.get(feed, []) + pending.get(feed, []),
+                key=lambda batch: (batch.manifest["landed_at"], batch.batch_id),
+            )
+            for feed in FEEDS
+        }
+    else:
+        batches = pending
+    sequence = releases.next_sequence(paths)
+    context = warehouse.RunContext(
+        release_id=f"r{sequence:05d}-{chosen:%Y%m%d}",
+        release_sequence=sequence,
+        parent_release_id=parent.release_id if parent else None,
+        parent_as_of=parent.as_of if parent else None,
+        as_of=chosen,
+        is_rebuild=bool(reasons),
+        reporting_currency=run.company.reporting_currency,
+        company=settings.company,
+        company_name_en=run.company.name.en,
+        company_name_zh=run.company.name.zh,
+        run_id=run.run_id,
+        started_at=run.now.astimezone(UTC).replace(tzinfo=None),
+        code_version=code,
+    )
+    return Plan(context, batches, parent, start_empty, "; ".join(reasons) or "increment")
+
+
+def _default_as_of(run: Run, batches: list[Batch], parent: releases.Release | None) -> date:
+    """The last complete business day; or, for a company whose data stand still, their last day."""
+    yesterday = run.today - timedelta(days=1)
+    if run.company.as_of == "last_business_day":
+        return max(yesterday, parent.as_of) if parent else yesterday
+    latest = data_through(batches) or yesterday
+    return min(latest, run.today)
+
+
+def code_version(settings: Settings) -> str:
+    """Package version and a digest of everything a figure depends on besides the data."""
+    digest = hashlib.sha256()
+    folders = (Path(__file__).parent, DBT_PROJECT_DIR, EXPECTATIONS_DIR)
+    suffixes = {".py", ".sql", ".yml", ".csv", ".json", ".j2"}
+    files = [
+        file
+        for folder in folders
+        for file in sorted(folder.rglob("*"))
+        if file.suffix in suffixes and "target" not in file.parts
+    ]
+    for file in [*files, settings.company_file]:
+        name = file.relative_to(PROJECT_ROOT) if file.is_relative_to(PROJECT_ROOT) else file.name
+        digest.update(f"{name}\n".encode())
+        digest.update(file.read_bytes())
+    return f"{__version__}+{digest.hexdigest()[:12]}"
+
+
+def build_candidate(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> str | None:
+    """Make the run's candidate: copy, apply batches, dbt build. Returns the release id it would
+    get, or None when there is nothing new. Running it again starts afresh."""
+    paths = run.settings.paths
+    with writer_lock(paths) as lock:
+        the_plan = plan(run, as_of, rebuild=rebuild)
+        if the_plan is None:
+            current = releases.current_release(paths)
+            run.journal.write("nothing_new", release_id=current.release_id if current else None)
+            return None
+        token = lock.next_token()
+        _discard_candidates(run)
+        run.candidate.mkdir(parents=True)
+        context = the_plan.context
+        run.journal.write(
+            "plan",
+            release_id=context.release_id,
+            as_of=context.as_of,
+            batches=the_plan.count_batches,
+            is_rebuild=context.is_rebuild,
+            reason=the_plan.reason,
+        )
+        database = run.candidate / "build.duckdb"
+        with run.journal.step("prepare candidate") as result:
+            if the_plan.parent is not None and not the_plan.start_empty:
+                warehouse.copy_database(the_plan.parent.build_database, database)
+            with warehouse.connect(database, run.settings, run.candidate / "spill") as connection:
+                result["applied"] = warehouse.apply_batches(
+                    connection, run.company, context, the_plan.batches
+                )
+        from customer_marts import transform
+
+        with run.journal.step("build marts (dbt)") as result:
+            nodes = transform.build(
+                run.settings, database, run.folder / "dbt", full_refresh=context.is_rebuild
+            )
+            tests = [node for node in nodes if node.kind == "test"]
+            result["models"] = sum(node.kind == "model" for node in nodes)
+            result["tests"] = len(tests)
+        applied = {} if the_plan.parent is None else dict(the_plan.parent.manifest["batches"])
+        for feed, batches in the_plan.batches.items():
+            ids = [batch.batch_id for batch in batches]
+            applied[feed] = ids if the_plan.start_empty else [*applied.get(feed, []), *ids]
+        _write_state(
+            run,
+            {
+                **{name: _plain(value) for name, value in vars(context).items()},
+                "token": token,
+                "batches": {feed: ids for feed, ids in applied.items() if ids},
+                "dbt": {
+                    "gate": "dbt",
+                    "suite": "dbt data tests",
+                    "table": "all models",
+                    "success": True,
+                    "rows": len(tests),
+                    "checks": len(tests),
+                    "seconds": round(sum(node.seconds for node in tests), 3),
+                    "failed": [
+                        {
+                            "expectation": node.name,
+                            "column": None,
+                            "severity": "warning",
+                            "rule": node.name,
+                            "message": node.message,
+                        }
+                        for node in tests
+                        if node.status == "warn"
+                    ],
+                },
+                "stage": "built",
+            },
+        )
+        return context.release_id
+
+
+def _discard_candidates(run: Run) -> None:
+    """Candidates are private and disposable: what killed or refused runs left is removed."""
+    for leftover in run.settings.paths.runs.glob("*/candidate"):
+        shutil.rmtree(leftover)
+
+
+def gate_candidate(run: Run) -> list[dict[str, Any]]:
+    """Gate ②: the suites on the candidate's marts. Raises GateFailure when a critical rule fails;
+    the candidate stays in its run folder for inspection until the next run."""
+    from customer_marts.gates.suites import validate
+
+    with writer_lock(run.settings.paths) as lock:
+        state = _read_state(run, lock.token, {"built", "gated"})
+        with run.journal.step("gate 2 (marts)") as outcome:
+            suites = {
+                file.stem: file for file in sorted((EXPECTATIONS_DIR / "marts").glob("*.json"))
+            }
+            results = validate(
+                run.candidate / "build.duckdb",
+                releases.MARTS_SCHEMA,
+                suites,
+                run.folder / "gate_marts",
+                run.today,
+            )
+            lines = [_gate_line("marts", result) for result in results]
+            outcome["suites"] = len(lines)
+            outcome["checks"] = sum(line["checks"] for line in lines)
+            outcome["failed"] = sum(not line["success"] for line in lines)
+        for line in lines:
+            run.journal.write("gate_result", **line)
+        failed = [line for line in lines if not line["success"]]
+        if failed:
+            listed = "\n".join(
+                f"  - {line['table']}: {item['rule']}: {item['message']}"
+                for line in failed
+                for item in line["failed"]
+                if item["severity"] == "critical"
+            )
+            raise GateFailure(
+                f"gate 2 refused the candidate:\n{listed}",
+                where=str(run.candidate / "build.duckdb"),
+                kept="the last release stands; the candidate stays for inspection",
+                todo="query the candidate with the rule; mend the data, the model or the suite",
+            )
+        landing = _landing_lines(run, state["batches"])
+        state["gates"] = [*landing, state["dbt"], *lines]
+        state["stage"] = "gated"
+        _write_state(run, state)
+        return lines
+
+
+def _landing_lines(run: Run, batches: dict[str, list[str]]) -> list[dict[str, Any]]:
+    parent = releases.current_release(run.settings.paths)
+    lines = []
+    for feed, ids in batches.items():
+        known = set(parent.manifest["batches"].get(feed, [])) if parent else set()
+        for batch in landed_batches(run.settings.paths, feed):
+            if batch.batch_id in ids and batch.batch_id not in known and batch.verdict:
+                lines.append({**batch.verdict["report"], "table": feed, "batch": batch.batch_id})
+    return lines
+
+
+def publish(run: Run) -> releases.Release:
+    """Assemble the release, audit it and point readers to it. Raises Busy when another run
+    published or began a candidate since this one was built."""
+    from customer_marts.report import write_report
+
+    paths = run.settings.paths
+    with writer_lock(paths) as lock:
+        state = _read_state(run, lock.token, {"gated"})
+        parent = releases.current_release(paths)
+        if (parent.release_id if parent else None) != state["parent_release_id"]:
+            raise Busy(
+                "another release was published since this candidate was built",
+                where=str(run.candidate),
+                kept="that release stands; the candidate is discarded by the next run",
+                todo="run again",
+            )
+        database = run.candidate / "build.duckdb"
+        with run.journal.step("publish") as result:
+            manifest = _manifest(run, state, parent, database)
+            folder = releases.assemble(run.settings, database, manifest, write_report)
+            release = releases.commit(paths, folder, state["release_id"])
+            result["release_id"] = release.release_id
+        shutil.rmtree(run.candidate)
+        removed = releases.prune(run.settings)
+        if removed:
+            run.journal.note(f"removed old releases: {', '.join(removed)}")
+        run.journal.write("released", release_id=release.release_id, folder=str(release.folder))
+        return release
+
+
+def _manifest(
+    run: Run, state: dict[str, Any], parent: releases.Release | None, database: Path
+) -> dict[str, Any]:
+    rows = releases.mart_rows(database, run.settings, run.candidate)
+    before = parent.manifest["rows"] if parent else {}
+    with warehouse.connect(database, run.settings, run.candidate, read_only=True) as connection:
+        through = connection.execute(
+            "select feed, data_through from landing.feeds where is_configured"
+        ).fetchall()
+        quarantine = connection.execute(
+            """
+            select feed, rule, any_value(reason), count(*), sum(coalesce(amount, 0)), owner
+            from landing.quarantine group by feed, rule, owner order by 4 desc, 1, 2
+            """
+        ).fetchall()
+    keys = (
+        "release_id",
+        "release_sequence",
+        "parent_release_id",
+        "run_id",
+        "company",
+        "company_name_en",
+        "company_name_zh",
+        "as_of",
+        "started_at",
+        "code_version",
+        "is_rebuild",
+        "reporting_currency",
+        "batches",
+        "gates",
+    )
+    return {
+        **{key: state[key] for key in keys},
+        "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "data_through": {feed: _plain(day) for feed, day in through},
+        "rows": rows,
+        "rows_before": {name: before.get(name) for name in rows},
+        "quarantine": [
+            {
+                "feed": feed,
+                "rule": rule,
+                "reason": reason,
+                "count_rows": count,
+                "amount": str(amount),
+                "owner": owner,
+            }
+            for feed, rule, reason, count, amount, owner in quarantine
+        ],
+        "steps": run.journal.step_seconds(),
+        "models": {"clv": "historical"},
+        "versions": {name: _version(name) for name in ("dbt-core", "duckdb", "great-expectations")},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _write_state(run: Run, state: dict[str, Any]) -> None:
+    file = run.candidate / "candidate.json"
+    temporary = file.with_suffix(".tmp")
+    temporary.write_text(json.dumps(state, ensure_ascii=False, indent=1), "utf-8")
+    temporary.replace(file)
+
+
+def _read_state(run: Run, token: int, stages: set[str]) -> dict[str, Any]:
+    file = run.candidate / "candidate.json"
+    if not file.exists():
+        raise MartsError(
+            f"run {run.run_id} has no candidate",
+            where=str(file),
+            kept="the last release stands",
+            todo="start the refresh from its first stage",
+        )
+    state: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    if state["token"] != token:
+        raise Busy(
+            "a later run has begun a candidate: this one is overtaken",
+            where=str(run.candidate),
+            kept="the last release stands; nothing of this candidate is published",
+            todo="let the later run finish",
+        )
+    if state["stage"] not in stages:
+        raise MartsError(
+            f"the candidate is '{state['stage']}', this stage needs {' or '.join(sorted(stages))}",
+            where=str(file),
+            kept="the last release stands",
+            todo="run the stages in order: build, gate, publish",
+        )
+    return state
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date | datetime) else value
+
+
+def refresh(
+    run: Run, as_of: date | None = None, *, rebuild: bool = False
+) -> releases.Release | None:
+    """All stages in a row; returns the new release, or None when nothing is new."""
+    for feeds in PULLS.values():
+        for feed in feeds:
+            pull(run, feed)
+    gate_landing(run, FEEDS)
+    if build_candidate(run, as_of, rebuild=rebuild) is None:
+        return None
+    gate_candidate(run)
+    return publish(run)

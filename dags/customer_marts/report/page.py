@@ -1,0 +1,682 @@
+"""Writing the release report: figures, charts and run record into one HTML file.
+
+The file needs nothing but itself: style sheet and SVG are inside, there is no script, and it
+refers to no other address. It opens from disk, prints, and follows the reader's dark mode.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from customer_marts.report import formats
+from customer_marts.report.formats import Text
+from customer_marts.report.labels import has_label, text
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from customer_marts.report.charts import Chart
+    from customer_marts.report.figures import Bucket, Figures, Grouping, Nps
+
+_TEMPLATES = Path(__file__).parent
+_GATE_KINDS = (
+    ("landing", ("landing",)),
+    ("marts", ("dbt", "marts")),
+)
+_CURRENCY_WORDS_ZH = {"CNY": "元", "USD": "美元", "EUR": "欧元", "HKD": "港元", "JPY": "日元"}
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line under a key figure; a change has a direction (`up` or `down`)."""
+
+    words: Text
+    direction: str = ""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A key figure: its value as text in both languages, or the reason why it has none."""
+
+    label: Text
+    value: Text | None = None
+    exact: str | None = None
+    notes: tuple[Note, ...] = ()
+    absent: Text | None = None
+
+
+@dataclass(frozen=True)
+class FeedDate:
+    """How far a feed's data reach, and how many days that is before the as-of date."""
+
+    label: Text
+    through: date | None
+    days_behind: int | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An expectation that was not met."""
+
+    gate: str
+    suite: str
+    table: str
+    column: str
+    rule: str
+    severity: str
+    message: str
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """One suite of a gate: passed, warned (only warnings not met) or failed."""
+
+    gate: str
+    suite: str
+    table: str
+    outcome: str
+    rows: int | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class GateSummary:
+    """The suites of a gate counted by outcome."""
+
+    title: Text
+    count_suites: int
+    count_passed: int
+    count_warned: int
+    count_failed: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class MartRows:
+    """Rows of a mart now and in the previous release (None: not in it)."""
+
+    mart: str
+    now: int
+    before: int | None
+
+    @property
+    def difference(self) -> int | None:
+        return None if self.before is None else self.now - self.before
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the run, and its share of the run's time."""
+
+    name: str
+    seconds: float
+    share: float
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What the manifest tells about the run, made safe against missing keys."""
+
+    feeds: tuple[FeedDate, ...]
+    gates: tuple[GateSummary, ...]
+    suites: tuple[SuiteResult, ...]
+    findings: tuple[Finding, ...]
+    steps: tuple[Step, ...]
+    seconds: float
+    marts: tuple[MartRows, ...]
+    files: tuple[tuple[str, int | None, str], ...]
+    batches: tuple[tuple[Text, tuple[str, ...]], ...]
+
+
+def write_report(marts: Path, manifest: Mapping[str, Any], destination: Path) -> None:
+    """Write the report of one release as a self-contained HTML file.
+
+    marts: the release's ``marts.duckdb``, opened read-only. manifest: the release's manifest; keys
+    that are missing leave their part of the page with a stated reason. destination: the file to
+    write; it is replaced as a whole or not at all.
+
+    Raises ValueError when neither the manifest nor the marts name an as-of date, and duckdb's own
+    errors when the file cannot be opened.
+    """
+    import duckdb
+
+    from customer_marts.report.figures import quarantine_lines, read_figures
+
+    with duckdb.connect(str(marts), read_only=True) as connection:
+        figures = read_figures(connection, manifest)
+        quarantine = quarantine_lines(connection, manifest)
+    run = _run_record(manifest, figures.as_of)
+    page = _template().render(
+        manifest=manifest,
+        company=_company(manifest),
+        figures=figures,
+        run=run,
+        quarantine=quarantine,
+        count_quarantined=sum(line.count_rows for line in quarantine),
+        tiles=_tiles(figures),
+        charts=_charts(figures),
+        currency=figures.currency,
+    )
+    unfinished = destination.with_name(f"{destination.name}.unfinished")
+    unfinished.write_text(page, encoding="utf-8")
+    os.replace(unfinished, destination)
+
+
+# --- the template and its helpers -------------------------------------------------------------
+
+
+def _template() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup, escape
+
+    def both(words: Text) -> Markup:
+        if words.en == words.zh:
+            return escape(words.en)
+        return Markup(
+            f'<span lang="en">{escape(words.en)}</span> '
+            f'<span lang="zh-Hans">{escape(words.zh)}</span>'
+        )
+
+    def label(key: str, **values: object) -> Markup:
+        return both(text(key, **values))
+
+    def money(value: Decimal | None, currency: str | None) -> Markup:
+        if value is None:
+            return _nothing()
+        shown = formats.amount(value, currency)
+        negative = " negative" if shown.is_negative else ""
+        return Markup(
+            f'<span class="money{negative}" title="{escape(shown.exact)}">'
+            f'<span lang="en">{escape(shown.en)}</span>'
+            f'<span lang="zh-Hans">{escape(shown.zh)}</span></span>'
+        )
+
+    def rate(value: Decimal | None, places: int = 1) -> Markup:
+        if value is None:
+            return _nothing()
+        return _number(formats.percent(value, places), value < 0)
+
+    def change(value: Decimal | None) -> Markup:
+        if value is None:
+            return _nothing()
+        return _number(_signed_percent(value), value < 0)
+
+    def number(value: int | None) -> Markup:
+        return _nothing() if value is None else _number(formats.count(value), value < 0)
+
+    def _number(shown: str, is_negative: bool) -> Markup:
+        return Markup('<span class="negative">{}</span>').format(shown) if is_negative else escape(shown)
+
+    def _nothing() -> Markup:
+        unknown = text("page.unknown")
+        return Markup('<span class="nothing" title="{} {}">{}</span>').format(
+            unknown.en, unknown.zh, formats.NOTHING
+        )
+
+    def named(prefix: str, name: str) -> Markup:
+        """The label `prefix.name`, or the bare name when it has none."""
+        key = f"{prefix}.{name}"
+        return label(key) if has_label(key) else escape(name)
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        t=label,
+        words=text,
+        both=both,
+        named=named,
+        money=money,
+        rate=rate,
+        change=change,
+        number=number,
+        todo=_todo,
+        share=formats.share,
+        relative=formats.change,
+        difference=formats.difference,
+        seconds=formats.seconds,
+        size=formats.size_bytes,
+        moment=formats.moment,
+        nothing=_nothing,
+    )
+    environment.tests["absent"] = _is_absent
+    return environment.get_template("template.html.j2")
+
+
+def _is_absent(value: object) -> bool:
+    from customer_marts.report.figures import Absent
+
+    return isinstance(value, Absent)
+
+
+def _todo(rule: str) -> Text:
+    for prefix in ("unknown", "type"):
+        if rule.startswith(prefix):
+            return text(f"todo.{prefix}")
+    return text("todo.default")
+
+
+def _company(manifest: Mapping[str, Any]) -> Text:
+    fallback = str(manifest.get("company") or "customer-marts")
+    en = str(manifest.get("company_name_en") or manifest.get("company_name_zh") or fallback)
+    return Text(en, str(manifest.get("company_name_zh") or en))
+
+
+def _signed_percent(value: Decimal, places: int = 1) -> str:
+    shown = formats.percent(value, places)
+    return shown if value < 0 else f"+{shown}"
+
+
+# --- key figures ------------------------------------------------------------------------------
+
+
+def _tiles(figures: Figures) -> tuple[Tile, ...]:
+    overview = figures.overview
+    no_orders = _reason(figures.months, text("absent.no_costs"))
+    no_documents = _reason(figures.buckets, _empty("invoices"))
+    return (
+        _customers_tile(overview.count_customers),
+        _active_tile(figures, no_orders),
+        _amount_tile(
+            "tile.revenue",
+            None if _is_absent(figures.months) else overview.revenue,
+            figures.currency,
+            no_orders,
+            overview.revenue_before,
+        ),
+        _margin_tile(figures, no_orders),
+        _amount_tile(
+            "tile.cash_in",
+            overview.cash_in,
+            figures.currency,
+            _empty("payments"),
+            overview.cash_in_before,
+        ),
+        _open_tile(figures, no_documents),
+        _overdue_tile(figures, no_documents),
+        _nps_tile(overview.nps, figures.nps_absent or text("absent.no_surveys")),
+    )
+
+
+def _reason(figure: object, otherwise: Text) -> Text:
+    from customer_marts.report.figures import Absent
+
+    return figure.reason if isinstance(figure, Absent) else otherwise
+
+
+def _plain(shown: str) -> Text:
+    return Text(shown, shown)
+
+
+def _money_words(key: str, value: Decimal, currency: str | None, **values: object) -> Text:
+    """The wording of `key` with `{amount}` scaled for each language."""
+    shown = formats.amount(value, currency)
+    return Text(
+        text(key, amount=shown.en, **values).en,
+        text(key, amount=shown.zh, **values).zh,
+    )
+
+
+def _compared(now: Decimal | None, before: Decimal | None) -> Note:
+    relative = formats.change(now, before)
+    if relative is None:
+        return Note(text("tile.no_before"))
+    return Note(text("tile.change", change=_signed_percent(relative)), _direction(relative))
+
+
+def _amount_tile(
+    key: str, value: Decimal | None, currency: str | None, absent: Text, before: Decimal | None
+) -> Tile:
+    if value is None:
+        return Tile(text(key), absent=absent)
+    return Tile(text(key), *_money_value(value, currency), notes=(_compared(value, before),))
+
+
+def _money_value(value: Decimal, currency: str | None) -> tuple[Text, str]:
+    shown = formats.amount(value, currency)
+    return Text(f"{currency} {shown.en}" if currency else shown.en, shown.zh), shown.exact
+
+
+def _customers_tile(count_customers: int | None) -> Tile:
+    if count_customers is None:
+        return Tile(text("tile.customers"), absent=_empty("customers"))
+    return Tile(
+        text("tile.customers"),
+        _plain(formats.count(count_customers)),
+        notes=(Note(text("tile.in_book")),),
+    )
+
+
+def _active_tile(figures: Figures, absent: Text) -> Tile:
+    overview = figures.overview
+    if overview.count_active is None:
+        return Tile(text("tile.active"), absent=absent)
+    active = Decimal(overview.count_active)
+    before = overview.count_active_before
+    notes = [_compared(active, None if before is None else Decimal(before))]
+    of_all = formats.share(active, Decimal(overview.count_customers or 0))
+    if of_all is not None:
+        notes.append(Note(text("tile.active_note", share=formats.percent(of_all))))
+    return Tile(
+        text("tile.active"), _plain(formats.count(overview.count_active)), notes=tuple(notes)
+    )
+
+
+def _margin_tile(figures: Figures, no_orders: Text) -> Tile:
+    overview = figures.overview
+    now = formats.share(overview.margin, overview.revenue_with_cost)
+    if now is None or overview.margin is None:
+        reason = no_orders if _is_absent(figures.months) else text("absent.no_costs")
+        return Tile(text("tile.margin_rate"), absent=reason)
+    notes = []
+    before = formats.share(overview.margin_before, overview.revenue_with_cost_before)
+    if before is not None:
+        points = (now - before) * 100
+        sign = "+" if points >= 0 else formats.MINUS
+        notes.append(
+            Note(
+                text("tile.change_points", change=f"{sign}{abs(points):.1f}"), _direction(points)
+            )
+        )
+    coverage = formats.share(overview.revenue_with_cost, overview.revenue)
+    if coverage is not None:
+        notes.append(Note(text("tile.coverage", share=formats.percent(coverage))))
+    return Tile(
+        text("tile.margin_rate"),
+        _plain(formats.percent(now)),
+        formats.amount(overview.margin, figures.currency).exact,
+        tuple(notes),
+    )
+
+
+def _open_tile(figures: Figures, absent: Text) -> Tile:
+    overview = figures.overview
+    if overview.open_amount is None:
+        return Tile(text("tile.open"), absent=absent)
+    notes = [Note(text("tile.open_note"))]
+    if overview.unapplied_cash:
+        notes.append(
+            Note(_money_words("tile.unapplied", overview.unapplied_cash, figures.currency))
+        )
+    return Tile(
+        text("tile.open"),
+        *_money_value(overview.open_amount, figures.currency),
+        notes=tuple(notes),
+    )
+
+
+def _overdue_tile(figures: Figures, absent: Text) -> Tile:
+    overview = figures.overview
+    overdue_share = formats.share(overview.overdue_amount, overview.open_amount)
+    if overview.overdue_amount is None:
+        return Tile(text("tile.overdue"), absent=absent)
+    if overdue_share is None:
+        return Tile(text("tile.overdue"), absent=text("absent.nothing_open"))
+    note = _money_words(
+        "tile.overdue_note",
+        overview.overdue_amount,
+        figures.currency,
+        count=overview.count_overdue_customers,
+    )
+    return Tile(
+        text("tile.overdue"),
+        _plain(formats.percent(overdue_share)),
+        formats.amount(overview.overdue_amount, figures.currency).exact,
+        (Note(note),),
+    )
+
+
+def _nps_tile(nps: Nps | None, absent: Text) -> Tile:
+    if nps is None:
+        return Tile(text("tile.nps"), absent=absent)
+
+    def points(value: float) -> str:
+        return formats.signed(f"{abs(value):.0f}", round(value) < 0)
+
+    note = text(
+        "tile.nps_note",
+        answers=formats.count(nps.count_answers),
+        customers=formats.count(nps.count_customers),
+        low=points(nps.low),
+        high=points(nps.high),
+    )
+    return Tile(text("tile.nps"), _plain(points(nps.points)), f"{nps.points:.2f}", (Note(note),))
+
+
+def _direction(relative: Decimal | None) -> str:
+    """`up`, `down` or nothing, for the arrow beside a change."""
+    if relative is None or relative == 0:
+        return ""
+    return "up" if relative > 0 else "down"
+
+
+def _empty(feed: str) -> Text:
+    name = text(f"feed.{feed}")
+    reason = text("absent.no_feed")
+    return Text(reason.en.format(feeds=name.en.lower()), reason.zh.format(feeds=name.zh))
+
+
+# --- charts -----------------------------------------------------------------------------------
+
+
+def _charts(figures: Figures) -> dict[str, Chart]:
+    """The charts that the figures allow, by name; what is absent has no chart."""
+    from customer_marts.report import charts
+
+    currency = figures.currency
+    unit_zh = _CURRENCY_WORDS_ZH.get(currency or "", currency or "")
+    drawn: dict[str, Chart] = {}
+    if isinstance(figures.months, tuple):
+        has_margin = any(month.margin is not None for month in figures.months)
+        drawn["revenue"] = charts.revenue_chart(
+            figures.months,
+            currency,
+            unit_zh,
+            text("chart.revenue" if has_margin else "chart.revenue_only"),
+        )
+    if isinstance(figures.cash_months, tuple):
+        drawn["cash"] = charts.cash_chart(
+            figures.cash_months, currency, unit_zh, text("chart.cash")
+        )
+    if isinstance(figures.top_customers, tuple):
+        total = figures.overview.revenue
+        drawn["top"] = charts.bar_chart(
+            [
+                charts.Bar(
+                    label=Text(customer.customer_name, customer.customer_name),
+                    value=float(customer.revenue),
+                    caption=_caption(customer.revenue, currency),
+                    colour=charts.REVENUE,
+                    aside=_share_text(customer.cumulative_revenue, total),
+                )
+                for customer in figures.top_customers
+            ],
+            text("chart.top", count=len(figures.top_customers)),
+            text("chart.cumulative"),
+        )
+    if not _is_absent(figures.rfm):
+        drawn["rfm"] = _segment_chart(figures.rfm)  # type: ignore[arg-type]
+    if isinstance(figures.buckets, tuple):
+        for basis, key in (("due_date", "ageing_due"), ("invoice_date", "ageing_invoice")):
+            buckets = [bucket for bucket in figures.buckets if bucket.basis == basis]
+            if buckets:
+                drawn[key] = _ageing_chart(buckets, currency, text(f"chart.{key}"))
+    return drawn
+
+
+def _caption(value: Decimal, currency: str | None) -> Text:
+    # Chinese without its currency word: the heading names the currency.
+    shown = formats.amount(value, None)
+    return Text(shown.en, shown.zh)
+
+
+def _share_text(part: Decimal, total: Decimal | None) -> Text | None:
+    value = formats.share(part, total)
+    if value is None:
+        return None
+    shown = formats.percent(value)
+    return Text(shown, shown)
+
+
+def _segment_chart(grouping: Grouping) -> Chart:
+    from customer_marts.report import charts
+
+    return charts.paired_chart(
+        [
+            charts.PairedBar(
+                label=group.label,
+                first=group.count_customers / grouping.count_customers,
+                second=float(formats.share(group.revenue, grouping.revenue) or 0),
+            )
+            for group in grouping.groups
+        ],
+        text("chart.rfm"),
+    )
+
+
+def _ageing_chart(buckets: Sequence[Bucket], currency: str | None, title: Text) -> Chart:
+    from customer_marts.report import charts
+    from customer_marts.report.figures import NOT_DUE_BUCKETS
+
+    return charts.bar_chart(
+        [
+            charts.Bar(
+                label=bucket.label,
+                value=float(bucket.open_amount),
+                caption=_caption(bucket.open_amount, currency),
+                colour=charts.REVENUE
+                if bucket.basis == "invoice_date" or bucket.code in NOT_DUE_BUCKETS
+                else charts.LATE,
+                aside=None,
+            )
+            for bucket in buckets
+        ],
+        title,
+    )
+
+
+# --- the run, as the manifest tells it ----------------------------------------------------------
+
+
+def _run_record(manifest: Mapping[str, Any], as_of: date) -> RunRecord:
+    suites = []
+    findings = []
+    for entry in _mappings(manifest.get("gates")):
+        gate = str(entry.get("gate") or "")
+        suite = str(entry.get("suite") or "")
+        table = str(entry.get("table") or "")
+        unmet = list(_mappings(entry.get("failed")))
+        findings += [
+            Finding(
+                gate=gate,
+                suite=suite,
+                table=table,
+                column=str(item.get("column") or ""),
+                rule=str(item.get("rule") or item.get("expectation") or ""),
+                severity=str(item.get("severity") or "critical"),
+                message=str(item.get("message") or ""),
+            )
+            for item in unmet
+        ]
+        suites.append(
+            SuiteResult(
+                gate=gate,
+                suite=suite,
+                table=table,
+                outcome=_outcome(entry, unmet),
+                rows=entry.get("rows"),
+                seconds=float(entry.get("seconds") or 0),
+            )
+        )
+    steps = [
+        (str(entry.get("step") or ""), float(entry.get("seconds") or 0))
+        for entry in _mappings(manifest.get("steps"))
+    ]
+    total = sum(spent for _, spent in steps)
+    before = manifest.get("rows_before") or {}
+    batches = manifest.get("batches") or {}
+    return RunRecord(
+        feeds=_feed_dates(manifest.get("data_through") or {}, as_of),
+        gates=_gate_summaries(suites),
+        suites=tuple(suites),
+        findings=tuple(findings),
+        steps=tuple(Step(name, spent, spent / total if total else 0.0) for name, spent in steps),
+        seconds=total,
+        marts=tuple(
+            MartRows(mart, int(count), before.get(mart))
+            for mart, count in (manifest.get("rows") or {}).items()
+        ),
+        files=tuple(
+            (name, entry.get("bytes"), str(entry.get("sha256") or ""))
+            for name, entry in (manifest.get("files") or {}).items()
+            if isinstance(entry, Mapping)
+        ),
+        batches=tuple(
+            (_feed_label(feed), tuple(str(batch) for batch in names or ()))
+            for feed, names in batches.items()
+        ),
+    )
+
+
+def _mappings(entries: object) -> Iterable[Mapping[str, Any]]:
+    if not isinstance(entries, Iterable):
+        return ()
+    return (entry for entry in entries if isinstance(entry, Mapping))
+
+
+def _outcome(entry: Mapping[str, Any], unmet: Sequence[Mapping[str, Any]]) -> str:
+    # A suite's `success` is false for warnings too: the severity of what is unmet decides.
+    if any(item.get("severity") != "warning" for item in unmet):
+        return "failed"
+    if unmet:
+        return "warned"
+    return "passed" if entry.get("success", True) else "failed"
+
+
+def _gate_summaries(suites: Sequence[SuiteResult]) -> tuple[GateSummary, ...]:
+    known = {gate for _, gates in _GATE_KINDS for gate in gates}
+    other = sorted({suite.gate for suite in suites} - known)
+    summaries = []
+    for kind, gates in (*_GATE_KINDS, ("other", tuple(other))):
+        of_kind = [suite for suite in suites if suite.gate in gates]
+        if of_kind:
+            outcomes = [suite.outcome for suite in of_kind]
+            summaries.append(
+                GateSummary(
+                    title=text(f"health.gate_{kind}"),
+                    count_suites=len(of_kind),
+                    count_passed=outcomes.count("passed"),
+                    count_warned=outcomes.count("warned"),
+                    count_failed=outcomes.count("failed"),
+                    seconds=sum(suite.seconds for suite in of_kind),
+                )
+            )
+    return tuple(summaries)
+
+
+def _feed_label(feed: str) -> Text:
+    return text(f"feed.{feed}") if has_label(f"feed.{feed}") else Text(feed, feed)
+
+
+def _feed_dates(data_through: Mapping[str, Any], as_of: date) -> tuple[FeedDate, ...]:
+    found = []
+    for feed, value in data_through.items():
+        through = None if value is None else formats.as_date(value)
+        found.append(
+            FeedDate(
+                label=_feed_label(feed),
+                through=through,
+                days_behind=None if through is None else max((as_of - through).days, 0),
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,134 @@
+"""dbt, run in this process as one build: staging, intermediate, marts and their tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from customer_marts.errors import DataError, MartsError
+from customer_marts.settings import DBT_PROJECT_DIR, Settings
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """A model, seed or test of one build. ``failures`` counts a failed test's rows."""
+
+    name: str
+    kind: str
+    status: str
+    seconds: float
+    failures: int
+    message: str
+
+
+class TransformFailure(DataError):
+    """Data tests failed in the build; the candidate is discarded."""
+
+
+def build(
+    settings: Settings, database: Path, work: Path, *, full_refresh: bool
+) -> list[NodeResult]:
+    """Run ``dbt build`` on the candidate's database.
+
+    Logs go to ``work``. Raises TransformFailure when a data test fails, MartsError when dbt or
+    its SQL breaks.
+    """
+    from dbt.cli.main import dbtRunner
+
+    work.mkdir(parents=True, exist_ok=True)
+    cache = settings.paths.cache / "dbt"
+    cache.mkdir(parents=True, exist_ok=True)
+    arguments = [
+        "--quiet",
+        "--log-level=none",
+        "--log-level-file=info",
+        "build",
+        f"--project-dir={DBT_PROJECT_DIR}",
+        f"--profiles-dir={DBT_PROJECT_DIR}",
+        f"--target-path={cache}",
+        f"--log-path={work}",
+        "--exclude-resource-type=unit_test",
+    ]
+    if full_refresh:
+        arguments.append("--full-refresh")
+    with _environment(
+        MARTS_BUILD_DB=str(database),
+        MARTS_MEMORY_LIMIT=settings.memory_limit,
+        MARTS_TEMP_DIR=str(work / "spill"),
+        DO_NOT_TRACK="1",
+        DBT_SEND_ANONYMOUS_USAGE_STATS="False",
+    ):
+        outcome = dbtRunner().invoke(arguments)
+        _close_adapters()
+    if outcome.exception is not None or outcome.result is None:
+        raise MartsError(
+            f"dbt could not run: {outcome.exception}",
+            where=str(work / "dbt.log"),
+            kept="the last release stands; the candidate is discarded",
+            todo="read the log; correct the model or the project",
+        )
+    for name in ("run_results.json", "manifest.json"):
+        shutil.copyfile(cache / name, work / name)
+    results = [
+        NodeResult(
+            name=result.node.name,
+            kind=str(result.node.resource_type),
+            status=str(result.status),
+            seconds=round(result.execution_time, 3),
+            failures=result.failures or 0,
+            message=" ".join((result.message or "").split()),
+        )
+        for result in outcome.result.results
+    ]
+    _raise_on_failure(results, work)
+    return results
+
+
+def _raise_on_failure(results: list[NodeResult], work: Path) -> None:
+    broken = [result for result in results if result.status == "error"]
+    failed = [result for result in results if result.status == "fail"]
+    if broken:
+        lines = "\n".join(f"  - {item.kind} {item.name}: {item.message}" for item in broken[:5])
+        raise MartsError(
+            f"{len(broken)} dbt nodes broke:\n{lines}",
+            where=str(work / "dbt.log"),
+            kept="the last release stands; the candidate is discarded",
+            todo="read the log; correct the model",
+        )
+    if failed:
+        lines = "\n".join(f"  - {item.name}: {item.failures} rows" for item in failed[:5])
+        raise TransformFailure(
+            f"{len(failed)} data tests failed:\n{lines}",
+            where=str(work / "dbt.log"),
+            kept="the last release stands; the candidate is kept in its run folder for inspection",
+            todo="query the test's compiled SQL on the candidate; mend the data or the model",
+        )
+
+
+def _close_adapters() -> None:
+    """dbt keeps its connection for the process's life; the gates open the same file read-only."""
+    from dbt.adapters.factory import FACTORY, cleanup_connections
+
+    cleanup_connections()
+    FACTORY.reset_adapters()
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    DuckDBConnectionManager.close_all_connections()
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

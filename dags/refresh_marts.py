@@ -1,0 +1,39 @@
+"""Refresh the marts when orders, payments and surveys have been pulled."""
+
+from airflow.sdk import DAG, chain
+
+from marts_tasks import (
+    DAG_OPTIONS,
+    ORDERS,
+    PAYMENTS,
+    REFRESH_PARAMETERS,
+    SURVEYS,
+    build_candidate,
+    gate_candidate,
+    publish,
+)
+
+with DAG(
+    dag_id="refresh_marts",
+    schedule=[ORDERS, PAYMENTS, SURVEYS],
+    params=REFRESH_PARAMETERS,
+    tags=["refresh"],
+    doc_md="""
+### refresh_marts 刷新数据集市
+Turns the last release and the newly landed batches into a candidate, puts it through gate 2 and
+publishes it. Which batches are new is read from the last release, not from the asset events.
+
+**When a task fails, readers keep the last release.**
+- `build_candidate` with *data tests failed*: the log names the tests; the candidate is in
+  `runs/<run>/candidate/build.duckdb` until the next run.
+- `gate_candidate`: a suite of `expectations/marts` refused the candidate; the message names rule
+  and table.
+- *Busy*: another run is writing or has overtaken this one; it is tried again, or let be.
+- *nothing new* (tasks skipped) is success.
+
+Parameters: `as_of` (YYYY-MM-DD) computes every figure as of that date; `rebuild` builds from all
+landed batches.
+""",
+    **DAG_OPTIONS,
+):
+    chain(build_candidate(), gate_candidate(), publish())
