@@ -376,8 +376,8 @@ class _Landing:
                 staged.{SOURCE_COLUMN} as source,
                 concat_ws('/', {key or "''"}) as row_key,
                 cast(to_json(struct_pack({raw})) as varchar) as raw,
-                coalesce({self._currency()}, '{self.company.reporting_currency}') as currency,
-                cast({self._amount()} as decimal(18, 2)) as amount,
+                coalesce({self._currency("staged.")}, '{self.company.reporting_currency}') as currency,
+                cast({self._amount("staged.")} as decimal(18, 2)) as amount,
                 faults.owner,
                 staged._row_hash
             from staged

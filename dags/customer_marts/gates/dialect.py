@@ -42,7 +42,7 @@ class GateDialect(Dialect):
         """Take the file and the schema from the URL, and nothing else."""
         return (), {"database": url.database, "schema": url.query.get("schema")}
 
-    def connect(self, *cargs: Any, **cparams: Any) -> ConnectionWrapper:
+    def connect(self, *_cargs: Any, **cparams: Any) -> Any:
         """Open the file read-only, with `schema` as the search path.
 
         duckdb_engine's own connect sets a user agent, and DuckDB refuses a second connection of
@@ -58,12 +58,12 @@ class GateDialect(Dialect):
         return ConnectionWrapper(connection)
 
     @classmethod
-    def get_pool_class(cls, url: URL) -> type[pool.Pool]:
+    def get_pool_class(cls, _url: URL) -> type[pool.Pool]:
         """One connection: a read-only gate needs no second, and dispose() then frees the file."""
         return pool.StaticPool
 
     def get_columns(
-        self, connection: Any, table_name: str, schema: str | None = None, **kw: Any
+        self, connection: Any, table_name: str, schema: str | None = None, **_kw: Any
     ) -> list[Any]:
         """Columns of a table or view, from DuckDB's own catalogue.
 

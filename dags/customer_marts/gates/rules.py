@@ -126,9 +126,7 @@ def _greater(kwargs: Mapping[str, Any]) -> _Predicate:
     if kwargs.get("ignore_row_if", "both_values_are_missing") == "neither":
         raise ValueError("ignore_row_if neither: a null would be a fault")
     operator = "<" if kwargs.get("or_equal") else "<="
-    predicate = (
-        f"{_identifier(kwargs['column_A'])} {operator} {_identifier(kwargs['column_B'])}"
-    )
+    predicate = f"{_identifier(kwargs['column_A'])} {operator} {_identifier(kwargs['column_B'])}"
     return predicate, {"column_A", "column_B", "or_equal", "ignore_row_if"}
 
 

@@ -27,8 +27,8 @@ from customer_marts.errors import ConfigurationError, MartsError
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult
-    from great_expectations.data_context import FileDataContext
-    from great_expectations.datasource.fluent import SQLDatasource
+    from great_expectations.data_context.data_context.file_data_context import FileDataContext
+    from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
 
 __all__ = [
     "Expectation",
@@ -199,10 +199,12 @@ def validate(
     loaded = {table: load_suite(path) for table, path in suites.items()}
     if not database.is_file():
         raise GateError("the gate's database does not exist", where=str(database))
-    with _quiet(), _gx_context(work_dir) as context, _gx_source(context, database, schema) as source:
-        return [
-            _run_suite(context, source, table, suite, today) for table, suite in loaded.items()
-        ]
+    with (
+        _quiet(),
+        _gx_context(work_dir) as context,
+        _gx_source(context, database, schema) as source,
+    ):
+        return [_run_suite(context, source, table, suite, today) for table, suite in loaded.items()]
 
 
 # --- reading a suite -----------------------------------------------------------------------------
@@ -388,7 +390,12 @@ def _run_suite(
                         "type": expectation.type,
                         "kwargs": dict(expectation.kwargs),
                         "severity": expectation.severity,
-                        "meta": {"rule": expectation.rule},
+                        "meta": {
+                            "rule": expectation.rule,
+                            "owner": expectation.owner,
+                            "reason_en": expectation.reason_en,
+                            "reason_zh": expectation.reason_zh,
+                        },
                     }
                     for expectation in suite.expectations
                 ],
@@ -397,10 +404,12 @@ def _run_suite(
         # an entry that Great Expectations cannot build is logged and dropped by it
         if len(gx_suite.expectations) != len(suite.expectations):
             raise ConfigurationError("Great Expectations refused an expectation")
+        # quoted, because a batch's table is named by its id
+        asset = source.add_table_asset(table, table_name=f'"{table}"')
         definition = context.validation_definitions.add_or_update(
             ValidationDefinition(
                 name=f"{suite.name}.{table}",
-                data=source.add_table_asset(table).add_batch_definition_whole_table("all"),
+                data=asset.add_batch_definition_whole_table("all"),
                 suite=gx_suite,
             )
         )
@@ -411,7 +420,9 @@ def _run_suite(
             }
         )
         with source.get_execution_engine().get_connection() as connection:
-            count = sa.select(sa.func.count()).select_from(sa.table(table))
+            count = sa.select(sa.func.count()).select_from(
+                sa.table(sa.quoted_name(table, quote=True))
+            )
             rows = int(connection.execute(count).scalar_one())
     except Exception as error:
         raise GateError(
@@ -500,9 +511,7 @@ def _judge(
     )
 
 
-def _fault_message(
-    expectation: Expectation, unexpected_count: int | None, observed: object
-) -> str:
+def _fault_message(expectation: Expectation, unexpected_count: int | None, observed: object) -> str:
     if unexpected_count is None:
         return f"{expectation.reason_en}; observed {observed}"
     message = f"{expectation.reason_en}; {unexpected_count} rows"

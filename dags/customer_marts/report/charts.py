@@ -31,14 +31,18 @@ ZERO = "#aab4c2"
 _WIDE = 620
 _NARROW = 360
 _FONT_SIZE = 12
-_ROW_HEIGHT = 27
+_ROW_HEIGHT = 30
 _STACKED_ROW_HEIGHT = 33
 _BARS_WIDE = 500
 # A name column is as wide as its names, in columns of half a Chinese character, up to a limit.
 _COLUMN_WIDTH = 6.3
 _NAME_COLUMNS = 26
 
+_MONTH_LABEL_WIDTH = 62
+
 Spec = dict[str, Any]
+
+_MONTH: Spec = {"field": "month", "type": "ordinal"}
 
 
 @dataclass(frozen=True)
@@ -90,12 +94,13 @@ class _Words:
         return self._keep(words, "", ' class="amount"')
 
     def _keep(self, words: Text, english: str, chinese: str) -> str:
+        space = "" if chinese else " "
         if words.en == words.zh:
             self.markup.append(str(escape(words.en)))
         else:
             self.markup.append(
                 f'<tspan lang="en"{english}>{escape(words.en)}</tspan>'
-                f'<tspan lang="zh-Hans"{chinese}>{escape(words.zh)}</tspan>'
+                f'<tspan lang="zh-Hans"{chinese}>{space}{escape(words.zh)}</tspan>'
             )
         # The sign does not occur in numbers and names of SVG; the number finds the text again.
         return f"\u00a7{len(self.markup) - 1}\u00a7"
@@ -115,7 +120,9 @@ def scale_of(largest: Decimal | float, currency: str | None, unit_zh: str) -> tu
     return 1.0, text("chart.units", currency=currency or "", unit=unit_zh)
 
 
-def revenue_chart(months: Sequence[Month], currency: str | None, unit_zh: str, title: Text) -> Chart:
+def revenue_chart(
+    months: Sequence[Month], currency: str | None, unit_zh: str, title: Text
+) -> Chart:
     """Revenue as bars with the margin in them (or below zero); margin left out when unknown."""
     largest = max((abs(month.revenue or 0) for month in months), default=Decimal(0))
     divisor, unit = scale_of(largest, currency, unit_zh)
@@ -162,11 +169,11 @@ def cash_chart(months: Sequence[Month], currency: str | None, unit_zh: str, titl
         _zero_line(),
         {
             "mark": {"type": "line", "color": CASH, "strokeWidth": 2.5, "strokeJoin": "round"},
-            "encoding": {"x": _month_axis(values), "y": y_cash},
+            "encoding": {"x": _MONTH, "y": y_cash},
         },
         {
             "mark": {"type": "point", "filled": True, "color": CASH, "size": 26, "opacity": 1},
-            "encoding": {"x": _month_axis(values), "y": y_cash},
+            "encoding": {"x": _MONTH, "y": y_cash},
         },
     ]
 
@@ -329,7 +336,7 @@ def paired_chart(bars: Sequence[PairedBar], title: Text) -> Chart:
     )
     listed = Text(
         "; ".join(f"{bar.label.en} {bar.first:.1%} / {bar.second:.1%}" for bar in bars),
-        ";".join(f"{bar.label.zh} {bar.first:.1%} / {bar.second:.1%}" for bar in bars),
+        "；".join(f"{bar.label.zh} {bar.first:.1%} / {bar.second:.1%}" for bar in bars),
     )
     return Chart(wide=_draw(spec, title, listed, words), narrow=None)
 
@@ -337,14 +344,16 @@ def paired_chart(bars: Sequence[PairedBar], title: Text) -> Chart:
 def _list_of(bars: Sequence[Bar]) -> Text:
     return Text(
         "; ".join(f"{bar.label.en} {bar.caption.en}" for bar in bars),
-        ";".join(f"{bar.label.zh} {bar.caption.zh}" for bar in bars),
+        "；".join(f"{bar.label.zh} {bar.caption.zh}" for bar in bars),
     )
 
 
 def _name_width(labels: Sequence[Text]) -> int:
     """Pixels that the longest of the names takes in either language."""
     short = [_short(label) for label in labels]
-    longest = max((max(display_width(name.en), display_width(name.zh)) for name in short), default=0)
+    longest = max(
+        (max(display_width(name.en), display_width(name.zh)) for name in short), default=0
+    )
     return round(longest * _COLUMN_WIDTH) + 14
 
 
@@ -356,7 +365,7 @@ def _month_bars(name: str, colour: str, gap: float) -> Spec:
     return {
         "mark": {"type": "bar", "color": colour, "width": {"band": 1 - gap}},
         "encoding": {
-            "x": {"field": "month", "type": "ordinal"},
+            "x": _MONTH,
             "y": {"field": name, "type": "quantitative"},
             "opacity": {"field": "opacity", "type": "quantitative", "scale": None, "legend": None},
         },
@@ -371,14 +380,14 @@ def _zero_line() -> Spec:
     }
 
 
-def _month_axis(values: Sequence[Spec]) -> Spec:
-    # Half-years are labelled when there are many months, else every third or every one.
+def _month_axis(values: Sequence[Spec], width: int) -> Spec:
+    # As many labels as the width holds, at calendar steps: years, half-years, quarters, months.
     months = [str(value["month"]) for value in values]
-    step = 6 if len(months) > 18 else 3 if len(months) > 8 else 1
+    room = width // _MONTH_LABEL_WIDTH
+    step = next((step for step in (1, 3, 6, 12) if len(months) <= step * room), 12)
     labelled = [month for month in months if (int(month[5:]) - 1) % step == 0] or months[:1]
     return {
-        "field": "month",
-        "type": "ordinal",
+        **_MONTH,
         "axis": {
             "values": labelled,
             "labelAngle": 0,
@@ -400,7 +409,7 @@ def _month_spec(values: Sequence[Spec], layers: Sequence[Spec], width: int) -> S
         encoding = dict(layer["encoding"])
         encoding["y"] = {**encoding["y"], "axis": axis_y}
         if "x" in encoding:
-            encoding["x"] = _month_axis(values)
+            encoding["x"] = _month_axis(values, width - left - right)
         drawn.append({**layer, "encoding": encoding})
     return _framed(
         {"data": {"values": values}, "layer": drawn, "width": width - left - right, "height": 210},

@@ -189,10 +189,7 @@ class LedgerLine:
     def rows_missing(self) -> int:
         """Rows pulled that no outcome accounts for; zero when the ledger balances."""
         return self.rows_pulled - (
-            self.rows_accepted
-            + self.rows_quarantined
-            + self.rows_duplicate
-            + self.rows_superseded
+            self.rows_accepted + self.rows_quarantined + self.rows_duplicate + self.rows_superseded
         )
 
     @property
@@ -253,7 +250,9 @@ class Marts:
         for schema, _, _ in found:
             schemas[schema] = schemas.get(schema, 0) + 1
         # Releases hold one schema; `marts` wins should a build database be opened instead.
-        schema = "marts" if "marts" in schemas else max(schemas, key=lambda s: schemas[s], default="")
+        schema = (
+            "marts" if "marts" in schemas else max(schemas, key=lambda s: schemas[s], default="")
+        )
         for schema_name, table, column in found:
             if schema_name == schema:
                 self._columns.setdefault(table, set()).add(column)
@@ -438,9 +437,7 @@ def _other_currencies(
     )
 
 
-def _overview(
-    marts: Marts, windows: Windows, currency: str | None, nps: Nps | None
-) -> Overview:
+def _overview(marts: Marts, windows: Windows, currency: str | None, nps: Nps | None) -> Overview:
     count_customers = marts.count("dim_customers") or None
     active = active_before = None
     revenue = revenue_before = margin = margin_before = None

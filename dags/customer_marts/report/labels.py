@@ -17,7 +17,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "header.release": ("Release", "发布版本"),
     "header.as_of": ("As of", "截止日期"),
     "header.parent": ("Previous release", "上一版本"),
-    "header.first": ("none: this is the first", "无(首个版本)"),
+    "header.first": ("none: this is the first", "无（首个版本）"),
     "header.run": ("Run", "运行编号"),
     "header.published": ("Published", "发布时间"),
     "header.code": ("Code version", "代码版本"),
@@ -26,8 +26,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "header.increment": ("increment on the previous release", "在上一版本上增量更新"),
     "header.data_through": ("Data through", "数据截至"),
     "header.no_data": ("no feed", "无此数据源"),
-    "header.on_time": ("up to the as-of date", "截至截止日期"),
-    "header.behind": ("{days} days before the as-of date", "早于截止日期 {days} 天"),
+    "header.behind": ("{days} days behind", "落后 {days} 天"),
     # feeds
     "feed.customers": ("Customers", "客户"),
     "feed.products": ("Products", "产品"),
@@ -38,7 +37,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "feed.survey_responses": ("Survey responses", "调查问卷"),
     # verdicts
     "verdict.gates_passed": ("All gates passed", "质量门全部通过"),
-    "verdict.gates_warned": ("Gates passed with warnings", "质量门通过,但有警告"),
+    "verdict.gates_warned": ("Gates passed with warnings", "质量门通过，但有警告"),
     "verdict.gates_failed": ("A gate failed", "有质量门未通过"),
     "verdict.gates_unknown": ("Gate results not recorded", "未记录质量门结果"),
     "verdict.balanced": ("Every row accounted for", "每一行均有去向"),
@@ -65,8 +64,11 @@ _LABELS: dict[str, tuple[str, str]] = {
     "tile.in_book": ("in the customer master", "客户主数据中的客户"),
     "tile.active_note": ("{share} of customers ordered in 12 months", "近12个月下单客户占 {share}"),
     "tile.change": ("{change} on the 12 months before", "较前12个月 {change}"),
-    "tile.change_points": ("{change} points on the 12 months before", "较前12个月 {change} 个百分点"),
-    "tile.no_before": ("no full 12 months before to compare", "之前不足12个月,无法比较"),
+    "tile.change_points": (
+        "{change} points on the 12 months before",
+        "较前12个月 {change} 个百分点",
+    ),
+    "tile.no_before": ("no full 12 months before to compare", "之前不足12个月，无法比较"),
     "tile.coverage": ("costs known for {share} of revenue", "成本覆盖收入的 {share}"),
     "tile.overdue_note": (
         "{amount} owed by {count} customers",
@@ -79,31 +81,37 @@ _LABELS: dict[str, tuple[str, str]] = {
     ),
     "tile.nps_note": (
         "n = {answers} from {customers} customers; 95 % interval {low} to {high}",
-        "n = {answers},{customers} 家客户;95% 区间 {low} 至 {high}",
+        "n = {answers}，{customers} 家客户；95% 区间 {low} 至 {high}",
     ),
     # charts and tables of the overview
     "chart.revenue": ("Revenue and margin by month", "月度收入与毛利"),
     "chart.revenue_only": ("Revenue by month", "月度收入"),
     "chart.cash": ("Cash in against invoiced by month", "月度回款与开票对比"),
-    "chart.top": ("Top {count} customers by revenue, last 12 months", "近12个月收入前 {count} 名客户"),
-    "chart.rfm": ("Share of customers and of revenue by RFM segment", "各RFM细分的客户占比与收入占比"),
-    "chart.ageing_due": ("By days past the due date", "按逾期天数(到期日起)"),
-    "chart.ageing_invoice": ("By days since the invoice date", "按账龄(开票日起)"),
+    "chart.top": (
+        "Top {count} customers by revenue, last 12 months",
+        "近12个月收入前 {count} 名客户",
+    ),
+    "chart.rfm": (
+        "Share of customers and of revenue by RFM segment",
+        "各RFM细分的客户占比与收入占比",
+    ),
+    "chart.ageing_due": ("By days past the due date", "按逾期天数（到期日起）"),
+    "chart.ageing_invoice": ("By days since the invoice date", "按账龄（开票日起）"),
     "chart.million": ("{currency} million", "百万{unit}"),
     "chart.thousand": ("{currency} thousand", "千{unit}"),
     "chart.units": ("{currency}", "{unit}"),
-    "chart.months": ("{count} months, {first} to {last}", "{first} 至 {last},共 {count} 个月"),
+    "chart.months": ("{count} months, {first} to {last}", "{first} 至 {last}，共 {count} 个月"),
     "chart.partial": (
         "The pale last month runs to {day} only.",
         "浅色的最后一个月仅截至 {day}。",
     ),
     "chart.no_margin": (
         "No margin is shown: no order in these months has a known cost.",
-        "未显示毛利:这些月份的订单均无成本数据。",
+        "未显示毛利：这些月份的订单均无成本数据。",
     ),
     "chart.derived": (
         "The company delivers no invoices: they are derived from orders and payment terms.",
-        "公司未提供发票数据:发票由订单和付款期限推算。",
+        "公司未提供发票数据：发票由订单和付款期限推算。",
     ),
     "chart.cumulative": ("Cumulative", "累计"),
     "col.month": ("Month", "月份"),
@@ -126,9 +134,13 @@ _LABELS: dict[str, tuple[str, str]] = {
     "col.class": ("Class", "类别"),
     "col.currency": ("Currency", "币种"),
     "col.orders": ("Orders", "订单数"),
+    "overview.basis": (
+        "As of {as_of}, amounts in {currency}.",
+        "截至 {as_of}，金额币种为 {currency}。",
+    ),
     "overview.other_currencies": (
         "Other currencies, last 12 months (never added to the figures above)",
-        "其他币种,近12个月(不计入以上数据)",
+        "其他币种，近12个月（不计入以上数据）",
     ),
     # segments
     "segments.rfm": ("RFM segment", "RFM细分"),
@@ -150,28 +162,28 @@ _LABELS: dict[str, tuple[str, str]] = {
     "col.overdue": ("Overdue", "逾期金额"),
     "col.overdue_share": ("Share of all overdue", "占全部逾期"),
     "col.oldest": ("Oldest, days overdue", "最长逾期天数"),
-    "col.terms": ("Terms, days", "账期(天)"),
+    "col.terms": ("Terms, days", "账期（天）"),
     "col.last_paid": ("Last payment", "最近付款"),
     # run health
     "health.gates": ("Gates", "质量门"),
-    "health.gate_landing": ("① at landing: what came in", "① 落地:输入数据"),
-    "health.gate_marts": ("② on the candidate: what goes out", "② 候选版本:输出数据"),
+    "health.gate_landing": ("① at landing: what came in", "① 落地：输入数据"),
+    "health.gate_marts": ("② on the candidate: what goes out", "② 候选版本：输出数据"),
     "health.gate_other": ("Other checks", "其他检查"),
     "health.findings": ("What did not pass", "未通过项"),
-    "health.no_findings": ("Nothing to report: every expectation was met.", "无:所有检查均通过。"),
+    "health.no_findings": ("Nothing to report: every expectation was met.", "无：所有检查均通过。"),
     "health.all_suites": ("All suites", "全部检查套件"),
     "health.conservation": (
         "Conservation: pulled = accepted + quarantined + duplicate + superseded",
-        "守恒:拉取 = 接受 + 隔离 + 重复 + 被替代",
+        "守恒：拉取 = 接受 + 隔离 + 重复 + 被替代",
     ),
     "health.quarantine": ("Quarantine", "隔离区"),
     "health.quarantine_empty": (
         "No row is in quarantine: everything delivered is in the marts.",
-        "隔离区无数据:全部交付数据均已进入集市。",
+        "隔离区无数据：全部交付数据均已进入集市。",
     ),
     "health.quarantine_how": (
         "List the rows with `marts quarantine`; nothing is lost, each row keeps its source line.",
-        "用 `marts quarantine` 列出明细;数据不会丢失,每行保留其来源位置。",
+        "用 `marts quarantine` 列出明细；数据不会丢失，每行保留其来源位置。",
     ),
     "health.steps": ("Time by step", "各步骤耗时"),
     "health.not_recorded": ("Not recorded in this release's manifest.", "本版本清单中未记录。"),
@@ -211,15 +223,15 @@ _LABELS: dict[str, tuple[str, str]] = {
     # what to do about a quarantine rule: by its prefix
     "todo.unknown": (
         "Wait, or deliver the missing master record: the row joins by itself when it arrives.",
-        "等待或补交缺失的主数据:主数据到达后该行自动进入集市。",
+        "等待或补交缺失的主数据：主数据到达后该行自动进入集市。",
     ),
     "todo.type": (
         "Correct the value at the source, or the column's mapping in the company file.",
-        "在源系统更正数值,或修改公司配置中的列映射。",
+        "在源系统更正数值，或修改公司配置中的列映射。",
     ),
     "todo.default": (
         "Correct the row at the source; the corrected row arrives with the next batch.",
-        "在源系统更正该行;更正后的数据随下一批到达。",
+        "在源系统更正该行；更正后的数据随下一批到达。",
     ),
     # rows and files
     "rows.marts": ("Rows per mart", "各集市行数"),
@@ -235,17 +247,17 @@ _LABELS: dict[str, tuple[str, str]] = {
     # why something is absent
     "absent.no_feed": (
         "The company delivers no {feeds}, or none has arrived yet.",
-        "公司未提供{feeds}数据,或数据尚未到达。",
+        "公司未提供{feeds}数据，或数据尚未到达。",
     ),
     "absent.no_rows": (
         "The {feeds} delivered hold no rows up to the as-of date for this figure.",
-        "截至截止日期,{feeds}数据中没有可用于此项的记录。",
+        "截至截止日期，{feeds}数据中没有可用于此项的记录。",
     ),
     "absent.no_mart": ("This release holds no mart {mart}.", "本版本没有集市 {mart}。"),
     "absent.no_surveys": ("No survey answers have arrived.", "尚无调查问卷数据。"),
     "absent.no_nps": (
         "No answer to a recommendation (NPS) question in the last 12 months.",
-        "近12个月没有推荐意愿(NPS)题的回答。",
+        "近12个月没有推荐意愿（NPS）题的回答。",
     ),
     "absent.no_costs": ("No order has a known cost.", "订单均无成本数据。"),
     "absent.nothing_open": ("Every document is settled.", "所有单据均已结清。"),
@@ -256,26 +268,26 @@ _LABELS: dict[str, tuple[str, str]] = {
         "Every figure is computed as of {as_of}; later rows are not in it. “Last 12 months” runs "
         "from {start} (exclusive) to {as_of}, “the 12 months before” from {before} (exclusive) "
         "to {start}.",
-        "所有数据按 {as_of} 计算,之后的记录不计入。“近12个月”为 {start}(不含)至 {as_of},"
-        "“前12个月”为 {before}(不含)至 {start}。",
+        "所有数据按 {as_of} 计算，之后的记录不计入。“近12个月”为 {start}（不含）至 {as_of}，"
+        "“前12个月”为 {before}（不含）至 {start}。",
     ),
     "note.revenue": (
         "Revenue is the amount of orders that are not cancelled, net of tax and discount, on the "
         "order's business date.",
-        "收入为未取消订单的金额(不含税,已扣折扣),按订单业务日期计。",
+        "收入为未取消订单的金额（不含税，已扣折扣），按订单业务日期计。",
     ),
     "note.margin": (
         "Margin is revenue less the cost of the goods, where the cost is known. The margin rate "
         "divides it by the revenue of the same orders; orders without a cost are left out of both.",
-        "毛利为收入减去货物成本(仅计成本已知的订单)。毛利率以同一批订单的收入为分母;"
+        "毛利为收入减去货物成本（仅计成本已知的订单）。毛利率以同一批订单的收入为分母；"
         "无成本的订单不计入分子和分母。",
     ),
     "note.cash": (
         "Cash in is receipts and prepayments less refunds and chargebacks, on the day they are "
         "money: acceptance bills on maturity, dishonoured bills never. Invoiced is gross of tax, "
         "less credit notes, on the invoice date.",
-        "回款为收款和预收款减去退款和拒付,按实际到账日计:承兑汇票按到期日计,被拒付的汇票不计。"
-        "开票金额含税,已减红字发票,按开票日期计。",
+        "回款为收款和预收款减去退款和拒付，按实际到账日计：承兑汇票按到期日计，被拒付的汇票不计。"
+        "开票金额含税，已减红字发票，按开票日期计。",
     ),
     "note.active": (
         "An active customer has at least one order, not cancelled, in the last 12 months.",
@@ -287,30 +299,30 @@ _LABELS: dict[str, tuple[str, str]] = {
         "while it has not passed) and days since the invoice date. The overdue share is what is "
         "past its due date, divided by all open receivables. A customer's credit (paid more than "
         "invoiced) is not deducted from what others owe.",
-        "付款和红字发票先结清客户最早到期的单据,剩余部分为未清应收账款。账龄按两种口径列示:"
-        "到期日后天数(未过到期日为未到期)和开票日后天数。逾期占比为已过到期日的金额除以全部未清"
-        "应收账款。客户的贷方余额(付款多于开票)不抵扣其他客户的欠款。",
+        "付款和红字发票先结清客户最早到期的单据，剩余部分为未清应收账款。账龄按两种口径列示："
+        "到期日后天数（未过到期日为未到期）和开票日后天数。逾期占比为已过到期日的金额除以全部未清"
+        "应收账款。客户的贷方余额（付款多于开票）不抵扣其他客户的欠款。",
     ),
     "note.segments": (
         "RFM scores recency, frequency and monetary value from 1 to 5 (5 is best). ABC sorts "
         "customers by margin (by revenue where no cost is known): A brings the first 80 %, B up "
         "to 95 %. Lifecycle goes by the days since the last order. The cut points are dated "
         "parameters; the reason for each customer is in customer_360.",
-        "RFM按最近购买、购买频率和金额打分(1至5,5为最高)。ABC按毛利排序(成本未知时按收入):"
-        "A类贡献前80%,B类至95%。生命周期按距最近一次下单的天数划分。分界点为带生效日期的参数;"
+        "RFM按最近购买、购买频率和金额打分（1至5，5为最高）。ABC按毛利排序（成本未知时按收入）："
+        "A类贡献前80%，B类至95%。生命周期按距最近一次下单的天数划分。分界点为带生效日期的参数；"
         "每个客户的分类原因见 customer_360。",
     ),
     "note.nps": (
         "Net promoter score is the share of promoters (9 or 10 of 10) less the share of "
         "detractors (0 to 6), over the answers of the last 12 months; few answers give a wide "
         "interval.",
-        "净推荐值为推荐者(9至10分)占比减去贬损者(0至6分)占比,按近12个月的回答计算;"
-        "回答越少,区间越宽。",
+        "净推荐值为推荐者（9至10分）占比减去贬损者（0至6分）占比，按近12个月的回答计算；"
+        "回答越少，区间越宽。",
     ),
     "note.currency": (
         "Amounts are in {currency} and scaled; the exact amount appears when the pointer rests on "
         "it. Amounts of different currencies are never added.",
-        "金额以 {currency} 表示并经缩放;将光标停在数字上可见精确金额。不同币种的金额从不相加。",
+        "金额以 {currency} 表示并经缩放；将光标停在数字上可见精确金额。不同币种的金额从不相加。",
     ),
 }
 

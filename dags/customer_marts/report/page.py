@@ -211,7 +211,11 @@ def _template() -> Any:
         return _nothing() if value is None else _number(formats.count(value), value < 0)
 
     def _number(shown: str, is_negative: bool) -> Markup:
-        return Markup('<span class="negative">{}</span>').format(shown) if is_negative else escape(shown)
+        return (
+            Markup('<span class="negative">{}</span>').format(shown)
+            if is_negative
+            else escape(shown)
+        )
 
     def _nothing() -> Markup:
         unknown = text("page.unknown")
@@ -384,9 +388,7 @@ def _margin_tile(figures: Figures, no_orders: Text) -> Tile:
         points = (now - before) * 100
         sign = "+" if points >= 0 else formats.MINUS
         notes.append(
-            Note(
-                text("tile.change_points", change=f"{sign}{abs(points):.1f}"), _direction(points)
-            )
+            Note(text("tile.change_points", change=f"{sign}{abs(points):.1f}"), _direction(points))
         )
     coverage = formats.share(overview.revenue_with_cost, overview.revenue)
     if coverage is not None:

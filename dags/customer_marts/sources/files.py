@@ -264,7 +264,7 @@ class _Table:
         return [
             Reject(
                 f"{names[path].relative_to(self.folder)}:line {line}",
-                text or "",
+                (text or "").strip("\r\n"),
                 " ".join((message or "unreadable").split()),
             )
             for path, line, text, message in rejected

@@ -1,0 +1,83 @@
+"""One toy build for all tests that only read it, and the way to run dbt in this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from dbt.artifacts.schemas.results import NodeStatus, TestStatus
+from dbt.cli.main import dbtRunner
+
+from tests.dbt.toy_company import land_first_release, new_landing
+
+PROJECT = Path(__file__).parents[2] / "dbt_project"
+# A production build leaves unit tests out: they prove the SQL, not the data.
+WITHOUT_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+
+Dbt = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("dbt")
+
+
+@pytest.fixture(scope="session")
+def database(workspace: Path) -> Path:
+    """The one path of the build: another path would make dbt parse the project again."""
+    return workspace / "build.duckdb"
+
+
+@pytest.fixture(scope="session")
+def dbt(workspace: Path, database: Path) -> Iterator[Dbt]:
+    """Runs a dbt command on the build database and fails with what dbt said."""
+    before = dict(os.environ)
+    os.environ |= {"MARTS_BUILD_DB": str(database), "DO_NOT_TRACK": "1"}
+
+    def run(command: str, *arguments: str) -> Any:
+        outcome = dbtRunner().invoke(
+            [
+                "--quiet",
+                command,
+                *arguments,
+                *("--project-dir", str(PROJECT)),
+                *("--profiles-dir", str(PROJECT)),
+                *("--target-path", str(workspace / "target")),
+                *("--log-path", str(workspace / "logs")),
+            ]
+        )
+        if outcome.exception:
+            raise outcome.exception
+        wrong = {NodeStatus.Error, NodeStatus.Skipped, TestStatus.Error, TestStatus.Fail}
+        problems = [
+            f"{result.node.name}: {result.message}"
+            for result in getattr(outcome.result, "results", [])
+            if result.status in wrong
+        ]
+        assert not problems, "\n".join(problems)
+        return outcome.result
+
+    yield run
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def first_build(dbt: Dbt, database: Path, workspace: Path) -> Any:
+    """The first release of the toy company, unit tests included; leaves a copy to read."""
+    landing = new_landing(database)
+    land_first_release(landing)
+    results = dbt("build")
+    (workspace / "first").mkdir()
+    (workspace / "first" / "build.duckdb").write_bytes(database.read_bytes())
+    return landing, results
+
+
+@pytest.fixture
+def first_marts(first_build: Any, workspace: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(workspace / "first" / "build.duckdb"), read_only=True) as con:
+        yield con

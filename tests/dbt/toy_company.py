@@ -1,0 +1,232 @@
+"""A company of nine customers with one awkward case each, and three days of changes to it."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tests.dbt.landing_fixture import Landing, Row, utc
+
+
+def order(order_id: str, customer_id: str, day: date, **values: Any) -> Row:
+    """A completed order at noon of the day in the company's zone."""
+    return {
+        "order_id": order_id,
+        "customer_id": customer_id,
+        "ordered_at": utc(day.year, day.month, day.day, 4),
+        "status": "completed",
+        "currency": "CNY",
+        "sale_type": "spot",
+        **values,
+    }
+
+
+def line(order_id: str, amount: str, **values: Any) -> Row:
+    """A line of one unit of coal with 13 % tax off the price and a known cost of 60 %."""
+    return {
+        "order_id": order_id,
+        "line_no": 1,
+        "product_id": "coal",
+        "quantity": 10,
+        "unit_price": float(amount) / 10,
+        "discount": 0,
+        "tax": round(float(amount) * 0.13, 2),
+        "amount": amount,
+        "unit_cost": float(amount) * 0.06,
+        **values,
+    }
+
+
+def invoice(invoice_id: str, customer_id: str, day: date, amount: str, **values: Any) -> Row:
+    """An invoice without a due date of its own."""
+    return {
+        "invoice_id": invoice_id,
+        "customer_id": customer_id,
+        "invoiced_on": day,
+        "amount": amount,
+        "tax": 0,
+        "currency": "CNY",
+        "kind": "invoice",
+        **values,
+    }
+
+
+def payment(payment_id: str, customer_id: str, day: date, amount: str, **values: Any) -> Row:
+    """A transfer at noon of the day in the company's zone."""
+    return {
+        "payment_id": payment_id,
+        "customer_id": customer_id,
+        "received_at": utc(day.year, day.month, day.day, 4),
+        "amount": amount,
+        "currency": "CNY",
+        "method": "transfer",
+        "kind": "receipt",
+        **values,
+    }
+
+
+def answer(response_id: str, customer_id: str, day: date, score: int, **values: Any) -> Row:
+    """An answer to the overall satisfaction question, 1 to 5."""
+    return {
+        "response_id": response_id,
+        "question_code": "csat_overall",
+        "customer_id": customer_id,
+        "answered_at": utc(day.year, day.month, day.day, 4),
+        "score": score,
+        "scale_min": 1,
+        "scale_max": 5,
+        **values,
+    }
+
+
+def land_first_release(landing: Landing) -> None:
+    """As of 27 February 2026; some rows lie later and must not show yet."""
+    landing.begin_release(date(2026, 2, 27))
+    landing.put(
+        "customers",
+        [
+            {"customer_id": "steady", "name": "Steady Steel", "payment_terms_days": 30},
+            {"customer_id": "slow", "name": "Slow Cement", "payment_terms_days": 60},
+            {"customer_id": "prospect", "name": "Prospect Power"},
+            {"customer_id": "cancelled_only", "name": "Fickle Trader"},
+            {"customer_id": "refunded", "name": "Refunded Ltd"},
+            {"customer_id": "credited", "name": "Credited Ltd"},
+            {"customer_id": "bills", "name": "Bill Payer", "payment_terms_days": 0},
+            {"customer_id": "leaving", "name": "Leaving Ltd"},
+            {"customer_id": "later", "name": "Not yet", "onboarded_on": date(2026, 6, 1)},
+        ],
+    )
+    landing.put("products", [{"product_id": "coal", "name": "Coal", "tonnes_per_unit": 1}])
+    landing.put(
+        "orders",
+        [
+            order("o-steady-1", "steady", date(2025, 11, 3), sale_type="contract"),
+            order("o-steady-2", "steady", date(2026, 2, 2)),
+            order("o-slow-1", "slow", date(2025, 12, 24)),
+            order("o-slow-deleted", "slow", date(2026, 1, 20)),
+            order("o-cancelled", "cancelled_only", date(2026, 1, 5), status="cancelled"),
+            order("o-refunded", "refunded", date(2026, 1, 6)),
+            # no lines: its own amount counts
+            order("o-bills", "bills", date(2026, 1, 7), amount="500.00"),
+            order("o-leaving", "leaving", date(2025, 1, 8)),
+            # landed already, but after the first three as-of dates
+            order("o-future", "steady", date(2026, 3, 5)),
+            # 16:30 UTC on the 31st is the 1st of February for the company
+            order(
+                "o-midnight", "slow", date(2026, 1, 31), ordered_at=utc(2026, 1, 31, 16, 30)
+            ),
+            order("o-held", "steady", date(2026, 2, 10), _held_reason="unknown_customer"),
+        ],
+    )
+    landing.put(
+        "order_lines",
+        [
+            line("o-steady-1", "1000.00"),
+            line("o-steady-2", "200.00", discount="20.00"),
+            line("o-slow-1", "300.00"),
+            line("o-slow-1", "30.00", line_no=2, unit_cost=None),
+            line("o-slow-deleted", "40.00"),
+            line("o-cancelled", "9999.00"),
+            line("o-refunded", "50.00"),
+            line("o-leaving", "60.00"),
+            line("o-future", "70.00"),
+            line("o-midnight", "80.00"),
+            line("o-held", "90.00"),
+        ],
+    )
+    landing.put(
+        "invoices",
+        [
+            invoice("i-steady-1", "steady", date(2025, 11, 3), "1130.00"),
+            invoice("i-steady-2", "steady", date(2026, 2, 2), "226.00"),
+            invoice("i-slow-1", "slow", date(2025, 12, 24), "372.90", due_on=date(2026, 1, 31)),
+            invoice("i-refunded", "refunded", date(2026, 1, 6), "100.00"),
+            invoice("i-credited", "credited", date(2026, 1, 6), "100.00"),
+            invoice("i-credit-note", "credited", date(2026, 1, 9), "250.00", kind="credit_note"),
+            invoice("i-bills", "bills", date(2026, 1, 7), "500.00"),
+        ],
+    )
+    landing.put(
+        "payments",
+        [
+            payment("p-steady-1", "steady", date(2025, 12, 1), "1200.00"),
+            payment("p-refunded", "refunded", date(2026, 1, 8), "100.00"),
+            payment("p-refund", "refunded", date(2026, 1, 18), "130.00", kind="refund"),
+            payment("p-moved", "steady", date(2026, 2, 20), "10.00"),
+            payment(
+                "p-bill",
+                "bills",
+                date(2026, 2, 1),
+                "300.00",
+                method="bank_acceptance",
+                bill_no="b-1",
+                bill_matures_on=date(2026, 3, 6),
+                bill_status="held",
+            ),
+            payment(
+                "p-bill-dishonoured",
+                "bills",
+                date(2026, 2, 2),
+                "150.00",
+                method="commercial_acceptance",
+                bill_no="b-2",
+                bill_matures_on=date(2026, 2, 20),
+                bill_status="dishonoured",
+            ),
+        ],
+    )
+    landing.put(
+        "survey_responses",
+        [
+            answer("r-steady", "steady", date(2026, 2, 1), 5),
+            answer(
+                "r-steady",
+                "steady",
+                date(2026, 2, 1),
+                9,
+                question_code="nps",
+                scale_min=0,
+                scale_max=10,
+            ),
+            answer("r-slow", "slow", date(2026, 2, 1), 2),
+        ],
+    )
+
+
+def land_second_release(landing: Landing) -> None:
+    """Another month: late, corrected, moved and deleted rows."""
+    landing.begin_release(date(2026, 3, 1))
+    landing.put("orders", [order("o-late", "leaving", date(2025, 10, 10))])
+    landing.put("order_lines", [line("o-late", "15.00"), line("o-steady-1", "1100.00")])
+    landing.delete("orders", "o-slow-deleted")
+    landing.put("payments", [payment("p-moved", "slow", date(2026, 2, 20), "10.00")])
+    landing.put("survey_responses", [answer("r-slow", "slow", date(2026, 2, 1), 3)])
+
+
+def land_third_release(landing: Landing) -> None:
+    """The same month: a held row is let in, terms and weights change, a bill matures."""
+    landing.begin_release(date(2026, 3, 10))
+    landing.put("orders", [order("o-held", "prospect", date(2026, 2, 10))])
+    landing.put("orders", [order("o-refunded", "credited", date(2026, 1, 6))])
+    landing.put("products", [{"product_id": "coal", "name": "Coal", "tonnes_per_unit": "0.9"}])
+    landing.put(
+        "customers",
+        [{"customer_id": "steady", "name": "Steady Steel", "payment_terms_days": 45}],
+    )
+    landing.delete("customers", "leaving")
+    landing.delete("invoices", "i-slow-1")
+    landing.delete("order_lines", "o-slow-1", 2)
+    landing.delete("survey_responses", "r-steady", "nps")
+    landing.put("payments", [payment("p-late", "steady", date(2026, 1, 2), "5.55")])
+
+
+def land_fourth_release(landing: Landing) -> None:
+    """An earlier day of the same month: what lies after it has to go again."""
+    landing.begin_release(date(2026, 3, 4))
+    landing.put("order_lines", [line("o-midnight", "85.00")])
+
+
+def new_landing(path: Path) -> Landing:
+    """An empty landing schema, every feed configured."""
+    return Landing(path)

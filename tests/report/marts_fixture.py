@@ -1,0 +1,476 @@
+"""A small, believable `marts.duckdb` with the released marts' columns, and its manifest.
+
+Facts are drawn from a seeded generator; every aggregate mart is then computed from the facts in
+SQL, so that the tests can compare the report with the database by queries of their own.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+import tempfile
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+AS_OF = date(2026, 11, 20)
+FIRST_DAY = date(2023, 10, 3)
+HOSTILE_NAME = "<script>alert('x')</script> & Söhne"
+
+_NAMES = (
+    ("华北电力燃料有限公司", "power"),
+    ("Baltic Steelworks AB", "steel"),
+    ("江海水泥集团股份有限公司", "cement"),
+    ("Northgate Chemicals Ltd", "chemical"),
+    ("晋能煤炭贸易有限公司", "trader"),
+    ("Orient Power & Heat", "power"),
+    ("长河钢铁有限责任公司", "steel"),
+    ("Delta Cement PLC", "cement"),
+    ("宏源化工", "chemical"),
+    ("Riverside Trading Co.", "trader"),
+)
+
+_SCHEMA = """
+create schema marts;
+use marts;
+create table dim_customers (
+    customer_id varchar, customer_name varchar, legal_id varchar, group_id varchar,
+    industry varchar, size_class varchar, region varchar, customer_type varchar,
+    account_manager varchar, payment_terms_days integer, credit_limit_amount decimal(18, 2),
+    onboarded_on date, first_ordered_on date, last_ordered_on date, is_derived boolean
+);
+create table fct_orders (
+    order_id varchar, customer_id varchar, ordered_at timestamp, ordered_on date,
+    order_month date, status varchar, is_cancelled boolean, sale_type varchar, channel varchar,
+    contract_id varchar, currency varchar, count_lines integer, weight_tonnes decimal(18, 4),
+    revenue_amount decimal(18, 2), discount_amount decimal(18, 2), tax_amount decimal(18, 2),
+    gross_amount decimal(18, 2), cost_amount decimal(18, 2), margin_amount decimal(18, 2)
+);
+create table fct_invoices (
+    invoice_id varchar, order_id varchar, customer_id varchar, invoiced_on date, due_on date,
+    due_on_source varchar, kind varchar, currency varchar, invoice_amount decimal(18, 2),
+    tax_amount decimal(18, 2), is_disputed boolean, is_derived boolean, open_amount decimal(18, 2)
+);
+create table fct_payments (
+    payment_id varchar, customer_id varchar, received_at timestamp, received_on date,
+    settled_on date, kind varchar, method varchar, currency varchar,
+    payment_amount decimal(18, 2), reference varchar, order_id varchar, bill_no varchar,
+    bill_matures_on date, bill_status varchar
+);
+create table fct_survey_responses (
+    response_id varchar, question_code varchar, customer_id varchar, order_id varchar,
+    survey_id varchar, answered_at timestamp, answered_on date, score decimal(9, 2),
+    scale_min decimal(9, 2), scale_max decimal(9, 2), score_rate decimal(9, 6),
+    importance decimal(9, 2), urgency decimal(9, 2), need_type varchar, comment_text varchar,
+    measure varchar
+);
+create table conservation_ledger (
+    feed varchar, currency varchar, batch_id varchar, release_sequence integer,
+    count_rows_pulled bigint, count_rows_accepted bigint, count_rows_quarantined bigint,
+    count_rows_duplicate bigint, count_rows_superseded bigint, count_rows_held bigint,
+    pulled_amount decimal(38, 2), accepted_amount decimal(38, 2),
+    quarantined_amount decimal(38, 2), duplicate_amount decimal(38, 2),
+    superseded_amount decimal(38, 2), held_amount decimal(38, 2)
+);
+create table quarantine_summary (
+    feed varchar, rule varchar, owner varchar, count_rows integer, amount decimal(38, 2),
+    currency varchar, count_currencies integer, oldest_first_seen_at timestamp
+);
+"""
+
+# The scores are cut at fixed shares: enough to give every segment some customers.
+_DERIVED = """
+create table fct_customer_months as
+with moves as (
+    select customer_id, order_month as month_on, revenue_amount, margin_amount, cost_amount,
+        0 as invoiced_amount, 0 as cash_in_amount, 1 as count_orders
+    from fct_orders where not is_cancelled and currency = 'CNY'
+    union all
+    select customer_id, date_trunc('month', invoiced_on)::date, 0, null, null, invoice_amount, 0, 0
+    from fct_invoices where currency = 'CNY'
+    union all
+    select customer_id, date_trunc('month', settled_on)::date, 0, null, null, 0, payment_amount, 0
+    from fct_payments where currency = 'CNY' and settled_on <= $as_of
+)
+select
+    customer_id,
+    month_on,
+    'CNY' as currency,
+    sum(count_orders)::integer as count_orders,
+    sum(revenue_amount)::decimal(18, 2) as revenue_amount,
+    sum(cost_amount)::decimal(18, 2) as cost_amount,
+    sum(margin_amount)::decimal(18, 2) as margin_amount,
+    sum(invoiced_amount)::decimal(18, 2) as invoiced_amount,
+    sum(cash_in_amount)::decimal(18, 2) as cash_in_amount,
+from moves
+group by all;
+
+create table customer_segments as
+with totals as (
+    select
+        customers.customer_id,
+        any_value(customers.industry) as industry,
+        count(orders.order_id) as count_orders,
+        sum(orders.revenue_amount)::decimal(18, 2) as revenue_amount,
+        sum(orders.margin_amount)::decimal(18, 2) as margin_amount,
+        date_diff('day', max(orders.ordered_on), $as_of) as recency_days,
+    from dim_customers as customers
+    left join fct_orders as orders
+        on orders.customer_id = customers.customer_id and not orders.is_cancelled
+    group by customers.customer_id
+),
+ranked as (
+    select
+        *,
+        cume_dist() over (order by revenue_amount desc nulls last, customer_id) as top_share,
+    from totals
+)
+select
+    customer_id,
+    $as_of as as_of,
+    'CNY' as currency,
+    recency_days,
+    count_orders,
+    revenue_amount,
+    margin_amount,
+    case when count_orders = 0 then null
+        when recency_days > 200 then 'lost'
+        when recency_days > 60 then 'cannot_lose'
+        when top_share <= 0.25 then 'champions'
+        when top_share <= 0.6 then 'loyal'
+        else 'potential_loyal' end as rfm_segment,
+    case rfm_segment when 'champions' then 'Champions' when 'loyal' then 'Loyal customers'
+        when 'potential_loyal' then 'Potential loyal customers' when 'lost' then 'Lost'
+        when 'cannot_lose' then 'Cannot lose them' end as rfm_segment_label_en,
+    case rfm_segment when 'champions' then '冠军客户' when 'loyal' then '忠诚客户'
+        when 'potential_loyal' then '潜在忠诚客户' when 'lost' then '已流失客户'
+        when 'cannot_lose' then '不可失去的客户' end as rfm_segment_label_zh,
+    case when count_orders = 0 then null when top_share <= 0.3 then 'A'
+        when top_share <= 0.6 then 'B' else 'C' end as abc_class,
+    case when count_orders = 0 then 'potential' when recency_days <= 60 then 'active'
+        when recency_days <= 200 then 'at_risk' else 'lost' end as lifecycle,
+    case lifecycle when 'potential' then 'Potential' when 'active' then 'Active'
+        when 'at_risk' then 'At risk' else 'Lost' end as lifecycle_label_en,
+    case lifecycle when 'potential' then '潜在' when 'active' then '活跃'
+        when 'at_risk' then '风险' else '流失' end as lifecycle_label_zh,
+    industry,
+from ranked;
+
+create table receivables_ageing as
+with documents as (
+    select customer_id, currency, 'invoice_date' as ageing_basis, open_amount,
+        date_diff('day', invoiced_on, $as_of) as days
+    from fct_invoices where open_amount > 0
+    union all
+    select customer_id, currency, 'due_date', open_amount,
+        greatest(date_diff('day', due_on, $as_of), 0)
+    from fct_invoices where open_amount > 0
+),
+buckets (ageing_basis, bucket_order, bucket_code, days_from, days_to, label_en, label_zh) as (
+    values
+        ('invoice_date', 1, '0_30', 0, 30, '0 to 30 days', '0至30天'),
+        ('invoice_date', 2, '31_60', 31, 60, '31 to 60 days', '31至60天'),
+        ('invoice_date', 3, '61_90', 61, 90, '61 to 90 days', '61至90天'),
+        ('invoice_date', 4, '91_180', 91, 180, '91 to 180 days', '91至180天'),
+        ('invoice_date', 5, '181_365', 181, 365, '181 to 365 days', '181至365天'),
+        ('invoice_date', 6, '1_2y', 366, 9999, '1 to 2 years', '1至2年'),
+        ('due_date', 1, 'not_due', 0, 0, 'Not due', '未到期'),
+        ('due_date', 2, '1_30', 1, 30, '1 to 30 days overdue', '逾期1至30天'),
+        ('due_date', 3, '31_60', 31, 60, '31 to 60 days overdue', '逾期31至60天'),
+        ('due_date', 4, '61_90', 61, 90, '61 to 90 days overdue', '逾期61至90天'),
+        ('due_date', 5, '91_180', 91, 180, '91 to 180 days overdue', '逾期91至180天'),
+        ('due_date', 6, '181_365', 181, 9999, '181 to 365 days overdue', '逾期181至365天')
+)
+select
+    customer_id,
+    $as_of as as_of,
+    currency,
+    ageing_basis,
+    bucket_code,
+    label_en as bucket_label_en,
+    label_zh as bucket_label_zh,
+    bucket_order,
+    sum(open_amount)::decimal(18, 2) as open_amount,
+    count(*)::integer as count_documents,
+from documents
+inner join buckets using (ageing_basis)
+where days between days_from and days_to
+group by all;
+
+create table customer_360 as
+select
+    customers.customer_id,
+    $as_of as as_of,
+    'CNY' as currency,
+    coalesce(sum(invoices.open_amount), 0)::decimal(18, 2) as open_amount,
+    coalesce(
+        sum(invoices.open_amount) filter (where invoices.due_on < $as_of), 0
+    )::decimal(18, 2) as overdue_amount,
+    max(date_diff('day', invoices.due_on, $as_of)) filter (
+        where invoices.due_on < $as_of and invoices.open_amount > 0
+    ) as oldest_overdue_days,
+    case when customers.customer_id = 'C002' then 12500 else 0 end::decimal(18, 2)
+        as unapplied_cash_amount,
+from dim_customers as customers
+left join fct_invoices as invoices
+    on invoices.customer_id = customers.customer_id and invoices.currency = 'CNY'
+group by customers.customer_id;
+"""
+
+
+@dataclass(frozen=True)
+class Book:
+    """What the company of the fixture delivers."""
+
+    count_customers: int = 36
+    has_orders: bool = True
+    has_costs: bool = True
+    has_invoices: bool = True
+    has_payments: bool = True
+    has_surveys: bool = True
+    has_second_currency: bool = True
+
+
+def build_marts(path: Path, book: Book | None = None) -> None:
+    """Write the marts of `book` to a new DuckDB file with one schema, `marts`."""
+    book = book or Book()
+    random_source = random.Random(20261120)
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(f"attach '{path}' as release (storage_version 'v1.2.0')")
+        connection.execute("use release")
+        connection.execute(_SCHEMA)
+        _add_facts(connection, book, random_source)
+        for statement in _DERIVED.split(";\n"):
+            if statement.strip():
+                connection.execute(statement.replace("$as_of", f"date '{AS_OF}'"))
+        _add_trust(connection)
+        connection.execute("use memory")
+        connection.execute("detach release")
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: list[tuple[Any, ...]]) -> None:
+    """Through a file: row by row would take DuckDB most of a minute."""
+    with tempfile.NamedTemporaryFile("w", suffix=".csv", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+        file.flush()
+        connection.execute(f"copy {table} from '{file.name}' (format csv, header false)")
+
+
+def _add_facts(
+    connection: duckdb.DuckDBPyConnection, book: Book, chance: random.Random
+) -> None:
+    customers, orders, invoices, payments, answers = [], [], [], [], []
+    for index in range(book.count_customers):
+        customer_id = f"C{index + 1:03d}"
+        name, industry = _NAMES[index % len(_NAMES)]
+        if index >= len(_NAMES):
+            name = f"{name} {index // len(_NAMES) + 1}"
+        if index == 2:
+            name = HOSTILE_NAME
+        terms = chance.choice((30, 45, 60, 90))
+        size = Decimal(f"{2_600_000 / (index + 1.4) ** 0.85:.2f}")
+        rhythm = chance.choice((14, 21, 30, 45))
+        # The last ones never order; some stop long before the as-of date.
+        stops = AS_OF - timedelta(days=(0, 0, 0, 0, 0, 0, 0, 90, 0, 320)[index % 10])
+        ordered = []
+        day = FIRST_DAY + timedelta(days=chance.randrange(0, 240 if index > 4 else 20))
+        is_silent = not book.has_orders or (index >= book.count_customers - 2 and index > 0)
+        while day <= stops and not is_silent:
+            ordered.append(day)
+            day += timedelta(days=max(3, round(chance.gauss(rhythm, rhythm / 4))))
+        currency = "USD" if book.has_second_currency and index == 5 else "CNY"
+        customers.append(
+            (
+                customer_id, name, None, None, industry, "large" if index < 6 else "medium",
+                "north", industry, ("李雪", "M. Keller", "王强", None)[index % 4], terms,
+                size * 3, FIRST_DAY, ordered[0] if ordered else None,
+                ordered[-1] if ordered else None, False,
+            )
+        )
+        for number, on in enumerate(ordered):
+            season = Decimal(f"{1 + 0.25 * ((on.month in (11, 12, 1)) - (on.month in (5, 6))):.2f}")
+            growth = 1 + Decimal((on - FIRST_DAY).days) / 4000
+            noise = Decimal(f"{chance.uniform(0.6, 1.4):.3f}")
+            revenue = (size * season * growth * noise).quantize(Decimal("0.01"))
+            cost = (revenue * Decimal(f"{chance.uniform(0.76, 0.93):.4f}")).quantize(
+                Decimal("0.01")
+            )
+            tax = (revenue * Decimal("0.13")).quantize(Decimal("0.01"))
+            is_costed = book.has_costs and chance.random() > 0.06
+            is_cancelled = chance.random() < 0.03
+            order_id = f"O{customer_id[1:]}{number:04d}"
+            orders.append(
+                (
+                    order_id, customer_id, datetime.combine(on, datetime.min.time()), on,
+                    on.replace(day=1), "cancelled" if is_cancelled else "completed", is_cancelled,
+                    "contract", "field", None, currency, 1, Decimal(40), revenue, Decimal(0), tax,
+                    revenue + tax, cost if is_costed else None,
+                    revenue - cost if is_costed else None,
+                )
+            )
+            if is_cancelled:
+                continue
+            due = on + timedelta(days=terms)
+            delay = round(chance.choice((-5, 0, 4, 12, 40, 130)) * (1 + index % 3) / 2)
+            paid_on = due + timedelta(days=delay)
+            is_open = paid_on > AS_OF or not book.has_payments
+            gross = revenue + tax
+            if book.has_invoices:
+                invoices.append(
+                    (
+                        f"I{order_id[1:]}", order_id, customer_id, on, due, "terms", "invoice",
+                        currency, gross, tax, False, False, gross if is_open else Decimal(0),
+                    )
+                )
+                if chance.random() < 0.02:
+                    invoices.append(
+                        (
+                            f"N{order_id[1:]}", order_id, customer_id, on, on, "invoice",
+                            "credit_note", currency, -gross / 10, -tax / 10, False, False,
+                            Decimal(0),
+                        )
+                    )
+            if book.has_payments and not is_open:
+                payments.append(
+                    (
+                        f"P{order_id[1:]}", customer_id,
+                        datetime.combine(paid_on, datetime.min.time()), paid_on, paid_on,
+                        "receipt", "transfer", currency, gross, f"I{order_id[1:]}", order_id,
+                        None, None, None,
+                    )
+                )
+            if book.has_surveys and chance.random() < 0.1:
+                score = Decimal(chance.choice((10, 10, 9, 9, 8, 8, 7, 6, 4)))
+                answers.append(
+                    (
+                        f"R{order_id[1:]}", "nps", customer_id, order_id, "S1",
+                        datetime.combine(on, datetime.min.time()), on, score, Decimal(0),
+                        Decimal(10), score / 10, None, None, None, None, "nps",
+                    )
+                )
+    _insert(connection, "dim_customers", customers)
+    _insert(connection, "fct_orders", orders)
+    _insert(connection, "fct_invoices", invoices)
+    _insert(connection, "fct_payments", payments)
+    _insert(connection, "fct_survey_responses", answers)
+
+
+def _add_trust(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        """
+        insert into conservation_ledger
+        select
+            'orders', currency, 'b1', 1,
+            count(*) + 12, count(*), 4, 6, 2, 0,
+            sum(revenue_amount) + 120, sum(revenue_amount), 40, 60, 20, 0,
+        from fct_orders group by currency
+        union all
+        select
+            'payments', currency, 'b2', 1,
+            count(*) + 3, count(*), 3, 0, 0, 1,
+            sum(payment_amount) + 88123.45, sum(payment_amount), 88123.45, 0, 0, 10,
+        from fct_payments group by currency
+        union all
+        select 'customers', null, 'b3', 1, count(*), count(*), 0, 0, 0, 0, null, null, null, null,
+            null, null
+        from dim_customers
+        """
+    )
+    connection.execute(
+        """
+        insert into quarantine_summary values
+            ('payments', 'unknown_customer', 'finance', 1, 10.00, 'CNY', 1, '2026-11-19 01:00:00'),
+            ('payments', 'amount_positive', 'finance', 2, 88113.45, 'CNY', 1,
+                '2026-11-12 01:00:00'),
+            ('orders', 'ordered_at_in_range', 'sales', 4, 40.00, 'CNY', 1, '2026-11-12 01:00:00')
+        """
+    )
+
+
+def release_manifest() -> dict[str, Any]:
+    """A manifest as the release step writes it, with a warning and quarantined rows."""
+    return {
+        "release_id": "20261121T021402Z-4f1c",
+        "release_sequence": 47,
+        "parent_release_id": "20261120T021355Z-9b02",
+        "run_id": "20261121T021300Z",
+        "company": "sample",
+        "company_name_en": "Northern Bulk Supply",
+        "company_name_zh": "北方大宗物资有限公司",
+        "as_of": "2026-11-20",
+        "started_at": "2026-11-21T02:13:00Z",
+        "published_at": "2026-11-21T02:14:02+00:00",
+        "code_version": "0.1.0+5d2c1e7",
+        "is_rebuild": False,
+        "reporting_currency": "CNY",
+        "data_through": {
+            "customers": "2026-11-20",
+            "products": None,
+            "orders": "2026-11-20",
+            "order_lines": "2026-11-20",
+            "invoices": "2026-11-20",
+            "payments": "2026-11-18",
+            "survey_responses": "2026-10-31",
+        },
+        "rows": {"dim_customers": 36, "fct_orders": 1301, "fct_payments": 1124, "open_documents": 9},
+        "rows_before": {"dim_customers": 36, "fct_orders": 1295, "fct_payments": 1127},
+        "gates": [
+            {
+                "gate": "landing", "suite": "orders", "table": "orders", "success": True,
+                "rows": 18, "seconds": 0.41, "failed": [],
+            },
+            {
+                "gate": "landing", "suite": "payments", "table": "payments", "success": False,
+                "rows": 11, "seconds": 0.38,
+                "failed": [
+                    {
+                        "expectation": "expect_column_values_to_be_in_set", "column": "method",
+                        "severity": "warning", "rule": "method_known",
+                        "message": "1 of 11 rows: method 'wire' is not in the contract's list",
+                    }
+                ],
+            },
+            {
+                "gate": "marts", "suite": "fct_orders", "table": "fct_orders", "success": True,
+                "rows": 1301, "seconds": 0.52, "failed": [],
+            },
+            {
+                "gate": "dbt", "suite": "not_null_fct_orders_order_id", "table": "fct_orders",
+                "success": True, "rows": 1301, "seconds": 0.02, "failed": [],
+            },
+        ],
+        "batches": {"orders": ["9b1d3c7e5a20f4d8"], "payments": ["77aa10c4e2b95f61", "0c2d"]},
+        "steps": [
+            {"step": "pull", "seconds": 3.21},
+            {"step": "gate landing", "seconds": 1.12},
+            {"step": "dbt build", "seconds": 9.84},
+            {"step": "gate marts", "seconds": 2.05},
+            {"step": "publish", "seconds": 0.06},
+        ],
+        "quarantine": [
+            {
+                "feed": "payments", "rule": "unknown_customer",
+                "reason": "no customer with this id", "count_rows": 1, "amount": "10.00",
+                "owner": "finance",
+            },
+            {
+                "feed": "payments", "rule": "amount_positive",
+                "reason": "amount is zero or negative", "count_rows": 2, "amount": "88113.45",
+                "owner": "finance",
+            },
+            {
+                "feed": "orders", "rule": "ordered_at_in_range",
+                "reason": "ordered_at lies in the future", "count_rows": 4, "amount": "40.00",
+                "owner": "sales",
+            },
+        ],
+        "models": {},
+        "files": {
+            "marts.duckdb": {"sha256": "5f" * 32, "bytes": 4_812_800},
+            "parquet/fct_orders.parquet": {"sha256": "a1" * 32, "bytes": 71_301},
+        },
+    }
