@@ -14,6 +14,10 @@ the customer's number, the order's slot. Each customer is therefore a stream of 
 are simulated in chunks in any order, and a day is advanced by simulating again and writing only
 the rows that changed. The simulation runs `HORIZON_DAYS` past `end`.
 
+The simulation lives in `scripts/company/`: facts (products, archetypes, tables), world (parameters,
+random numbers, calendar, market), customers, trade, sources (ERP and bank), surveys, dirty rows.
+Here are the writing, the figures and the command line.
+
 How it is modelled (later models look for these effects, so they are explicit):
 
 - **Archetypes** (`ARCHETYPES`): one dataclass per kind of buyer holds its means. Order value is
@@ -43,6 +47,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -51,8 +56,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-# Run as a script, Python looks for modules beside this file only.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if not __package__:
+    # Run as a script, Python looks for modules beside this file only.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scripts.company.dirty import dirty_rows
 from scripts.company.facts import BANK_HEADER, TABLES
@@ -82,13 +88,18 @@ MARKER = "company.json"
 
 
 class _ErpFile:
-    """A new ERP file, filled by ADBC's bulk ingest in one transaction; indexes come last."""
+    """A new ERP file, filled by ADBC's bulk ingest in one transaction; indexes come last.
+
+    A thread writes one table while the next rows are made; at most one table waits.
+    """
 
     def __init__(self, path: Path) -> None:
         import adbc_driver_sqlite.dbapi as adbc
 
         self._connection = adbc.connect(str(path), autocommit=True)
         self._cursor = self._connection.cursor()
+        self._writer = ThreadPoolExecutor(max_workers=1)
+        self._writing: Future[None] | None = None
         # Nothing reads the file before it is complete and renamed: no journal is needed.
         for pragma in ("page_size = 16384", "journal_mode = off", "synchronous = off",
                        "locking_mode = exclusive", "cache_size = -65536"):  # fmt: skip
@@ -100,11 +111,22 @@ class _ErpFile:
 
     def append(self, name: str, rows: Any) -> None:
         """Add rows to a table."""
+        self._wait()
         if rows.num_rows:
-            self._cursor.adbc_ingest(name, rows.to_reader(), mode="append")
+            self._writing = self._writer.submit(self._ingest, name, rows)
+
+    def _ingest(self, name: str, rows: Any) -> None:
+        self._cursor.adbc_ingest(name, rows.to_reader(), mode="append")
+
+    def _wait(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
 
     def close(self) -> None:
         """Create the indexes, commit, close."""
+        self._wait()
+        self._writer.shutdown()
         for table in TABLES.values():
             for column in table.indexes:
                 self._cursor.execute(

@@ -85,19 +85,16 @@ def _read(folder: Path) -> Release:
 def mart_rows(build_database: Path, settings: Settings, temp: Path) -> dict[str, int]:
     """Rows by mart in a build database."""
     with connect(build_database, settings, temp, read_only=True) as connection:
+        names = connection.execute(
+            "select table_name from duckdb_tables() where schema_name = ? order by 1",
+            [MARTS_SCHEMA],
+        ).fetchall()
         return {
             name: connection.execute(f'select count(*) from {MARTS_SCHEMA}."{name}"').fetchall()[0][
                 0
             ]
-            for name in _mart_names(connection)
+            for (name,) in names
         }
-
-
-def _mart_names(connection: Any) -> list[str]:
-    rows = connection.execute(
-        "select table_name from duckdb_tables() where schema_name = ? order by 1", [MARTS_SCHEMA]
-    ).fetchall()
-    return [name for (name,) in rows]
 
 
 def assemble(
@@ -116,20 +113,18 @@ def assemble(
         shutil.rmtree(folder)
     (folder / "parquet").mkdir(parents=True)
     marts = folder / "marts.duckdb"
-    with connect(build_database, settings, folder, read_only=True) as connection:
+    with connect(Path(":memory:"), settings, folder) as connection:
+        connection.execute(f"attach '{build_database}' as candidate (read_only)")
         connection.execute(f"attach '{marts}' as release (storage_version '{STORAGE_VERSION}')")
-        names = _mart_names(connection)
-        for name in names:
-            connection.execute(
-                f'create table release.main."{name}" as from {MARTS_SCHEMA}."{name}"'
-            )
+        for name in manifest["rows"]:
+            source = f'candidate.{MARTS_SCHEMA}."{name}"'
+            connection.execute(f'create table release.main."{name}" as from {source}')
             _copy_comments(connection, name)
             connection.execute(
-                f"copy {MARTS_SCHEMA}.\"{name}\" to '{folder / 'parquet' / name}.parquet' "
+                f"copy {source} to '{folder / 'parquet' / name}.parquet' "
                 "(format parquet, compression zstd)"
             )
         connection.execute("checkpoint release")
-        connection.execute("detach release")
     _audit(marts, folder, manifest["rows"], settings)
     os.replace(build_database, folder / "build.duckdb")
     write_report(marts, manifest, folder / "report.html")
@@ -152,13 +147,13 @@ def assemble(
 def _copy_comments(connection: Any, name: str) -> None:
     """Carry the models' descriptions into the file that BI tools browse."""
     tables = connection.execute(
-        "select comment from duckdb_tables() where database_name = current_database() "
+        "select comment from duckdb_tables() where database_name = 'candidate' "
         "and schema_name = ? and table_name = ? and comment is not null",
         [MARTS_SCHEMA, name],
     ).fetchall()
     columns = connection.execute(
         "select column_name, comment from duckdb_columns() "
-        "where database_name = current_database() and schema_name = ? and table_name = ? "
+        "where database_name = 'candidate' and schema_name = ? and table_name = ? "
         "and comment is not null",
         [MARTS_SCHEMA, name],
     ).fetchall()

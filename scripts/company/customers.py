@@ -120,7 +120,7 @@ def simulate_customers(world: World, numbers: Integers) -> Customers:
             trait("leave_hazard") * np.exp(-1.1 * previous)
         )
         left = np.where(known & leaves & (left == NEVER), day, left)
-        fails = draws.uniform("defaults", numbers, position) < 0.0009 + 0.016 * risk**2
+        fails = draws.uniform("defaults", numbers, position) < 0.0012 + 0.032 * risk**2
         defaulted = np.where(known & fails & (defaulted == NEVER), day, defaulted)
     # Who has left or stopped paying is gone: the earlier of the two is what happened.
     defaulted = np.where(defaulted < left, defaulted, NEVER)

@@ -94,14 +94,14 @@ def dirty_rows(world: World) -> Dirty:
     order(day, key, known)
     line(day, key, 1, "约50吨", "40000.00")
     line(day, key, 2, "12.000", "9600.00")
-    verdict(day, "so_order_line", f"{key}/1", "text_in_number", "not_a_number")
+    verdict(day, "so_order_line", f"{key}/1", "text_in_number", "invalid_quantity")
 
     day = business_day(25)
     key = order_key(day, 6)
     order(day, key, known)
-    line(day, key, 1, "-12.000", "-9600.00")
+    line(day, key, 1, "-12.000", "9600.00")
     line(day, key, 2, "18.000", "14400.00")
-    verdict(day, "so_order_line", f"{key}/1", "negative_quantity", "negative_quantity")
+    verdict(day, "so_order_line", f"{key}/1", "negative_quantity", "quantity_positive")
 
     day = business_day(30)
     for number, invoiced, due, kind in (
@@ -113,7 +113,7 @@ def dirty_rows(world: World) -> Dirty:
                f"{day_date(day)} 16:00:00", 0)  # fmt: skip
         dirty.erp.append((day, "fi_invoice", row))
         verdict(day, "fi_invoice", key, kind,
-                "not_a_date" if number == 7 else "due_before_invoice")  # fmt: skip
+                "invalid_invoiced_on" if number == 7 else "due_on_after_invoiced_on")  # fmt: skip
 
     day = business_day(35)
     key = order_key(day, 9)
@@ -123,11 +123,11 @@ def dirty_rows(world: World) -> Dirty:
     verdict(day, "so_order_line", f"{key}/1", "soft_deleted", "absent")
 
     movements = (
-        ("壹拾万元", known, "转账", "text_in_amount", "not_a_number"),
-        ("-5000.00", known, "转账", "negative_amount", "amount_not_positive"),
-        ("0.00", known, "转账", "zero_amount", "amount_not_positive"),
-        ("8800.00", "", "转账", "missing_customer", "missing_customer"),
-        ("6600.00", known, "微信红包", "unknown_method", "unknown_method"),
+        ("壹拾万元", known, "转账", "text_in_amount", "invalid_amount"),
+        ("-5000.00", known, "转账", "negative_amount", "amount_in_range"),
+        ("0.00", known, "转账", "zero_amount", "amount_in_range"),
+        ("8800.00", "", "转账", "missing_customer", "missing_customer_id"),
+        ("6600.00", known, "微信红包", "unknown_method", "method_known"),
     )
     for number, (amount, customer, method, kind, expect) in enumerate(movements, start=1):
         day = business_day(40 + 7 * number)
@@ -140,12 +140,12 @@ def dirty_rows(world: World) -> Dirty:
     day = business_day(85)
     key = f"YH{day_date(day):%y%m%d}9900060"
     dirty.bank.append((day, f"{key},{day_date(day)} 15:20:00,{known},不详", 0))
-    verdict(day, f"bank/bank_{day_date(day)}.csv", key, "too_few_columns", "too_few_columns")
+    verdict(day, f"bank/bank_{day_date(day)}.csv", key, "too_few_columns", "unreadable_row")
 
     day = business_day(95)
     for number, customer, score, kind, expect in (
         (990_001, "C999998", 8, "answer_of_unknown_customer", "held unknown_customer"),
-        (990_002, known, 11, "score_outside_scale", "score_outside_scale"),
+        (990_002, known, 11, "score_outside_scale", "score_within_scale"),
     ):
         stamp = f"{day_date(day)}T11:0{number % 10}:00+08:00"
         response = {

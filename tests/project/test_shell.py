@@ -273,7 +273,7 @@ def test_stale_lock_is_found(tmp_path: Path) -> None:
     lock = "requirements.lock"
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     text = (ROOT / lock).read_text(encoding="utf-8")
-    (tmp_path / lock).write_text(text + "zzz==1.0 \\\n    --hash=sha256:00\n    # via nothing\n")
+    (tmp_path / lock).write_text(f"{text}zzz==1.0 \\\n    --hash=sha256:{'0' * 64}\n")
     faults = [str(fault) for fault in check_locks.find_faults(tmp_path, lock)]
     assert len(faults) == 1
     assert "run 'make lock'" in faults[0]

@@ -15,7 +15,6 @@ import pytest
 
 from scripts import sample_company
 from scripts.company.facts import BANK_HEADER, TABLES
-from scripts.company.sources import uscc
 from scripts.company.trade import simulate
 from scripts.company.world import Draws, Parameters, SampleCompanyError, World
 
@@ -78,9 +77,7 @@ def test_another_seed_gives_another_company(small: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("steps", [(1,) * 12, (5, 40), (120,)])
-def test_advanced_company_equals_one_cut_at_that_day(
-    steps: tuple[int, ...], tmp_path: Path
-) -> None:
+def test_advance_equals_a_cut_at_that_day(steps: tuple[int, ...], tmp_path: Path) -> None:
     parameters = Parameters(customers=25, years=1)
     moved, cut = tmp_path / "moved", tmp_path / "cut"
     sample_company.make(moved, parameters)
@@ -95,14 +92,15 @@ def test_advanced_company_equals_one_cut_at_that_day(
 def test_advance_brings_changed_rows_with_newer_stamps(tmp_path: Path) -> None:
     sample_company.make(tmp_path / "c", SMALL)
     old = dict(query(tmp_path / "c", "select order_no, status || updated_at from so_order"))
-    reached, counts = sample_company.advance(tmp_path / "c")
-    assert reached == date(2026, 7, 1)
+    reached, counts = sample_company.advance(tmp_path / "c", 3)
+    assert reached == date(2026, 7, 3)
     rows = query(tmp_path / "c", "select order_no, status, updated_at from so_order")
-    changed = [row for row in rows if old.get(row[0]) != row[1] + row[2]]
+    conflict = {row["key"] for row in dirty_list(tmp_path / "c")}
+    changed = [row for row in rows if old.get(row[0]) != row[1] + row[2] and row[0] not in conflict]
     assert len(changed) == counts["so_order"] > 0
     assert any(row[0] in old for row in changed)
-    assert all(row[2][:10] == "2026-07-01" for row in changed)
-    assert (tmp_path / "c" / "bank" / "bank_2026-07-01.csv").exists()
+    assert {row[2][:10] for row in changed} <= {"2026-07-01", "2026-07-02", "2026-07-03"}
+    assert "bank_2026-06-30.csv" < max(bank_files(tmp_path / "c")) <= "bank_2026-07-03.csv"
 
 
 def test_interrupted_advance_can_be_run_again(tmp_path: Path) -> None:
@@ -145,13 +143,13 @@ def test_line_amounts_add_up_to_the_cent(company: Path) -> None:
     rows = query(company, "select qty, price, discount, net_amount, tax from so_order_line")
     checked = 0
     for quantity, price, discount, net, tax in rows:
-        if quantity == "约50吨":
+        if quantity in {"约50吨", "-12.000"}:
             continue
         exact = Decimal(quantity) * Decimal(price) - Decimal(discount) - Decimal(net)
         assert abs(exact) <= Decimal("0.005")
         assert abs(Decimal(net) * Decimal("0.13") - Decimal(tax)) <= Decimal("0.005")
         checked += 1
-    assert checked == len(rows) - 1 > 30_000
+    assert checked == len(rows) - 2 > 30_000
 
 
 def test_invoices_are_their_orders_lines_with_tax(company: Path) -> None:
@@ -233,12 +231,10 @@ def test_bills_change_only_in_later_files(company: Path) -> None:
 def test_credit_codes_have_right_check_characters(company: Path) -> None:
     codes = [row[0] for row in query(company, "select uscc from crm_customer")]
     assert len(set(codes)) > 290
-    for code in codes:
+    # The last one is published in the national register: it proves the test's own arithmetic.
+    for code in (*codes, "914403001922038216"):
         total = sum(USCC_ALPHABET.index(char) * 3**place for place, char in enumerate(code[:17]))
         assert USCC_ALPHABET[-total % 31] == code[17]
-    # The check digit of a published code (Huawei Technologies), computed by hand from the standard.
-    assert sum(USCC_ALPHABET.index(c) * 3**i for i, c in enumerate("91440300192203821")) % 31 != 0
-    assert len(uscc("140000", 1)) == 18
 
 
 def test_personal_data_is_obviously_invented(company: Path) -> None:
@@ -299,7 +295,7 @@ def test_only_listed_rows_are_dirty(company: Path) -> None:
 
 
 def test_the_company_is_believable(company: Path) -> None:
-    """Ranges a dealer of this kind could report; the exact figures are in the changelog's make."""
+    """Ranges that a dealer of this kind could report."""
     figures = sample_company.describe(company)
     assert figures["customers"] == 300
     assert 30_000 <= figures["order_lines"] <= 40_000
@@ -314,12 +310,8 @@ def test_the_company_is_believable(company: Path) -> None:
         "long_overdue_customers_rate": (0.01, 0.06),
         "nps": (20, 40),
     }
-    outside = {
-        name: figures[name]
-        for name, (low, high) in ranges.items()
-        if not low <= figures[name] <= high
-    }
-    assert not outside
+    for name, (low, high) in ranges.items():
+        assert low <= figures[name] <= high, name
 
 
 def test_dissatisfaction_comes_before_leaving() -> None:

@@ -381,48 +381,25 @@ def _run_suite(
     from great_expectations import ExpectationSuite, ValidationDefinition
 
     started = time.perf_counter()
+    expectations = [_gx_expectation(expectation, suite) for expectation in suite.expectations]
     try:
-        gx_suite = context.suites.add_or_update(
-            ExpectationSuite(
-                name=suite.name,
-                expectations=[
-                    {
-                        "type": expectation.type,
-                        "kwargs": dict(expectation.kwargs),
-                        "severity": expectation.severity,
-                        "meta": {
-                            "rule": expectation.rule,
-                            "owner": expectation.owner,
-                            "reason_en": expectation.reason_en,
-                            "reason_zh": expectation.reason_zh,
-                        },
-                    }
-                    for expectation in suite.expectations
-                ],
-            )
-        )
-        # an entry that Great Expectations cannot build is logged and dropped by it
-        if len(gx_suite.expectations) != len(suite.expectations):
-            raise ConfigurationError("Great Expectations refused an expectation")
         # quoted, because a batch's table is named by its id
         asset = source.add_table_asset(table, table_name=f'"{table}"')
-        definition = context.validation_definitions.add_or_update(
-            ValidationDefinition(
-                name=f"{suite.name}.{table}",
-                data=asset.add_batch_definition_whole_table("all"),
-                suite=gx_suite,
-            )
+        definition = ValidationDefinition(
+            name=f"{suite.name}.{table}",
+            data=asset.add_batch_definition_whole_table("all"),
+            suite=context.suites.add_or_update(
+                ExpectationSuite(name=suite.name, expectations=expectations)
+            ),
         )
-        outcome = definition.run(
+        outcome = context.validation_definitions.add_or_update(definition).run(
             result_format={
                 "result_format": "SUMMARY",
                 "partial_unexpected_count": _COUNT_SAMPLES,
             }
         )
+        count = sa.select(sa.func.count()).select_from(sa.table(sa.quoted_name(table, quote=True)))
         with source.get_execution_engine().get_connection() as connection:
-            count = sa.select(sa.func.count()).select_from(
-                sa.table(sa.quoted_name(table, quote=True))
-            )
             rows = int(connection.execute(count).scalar_one())
     except Exception as error:
         raise GateError(
@@ -438,6 +415,32 @@ def _run_suite(
         seconds=time.perf_counter() - started,
         results=results,
     )
+
+
+def _gx_expectation(expectation: Expectation, suite: Suite) -> Any:
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    from great_expectations.expectations.metadata_types import FailureSeverity
+
+    configuration = ExpectationConfiguration(
+        type=expectation.type,
+        kwargs=dict(expectation.kwargs),
+        severity=FailureSeverity(expectation.severity),
+        meta={
+            "rule": expectation.rule,
+            "owner": expectation.owner,
+            "reason_en": expectation.reason_en,
+            "reason_zh": expectation.reason_zh,
+        },
+    )
+    # built one by one: a suite given a list logs what it cannot build and goes on without it
+    try:
+        return configuration.to_domain_obj()
+    except Exception as error:
+        raise ConfigurationError(
+            f"expectation {expectation.rule} of suite {suite.name} is not one that Great "
+            f"Expectations knows: {expectation.type}",
+            where=f"{suite.path}: {error}",
+        ) from error
 
 
 def _results(

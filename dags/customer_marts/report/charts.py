@@ -35,7 +35,7 @@ _ROW_HEIGHT = 30
 _STACKED_ROW_HEIGHT = 33
 _BARS_WIDE = 500
 # A name column is as wide as its names, in columns of half a Chinese character, up to a limit.
-_COLUMN_WIDTH = 6.3
+_COLUMN_WIDTH = 7.0
 _NAME_COLUMNS = 26
 
 _MONTH_LABEL_WIDTH = 62
@@ -124,7 +124,7 @@ def revenue_chart(
     months: Sequence[Month], currency: str | None, unit_zh: str, title: Text
 ) -> Chart:
     """Revenue as bars with the margin in them (or below zero); margin left out when unknown."""
-    largest = max((abs(month.revenue or 0) for month in months), default=Decimal(0))
+    largest = max(abs(month.revenue or Decimal(0)) for month in months)
     divisor, unit = scale_of(largest, currency, unit_zh)
     has_margin = any(month.margin is not None for month in months)
     values = [
@@ -150,8 +150,7 @@ def revenue_chart(
 def cash_chart(months: Sequence[Month], currency: str | None, unit_zh: str, title: Text) -> Chart:
     """Invoiced as bars, cash in as a line over them."""
     largest = max(
-        (max(abs(month.invoiced or 0), abs(month.cash_in or 0)) for month in months),
-        default=Decimal(0),
+        abs(amount or Decimal(0)) for month in months for amount in (month.invoiced, month.cash_in)
     )
     divisor, unit = scale_of(largest, currency, unit_zh)
     values = [
@@ -215,7 +214,7 @@ def bar_chart(bars: Sequence[Bar], title: Text, aside_title: Text | None = None)
     }
     layers: list[Spec] = [
         {
-            "mark": {"type": "bar", "height": {"band": 0.62}, "cornerRadiusEnd": 2},
+            "mark": {"type": "bar", "height": {"band": 0.62}},
             "encoding": {
                 "y": y,
                 "x": x,
@@ -298,7 +297,7 @@ def paired_chart(bars: Sequence[PairedBar], title: Text) -> Chart:
             "height": 38 * len(bars),
             "layer": [
                 {
-                    "mark": {"type": "bar", "height": {"band": 0.86}, "cornerRadiusEnd": 2},
+                    "mark": {"type": "bar", "height": {"band": 0.86}},
                     "encoding": {
                         "y": y,
                         "yOffset": offset_channel,
@@ -403,7 +402,7 @@ def _month_axis(values: Sequence[Spec], width: int) -> Spec:
 
 def _month_spec(values: Sequence[Spec], layers: Sequence[Spec], width: int) -> Spec:
     left, right = 44, 14
-    axis_y = {"title": None, "domain": False, "ticks": False, "tickCount": 5, "format": ",~g"}
+    axis_y = {"title": None, "domain": False, "ticks": False, "tickCount": 5, "format": ",~f"}
     drawn = []
     for layer in layers:
         encoding = dict(layer["encoding"])

@@ -45,6 +45,7 @@ class Windows:
 
     @classmethod
     def ending(cls, as_of: date) -> Windows:
+        """The windows of an as-of date; one year before 29 February is 28 February."""
         return cls(before=_years_before(as_of, 2), start=_years_before(as_of, 1), as_of=as_of)
 
 
@@ -199,6 +200,7 @@ class LedgerLine:
 
     @property
     def is_balanced(self) -> bool:
+        """Whether rows and amounts are all accounted for."""
         return self.rows_missing == 0 and self.amount_missing == 0
 
 
@@ -266,6 +268,7 @@ class Marts:
         return table in self._columns and set(columns) <= self._columns[table]
 
     def rows(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[Row]:
+        """All rows of a query with named parameters (`$name`)."""
         return self._connection.execute(sql, dict(parameters or {})).fetchall()
 
     def row(self, sql: str, parameters: Mapping[str, object] | None = None) -> Row:
@@ -636,10 +639,14 @@ def _read_months(marts: Marts, as_of: date, currency: str | None) -> tuple[Month
     )
     return tuple(
         Month(
-            *row,
-            is_partial=row[0] == month_of_as_of and next_day_month == as_of.month,
+            month_on=month_on,
+            revenue=revenue,
+            margin=margin,
+            invoiced=invoiced,
+            cash_in=cash_in,
+            is_partial=month_on == month_of_as_of and next_day_month == as_of.month,
         )
-        for row in reversed(rows)
+        for month_on, revenue, margin, invoiced, cash_in in reversed(rows)
     )
 
 

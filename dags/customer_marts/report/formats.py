@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
 
 MINUS = "\u2212"
 NOTHING = "\u2013"
 
-_ENGLISH_SCALES = ((Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"), (Decimal(10) ** 3, "K"))
-_CHINESE_SCALES = ((Decimal(10) ** 8, "亿"), (Decimal(10) ** 4, "万"))
+# (one unit of the scale, its letter, its decimal places)
+_ENGLISH_SCALES = ((10**9, "B", 2), (10**6, "M", 2), (10**3, "K", 1), (1, "", 2))
+_CHINESE_SCALES = ((10**8, "亿", 2), (10**4, "万", 1), (1, "", 2))
 # Currencies with a Chinese name that is written after the number; the others keep their code.
 _CHINESE_UNITS = {"CNY": "元", "USD": "美元", "EUR": "欧元", "HKD": "港元", "JPY": "日元"}
 
@@ -47,12 +49,12 @@ def signed(text: str, is_negative: bool) -> str:
     return f"{MINUS}{text}" if is_negative else text
 
 
-def _scaled(size: Decimal, scales: Sequence[tuple[Decimal, str]], places: int) -> tuple[str, str]:
+def _scaled(size: Decimal, scales: Sequence[tuple[int, str, int]]) -> tuple[str, str]:
     """The absolute value `size` in the largest scale it reaches, and that scale's letter."""
-    for scale, letter in scales:
-        # Rounding may reach the next scale: 999,960 is 1.00 M, not 1,000.0 K.
-        if _rounded(size / scale, places) >= 1:
-            return f"{_rounded(size / scale, places):,}", letter
+    for (unit, letter, places), (below, _, places_below) in pairwise(scales):
+        # As rounded in the scale below: 999,960 is 1.00 M, not 1,000.0 K, but 999,900 is 999.9 K.
+        if _rounded(size / below, places_below) * below >= unit:
+            return f"{_rounded(size / unit, places):,}", letter
     whole = size == size.to_integral_value()
     return f"{_rounded(size, 0 if whole else 2):,}", ""
 
@@ -61,8 +63,8 @@ def amount(value: Decimal, currency: str | None) -> Amount:
     """An amount for the page; `currency` is an ISO 4217 code, or None when it is not known."""
     size = abs(value)
     is_negative = value < 0
-    number_en, scale_en = _scaled(size, _ENGLISH_SCALES, 2 if size >= 10**6 else 1)
-    number_zh, scale_zh = _scaled(size, _CHINESE_SCALES, 2 if size >= 10**8 else 1)
+    number_en, scale_en = _scaled(size, _ENGLISH_SCALES)
+    number_zh, scale_zh = _scaled(size, _CHINESE_SCALES)
     unit_zh = _CHINESE_UNITS.get(currency or "", f" {currency}" if currency else "")
     code = f"{currency} " if currency else ""
     return Amount(
@@ -81,7 +83,7 @@ def percent(rate: Decimal | float, places: int = 1) -> str:
 
 
 def share(part: Decimal | None, total: Decimal | None) -> Decimal | None:
-    """part / total, or None when either is unknown or the total is not above zero."""
+    """The ratio of part to total, or None when either is unknown or the total is not above zero."""
     if part is None or total is None or total <= 0:
         return None
     return part / total

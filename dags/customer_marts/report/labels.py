@@ -7,9 +7,6 @@ from customer_marts.report.formats import Text
 _LABELS: dict[str, tuple[str, str]] = {
     # page
     "page.title": ("Customer report", "客户数据报告"),
-    "page.language": ("Language", "语言"),
-    "page.both": ("English + 中文", "English + 中文"),
-    "page.contents": ("Contents", "目录"),
     "page.figures": ("Exact figures", "精确数据"),
     "page.total": ("Total", "合计"),
     "page.unknown": ("unknown", "未知"),
@@ -61,7 +58,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "tile.open": ("Open receivables", "未清应收账款"),
     "tile.overdue": ("Overdue share", "逾期占比"),
     "tile.nps": ("Net promoter score", "净推荐值 NPS"),
-    "tile.in_book": ("in the customer master", "客户主数据中的客户"),
+    "tile.in_book": ("known by the as-of date", "截至截止日期的全部客户"),
     "tile.active_note": ("{share} of customers ordered in 12 months", "近12个月下单客户占 {share}"),
     "tile.change": ("{change} on the 12 months before", "较前12个月 {change}"),
     "tile.change_points": (
@@ -123,14 +120,12 @@ _LABELS: dict[str, tuple[str, str]] = {
     "col.margin_rate": ("Margin rate", "毛利率"),
     "col.change": ("Change", "同比"),
     "col.share": ("Share", "占比"),
-    "col.cumulative_share": ("Cumulative share", "累计占比"),
     "col.last_order": ("Last order", "最近下单"),
     "col.invoiced": ("Invoiced", "开票"),
     "col.cash_in": ("Cash in", "回款"),
     "col.customers": ("Customers", "客户数"),
     "col.customer_share": ("Share of customers", "客户占比"),
     "col.revenue_share": ("Share of revenue", "收入占比"),
-    "col.segment": ("Segment", "细分"),
     "col.class": ("Class", "类别"),
     "col.currency": ("Currency", "币种"),
     "col.orders": ("Orders", "订单数"),
@@ -265,63 +260,93 @@ _LABELS: dict[str, tuple[str, str]] = {
     "absent.no_ledger": ("The conservation ledger holds no batch.", "对账台账中没有批次。"),
     # notes
     "note.windows": (
-        "Every figure is computed as of {as_of}; later rows are not in it. “Last 12 months” runs "
-        "from {start} (exclusive) to {as_of}, “the 12 months before” from {before} (exclusive) "
-        "to {start}.",
-        "所有数据按 {as_of} 计算，之后的记录不计入。“近12个月”为 {start}（不含）至 {as_of}，"
-        "“前12个月”为 {before}（不含）至 {start}。",
+        (
+            "Every figure is computed as of {as_of}; later rows are not in it. “Last 12 "
+            "months” runs from {start} (exclusive) to {as_of}, “the 12 months before” from "
+            "{before} (exclusive) to {start}."
+        ),
+        (
+            "所有数据按 {as_of} 计算，之后的记录不计入。“近12个月”为 {start}（不含）至 {as_of}，"
+            "“前12个月”为 {before}（不含）至 {start}。"
+        ),
     ),
     "note.revenue": (
-        "Revenue is the amount of orders that are not cancelled, net of tax and discount, on the "
-        "order's business date.",
+        (
+            "Revenue is the amount of orders that are not cancelled, net of tax and discount,"
+            " on the order's business date."
+        ),
         "收入为未取消订单的金额（不含税，已扣折扣），按订单业务日期计。",
     ),
     "note.margin": (
-        "Margin is revenue less the cost of the goods, where the cost is known. The margin rate "
-        "divides it by the revenue of the same orders; orders without a cost are left out of both.",
-        "毛利为收入减去货物成本（仅计成本已知的订单）。毛利率以同一批订单的收入为分母；"
-        "无成本的订单不计入分子和分母。",
+        (
+            "Margin is revenue less the cost of the goods, where the cost is known. The "
+            "margin rate divides it by the revenue of the same orders; orders without a cost "
+            "are left out of both."
+        ),
+        (
+            "毛利为收入减去货物成本（仅计成本已知的订单）。毛利率以同一批订单的收入为分母；"
+            "无成本的订单不计入分子和分母。"
+        ),
     ),
     "note.cash": (
-        "Cash in is receipts and prepayments less refunds and chargebacks, on the day they are "
-        "money: acceptance bills on maturity, dishonoured bills never. Invoiced is gross of tax, "
-        "less credit notes, on the invoice date.",
-        "回款为收款和预收款减去退款和拒付，按实际到账日计：承兑汇票按到期日计，被拒付的汇票不计。"
-        "开票金额含税，已减红字发票，按开票日期计。",
+        (
+            "Cash in is receipts and prepayments less refunds and chargebacks, on the day "
+            "they are money: acceptance bills on maturity, dishonoured bills never. Invoiced "
+            "is gross of tax, less credit notes, on the invoice date."
+        ),
+        (
+            "回款为收款和预收款减去退款和拒付，按实际到账日计：承兑汇票按到期日计，被拒付的汇票不计。"
+            "开票金额含税，已减红字发票，按开票日期计。"
+        ),
     ),
     "note.active": (
         "An active customer has at least one order, not cancelled, in the last 12 months.",
         "活跃客户指近12个月内至少有一笔未取消订单的客户。",
     ),
     "note.ageing": (
-        "Payments and credit notes settle a customer's oldest due document first; open "
-        "receivables are what remains. Two ageings are shown: days past the due date (not due "
-        "while it has not passed) and days since the invoice date. The overdue share is what is "
-        "past its due date, divided by all open receivables. A customer's credit (paid more than "
-        "invoiced) is not deducted from what others owe.",
-        "付款和红字发票先结清客户最早到期的单据，剩余部分为未清应收账款。账龄按两种口径列示："
-        "到期日后天数（未过到期日为未到期）和开票日后天数。逾期占比为已过到期日的金额除以全部未清"
-        "应收账款。客户的贷方余额（付款多于开票）不抵扣其他客户的欠款。",
+        (
+            "Payments and credit notes settle a customer's oldest due document first; open "
+            "receivables are what remains. Two ageings are shown: days past the due date (not"
+            " due while it has not passed) and days since the invoice date. The overdue share"
+            " is what is past its due date, divided by all open receivables. A customer's "
+            "credit (paid more than invoiced) is not deducted from what others owe."
+        ),
+        (
+            "付款和红字发票先结清客户最早到期的单据，剩余部分为未清应收账款。账龄按两种口径列示："
+            "到期日后天数（未过到期日为未到期）和开票日后天数。逾期占比为已过到期日的金额除以全部未清"
+            "应收账款。客户的贷方余额（付款多于开票）不抵扣其他客户的欠款。"
+        ),
     ),
     "note.segments": (
-        "RFM scores recency, frequency and monetary value from 1 to 5 (5 is best). ABC sorts "
-        "customers by margin (by revenue where no cost is known): A brings the first 80 %, B up "
-        "to 95 %. Lifecycle goes by the days since the last order. The cut points are dated "
-        "parameters; the reason for each customer is in customer_360.",
-        "RFM按最近购买、购买频率和金额打分（1至5，5为最高）。ABC按毛利排序（成本未知时按收入）："
-        "A类贡献前80%，B类至95%。生命周期按距最近一次下单的天数划分。分界点为带生效日期的参数；"
-        "每个客户的分类原因见 customer_360。",
+        (
+            "RFM scores recency, frequency and monetary value from 1 to 5 (5 is best). ABC "
+            "sorts customers by margin (by revenue where no cost is known): A brings the "
+            "first 80 %, B up to 95 %. Lifecycle goes by the days since the last order. The "
+            "cut points are dated parameters; the reason for each customer is in "
+            "customer_360."
+        ),
+        (
+            "RFM按最近购买、购买频率和金额打分（1至5，5为最高）。ABC按毛利排序（成本未知时按收入）："
+            "A类贡献前80%，B类至95%。生命周期按距最近一次下单的天数划分。分界点为带生效日期的参数；"
+            "每个客户的分类原因见 customer_360。"
+        ),
     ),
     "note.nps": (
-        "Net promoter score is the share of promoters (9 or 10 of 10) less the share of "
-        "detractors (0 to 6), over the answers of the last 12 months; few answers give a wide "
-        "interval.",
-        "净推荐值为推荐者（9至10分）占比减去贬损者（0至6分）占比，按近12个月的回答计算；"
-        "回答越少，区间越宽。",
+        (
+            "Net promoter score is the share of promoters (9 or 10 of 10) less the share of "
+            "detractors (0 to 6), over the answers of the last 12 months; few answers give a "
+            "wide interval."
+        ),
+        (
+            "净推荐值为推荐者（9至10分）占比减去贬损者（0至6分）占比，按近12个月的回答计算；"
+            "回答越少，区间越宽。"
+        ),
     ),
     "note.currency": (
-        "Amounts are in {currency} and scaled; the exact amount appears when the pointer rests on "
-        "it. Amounts of different currencies are never added.",
+        (
+            "Amounts are in {currency} and scaled; the exact amount appears when the pointer "
+            "rests on it. Amounts of different currencies are never added."
+        ),
         "金额以 {currency} 表示并经缩放；将光标停在数字上可见精确金额。不同币种的金额从不相加。",
     ),
 }

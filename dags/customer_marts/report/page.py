@@ -6,7 +6,6 @@ refers to no other address. It opens from disk, prints, and follows the reader's
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -107,6 +106,7 @@ class MartRows:
 
     @property
     def difference(self) -> int | None:
+        """Rows more (or, negative, fewer) than before; None without a before."""
         return None if self.before is None else self.now - self.before
 
 
@@ -165,7 +165,7 @@ def write_report(marts: Path, manifest: Mapping[str, Any], destination: Path) ->
     )
     unfinished = destination.with_name(f"{destination.name}.unfinished")
     unfinished.write_text(page, encoding="utf-8")
-    os.replace(unfinished, destination)
+    unfinished.replace(destination)
 
 
 # --- the template and its helpers -------------------------------------------------------------
@@ -474,6 +474,7 @@ def _empty(feed: str) -> Text:
 def _charts(figures: Figures) -> dict[str, Chart]:
     """The charts that the figures allow, by name; what is absent has no chart."""
     from customer_marts.report import charts
+    from customer_marts.report.figures import Grouping
 
     currency = figures.currency
     unit_zh = _CURRENCY_WORDS_ZH.get(currency or "", currency or "")
@@ -497,7 +498,7 @@ def _charts(figures: Figures) -> dict[str, Chart]:
                 charts.Bar(
                     label=Text(customer.customer_name, customer.customer_name),
                     value=float(customer.revenue),
-                    caption=_caption(customer.revenue, currency),
+                    caption=_caption(customer.revenue),
                     colour=charts.REVENUE,
                     aside=_share_text(customer.cumulative_revenue, total),
                 )
@@ -506,17 +507,17 @@ def _charts(figures: Figures) -> dict[str, Chart]:
             text("chart.top", count=len(figures.top_customers)),
             text("chart.cumulative"),
         )
-    if not _is_absent(figures.rfm):
-        drawn["rfm"] = _segment_chart(figures.rfm)  # type: ignore[arg-type]
+    if isinstance(figures.rfm, Grouping):
+        drawn["rfm"] = _segment_chart(figures.rfm)
     if isinstance(figures.buckets, tuple):
         for basis, key in (("due_date", "ageing_due"), ("invoice_date", "ageing_invoice")):
             buckets = [bucket for bucket in figures.buckets if bucket.basis == basis]
             if buckets:
-                drawn[key] = _ageing_chart(buckets, currency, text(f"chart.{key}"))
+                drawn[key] = _ageing_chart(buckets, text(f"chart.{key}"))
     return drawn
 
 
-def _caption(value: Decimal, currency: str | None) -> Text:
+def _caption(value: Decimal) -> Text:
     # Chinese without its currency word: the heading names the currency.
     shown = formats.amount(value, None)
     return Text(shown.en, shown.zh)
@@ -546,7 +547,7 @@ def _segment_chart(grouping: Grouping) -> Chart:
     )
 
 
-def _ageing_chart(buckets: Sequence[Bucket], currency: str | None, title: Text) -> Chart:
+def _ageing_chart(buckets: Sequence[Bucket], title: Text) -> Chart:
     from customer_marts.report import charts
     from customer_marts.report.figures import NOT_DUE_BUCKETS
 
@@ -555,7 +556,7 @@ def _ageing_chart(buckets: Sequence[Bucket], currency: str | None, title: Text) 
             charts.Bar(
                 label=bucket.label,
                 value=float(bucket.open_amount),
-                caption=_caption(bucket.open_amount, currency),
+                caption=_caption(bucket.open_amount),
                 colour=charts.REVENUE
                 if bucket.basis == "invoice_date" or bucket.code in NOT_DUE_BUCKETS
                 else charts.LATE,

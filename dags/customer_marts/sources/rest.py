@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from customer_marts.errors import BatchFault, SourceUnavailable
-from customer_marts.feeds import FeedMapping, RestSource, RestTable
+from customer_marts.feeds import FeedMapping, RestSource, RestTable, load_contract
 from customer_marts.settings import Settings
 from customer_marts.sources.extract import SOURCE_COLUMN, Extract, Watermark, cursor_start
 
@@ -63,7 +63,14 @@ def extract_rest(
                 rows.extend(_rows(record, table, count))
     if not rows:
         return None
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    # JSON leaves out what is empty: a field that no record of a page has is null, not dropped
+    contract = load_contract(feed)
+    optional = [
+        mapped.column
+        for name, mapped in mapping.columns.items()
+        if mapped.column and not contract.all_columns[name].required
+    ]
+    names = list(dict.fromkeys([*(name for row in rows for name in row), *optional]))
     columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
     target = work / "raw.parquet"
     pq.write_table(pa.table(columns), target, compression="zstd")
@@ -130,7 +137,7 @@ def _get(client: Any, url: str, parameters: dict[str, str], where: str) -> dict[
             asked = error.response.headers.get("Retry-After", "")
             if asked.isdigit():
                 return min(float(asked), LONGEST_WAIT_SECONDS)
-        return float(min(0.2 * 2**state.attempt_number, LONGEST_WAIT_SECONDS))
+        return float(min(0.1 * 2**state.attempt_number, LONGEST_WAIT_SECONDS))
 
     def passing(error: BaseException) -> bool:
         if isinstance(error, httpx.HTTPStatusError):

@@ -1,0 +1,90 @@
+{#- What differs between engines, in one place: DuckDB (the default) and Spark. -#}
+
+{#- Whole days from the first date to the second. -#}
+{% macro days_between(from_date, to_date) -%}
+    {{ adapter.dispatch('days_between', 'customer_marts')(from_date, to_date) }}
+{%- endmacro %}
+{% macro default__days_between(from_date, to_date) -%}
+    date_diff('day', {{ from_date }}, {{ to_date }})
+{%- endmacro %}
+{% macro spark__days_between(from_date, to_date) -%}
+    datediff({{ to_date }}, {{ from_date }})
+{%- endmacro %}
+
+{#- Whole calendar months from the month of the first date to the month of the second. -#}
+{% macro months_between(from_date, to_date) -%}
+    {{ adapter.dispatch('months_between', 'customer_marts')(from_date, to_date) }}
+{%- endmacro %}
+{% macro default__months_between(from_date, to_date) -%}
+    date_diff('month', {{ from_date }}, {{ to_date }})
+{%- endmacro %}
+{% macro spark__months_between(from_date, to_date) -%}
+    cast(
+        months_between(date_trunc('month', {{ to_date }}), date_trunc('month', {{ from_date }}))
+        as int
+    )
+{%- endmacro %}
+
+{#- The date that lies so many days later. -#}
+{% macro add_days(from_date, days) -%}
+    {{ adapter.dispatch('add_days', 'customer_marts')(from_date, days) }}
+{%- endmacro %}
+{% macro default__add_days(from_date, days) -%}
+    cast({{ from_date }} + cast({{ days }} as integer) as date)
+{%- endmacro %}
+{% macro spark__add_days(from_date, days) -%}
+    date_add({{ from_date }}, cast({{ days }} as int))
+{%- endmacro %}
+
+{#- The date that lies so many calendar months later; the 29 February of a common year is the 28. -#}
+{% macro add_months(from_date, months) -%}
+    {{ adapter.dispatch('add_months', 'customer_marts')(from_date, months) }}
+{%- endmacro %}
+{% macro default__add_months(from_date, months) -%}
+    cast({{ from_date }} + to_months({{ months }}) as date)
+{%- endmacro %}
+{% macro spark__add_months(from_date, months) -%}
+    add_months({{ from_date }}, {{ months }})
+{%- endmacro %}
+
+{#- The first day of the date's month. Both engines truncate alike; the type differs. -#}
+{% macro month_start(of_date) -%}
+    cast(date_trunc('month', {{ of_date }}) as date)
+{%- endmacro %}
+
+{#- One row per month start between two month starts, both included. -#}
+{% macro explode_months(first_month, last_month) -%}
+    {{ adapter.dispatch('explode_months', 'customer_marts')(first_month, last_month) }}
+{%- endmacro %}
+{% macro default__explode_months(first_month, last_month) -%}
+    unnest(generate_series({{ first_month }}, {{ last_month }}, interval 1 month))
+{%- endmacro %}
+{% macro spark__explode_months(first_month, last_month) -%}
+    explode(sequence({{ first_month }}, {{ last_month }}, interval 1 month))
+{%- endmacro %}
+
+{#- The value in the type, or null where it does not fit. -#}
+{% macro try_cast_to(value, data_type) -%}
+    try_cast({{ value }} as {{ data_type }})
+{%- endmacro %}
+
+{#- dbt-duckdb's own safe_cast is a plain cast. -#}
+{% macro duckdb__safe_cast(field, type) -%}
+    try_cast({{ field }} as {{ type }})
+{%- endmacro %}
+
+{#- An exact product or sum as money: two decimals, halves away from zero. The value must be a
+    decimal: rounding a double would decide halves by its binary error. -#}
+{% macro to_amount(value) -%}
+    cast(round({{ value }}, 2) as decimal(18, 2))
+{%- endmacro %}
+
+{#- A sum of money over rows, zero where there is none. -#}
+{% macro sum_amount(value) -%}
+    cast(coalesce(sum({{ value }}), 0) as decimal(18, 2))
+{%- endmacro %}
+
+{#- The mean of an exact total, as a double; null where there is nothing to divide by. -#}
+{% macro mean_of(total, count) -%}
+    cast({{ total }} as double) / nullif({{ count }}, 0)
+{%- endmacro %}

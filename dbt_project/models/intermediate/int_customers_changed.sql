@@ -1,0 +1,60 @@
+with rows_changed as (
+    select * from {{ ref('int_rows_changed') }}
+),
+
+orders_changed as (
+    select * from {{ ref('int_orders_changed') }}
+),
+
+orders as (
+    select * from {{ ref('stg_landing__orders') }}
+),
+
+payments as (
+    select * from {{ ref('stg_landing__payments') }}
+),
+
+run_context as (
+    select * from {{ ref('stg_landing__run_context') }}
+),
+
+customers_of_changed_rows as (
+    select customer_id
+    from rows_changed
+    where customer_id is not null
+),
+
+customers_of_changed_orders as (
+    select customer_id
+    from orders
+    where order_id in (select order_id from orders_changed)
+),
+
+-- a bill received long ago turns into cash on the day it matures
+customers_of_maturing_bills as (
+    select payments.customer_id
+    from payments
+    cross join run_context
+    where
+        payments.bill_matures_on > least(run_context.parent_as_of, run_context.as_of)
+        and payments.bill_matures_on <= greatest(run_context.parent_as_of, run_context.as_of)
+),
+
+-- a row that moved to another customer changes the one it left as well
+previous_customers as (
+    {{ previous_customers('fct_orders', 'order_id', changed_orders()) }}
+    union all
+    {{ previous_customers('fct_invoices', 'invoice_id', changed_invoices()) }}
+    union all
+    {{ previous_customers('fct_payments', 'payment_id', changed_rows('payments')) }}
+    union all
+    {{ previous_customers('fct_survey_responses', 'response_id', changed_rows('survey_responses')) }}
+)
+
+select customer_id from customers_of_changed_rows
+union
+select customer_id from customers_of_changed_orders
+union
+select customer_id from customers_of_maturing_bills
+union
+select customer_id from previous_customers

@@ -1,0 +1,92 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ delete_changed('invoice_id', changed_invoices()) }}",
+) }}
+-- depends_on: {{ ref('int_invoices_changed') }}
+-- depends_on: {{ ref('int_customers_changed') }}
+
+with invoices as (
+    select * from {{ ref('stg_landing__invoices') }}
+    where
+        invoiced_on <= {{ as_of_date() }}
+        and {{ where_changed('invoice_id', changed_invoices()) }}
+),
+
+orders as (
+    select
+        *,
+        {{ derived_invoice_id('order_id') }} as invoice_id
+    from {{ ref('fct_orders') }}
+    where not is_cancelled and gross_amount > 0
+),
+
+customers as (
+    select * from {{ ref('stg_landing__customers') }}
+),
+
+landed_documents as (
+    select
+        invoice_id,
+        order_id,
+        customer_id,
+        invoiced_on,
+        due_on,
+        kind,
+        currency,
+        case when kind = 'credit_note' then -document_amount else document_amount end
+            as invoice_amount,
+        case when kind = 'credit_note' then -tax_amount else tax_amount end as tax_amount,
+        is_disputed,
+        false as is_derived
+    from invoices
+),
+
+-- without an invoice feed a company's orders are its claims, due by the customer's terms
+derived_documents as (
+    select
+        invoice_id,
+        order_id,
+        customer_id,
+        ordered_on as invoiced_on,
+        cast(null as date) as due_on,
+        'invoice' as kind,
+        currency,
+        gross_amount as invoice_amount,
+        tax_amount,
+        false as is_disputed,
+        true as is_derived
+    from orders
+    where
+        {{ invoices_are_derived() }}
+        and {{ where_changed('invoice_id', changed_invoices()) }}
+),
+
+documents as (
+    select * from landed_documents
+    union all
+    select * from derived_documents
+),
+
+final as (
+    select
+        documents.invoice_id,
+        documents.order_id,
+        documents.customer_id,
+        documents.invoiced_on,
+        coalesce(
+            documents.due_on,
+            {{ add_days('documents.invoiced_on', 'coalesce(customers.payment_terms_days, 0)') }}
+        ) as due_on,
+        case when documents.due_on is null then 'terms' else 'invoice' end as due_on_source,
+        documents.kind,
+        documents.currency,
+        cast(documents.invoice_amount as decimal(18, 2)) as invoice_amount,
+        cast(documents.tax_amount as decimal(18, 2)) as tax_amount,
+        documents.is_disputed,
+        documents.is_derived
+    from documents
+    left join customers on documents.customer_id = customers.customer_id
+)
+
+select * from final

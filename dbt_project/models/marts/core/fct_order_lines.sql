@@ -1,0 +1,75 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ delete_changed('order_id', changed_orders()) }}",
+) }}
+-- depends_on: {{ ref('int_orders_changed') }}
+-- depends_on: {{ ref('int_customers_changed') }}
+
+with order_lines as (
+    select * from {{ ref('stg_landing__order_lines') }}
+    where {{ where_changed('order_id', changed_orders()) }}
+),
+
+orders as (
+    select
+        order_id,
+        customer_id,
+        ordered_on,
+        currency,
+        status = 'cancelled' as is_cancelled
+    from {{ ref('stg_landing__orders') }}
+    where ordered_on <= {{ as_of_date() }}
+),
+
+products as (
+    select * from {{ ref('stg_landing__products') }}
+),
+
+priced_lines as (
+    select
+        order_lines.order_id,
+        order_lines.line_no,
+        orders.customer_id,
+        order_lines.product_id,
+        orders.ordered_on,
+        orders.is_cancelled,
+        orders.currency,
+        order_lines.quantity,
+        order_lines.unit_price,
+        order_lines.line_amount as ordered_amount,
+        -- a cancelled line brought nothing: its measures are zero, ordered_amount keeps its value
+        case when orders.is_cancelled then 0 else 1 end as share_counted,
+        coalesce(order_lines.discount_amount, 0) as discount_amount,
+        coalesce(order_lines.tax_amount, 0) as tax_amount,
+        {{ to_amount('order_lines.quantity * order_lines.unit_cost') }} as cost_amount,
+        cast(
+            round(order_lines.quantity * products.tonnes_per_unit, 4) as decimal(18, 4)
+        ) as weight_tonnes
+    from order_lines
+    inner join orders on order_lines.order_id = orders.order_id
+    left join products on order_lines.product_id = products.product_id
+),
+
+final as (
+    select
+        order_id,
+        cast(line_no as integer) as line_no,
+        customer_id,
+        product_id,
+        ordered_on,
+        is_cancelled,
+        currency,
+        quantity,
+        cast(weight_tonnes * share_counted as decimal(18, 4)) as weight_tonnes,
+        unit_price,
+        cast(discount_amount * share_counted as decimal(18, 2)) as discount_amount,
+        cast(tax_amount * share_counted as decimal(18, 2)) as tax_amount,
+        cast(ordered_amount * share_counted as decimal(18, 2)) as revenue_amount,
+        cast(cost_amount * share_counted as decimal(18, 2)) as cost_amount,
+        cast((ordered_amount - cost_amount) * share_counted as decimal(18, 2)) as margin_amount,
+        ordered_amount
+    from priced_lines
+)
+
+select * from final

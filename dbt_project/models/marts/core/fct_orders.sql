@@ -1,0 +1,93 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ delete_changed('order_id', changed_orders()) }}",
+) }}
+-- depends_on: {{ ref('int_orders_changed') }}
+-- depends_on: {{ ref('int_customers_changed') }}
+
+with orders as (
+    select * from {{ ref('stg_landing__orders') }}
+    where
+        ordered_on <= {{ as_of_date() }}
+        and {{ where_changed('order_id', changed_orders()) }}
+),
+
+order_lines as (
+    select * from {{ ref('fct_order_lines') }}
+    where {{ where_changed('order_id', changed_orders()) }}
+),
+
+line_totals as (
+    select
+        order_id,
+        count(*) as count_lines,
+        count(cost_amount) as count_lines_costed,
+        sum(weight_tonnes) as weight_tonnes,
+        sum(revenue_amount) as revenue_amount,
+        sum(discount_amount) as discount_amount,
+        sum(tax_amount) as tax_amount,
+        sum(cost_amount) as cost_amount,
+        sum(ordered_amount) as ordered_amount
+    from order_lines
+    group by order_id
+),
+
+valued_orders as (
+    select
+        orders.order_id,
+        orders.customer_id,
+        orders.ordered_at,
+        orders.ordered_on,
+        orders.status,
+        orders.status = 'cancelled' as is_cancelled,
+        orders.sale_type,
+        orders.channel,
+        orders.contract_id,
+        orders.currency,
+        coalesce(line_totals.count_lines, 0) as count_lines,
+        line_totals.weight_tonnes,
+        -- an order without lines is worth its own amount
+        case
+            when line_totals.order_id is not null then line_totals.revenue_amount
+            when orders.status = 'cancelled' then 0
+            else coalesce(orders.order_amount, 0)
+        end as revenue_amount,
+        coalesce(line_totals.discount_amount, 0) as discount_amount,
+        coalesce(line_totals.tax_amount, 0) as tax_amount,
+        -- one line of unknown cost leaves the cost of the order unknown
+        case
+            when line_totals.count_lines_costed = line_totals.count_lines
+                then line_totals.cost_amount
+        end as cost_amount,
+        coalesce(line_totals.ordered_amount, orders.order_amount, 0) as ordered_amount
+    from orders
+    left join line_totals on orders.order_id = line_totals.order_id
+),
+
+final as (
+    select
+        order_id,
+        customer_id,
+        ordered_at,
+        ordered_on,
+        {{ month_start('ordered_on') }} as order_month,
+        status,
+        is_cancelled,
+        sale_type,
+        channel,
+        contract_id,
+        currency,
+        cast(count_lines as integer) as count_lines,
+        cast(weight_tonnes as decimal(18, 4)) as weight_tonnes,
+        cast(revenue_amount as decimal(18, 2)) as revenue_amount,
+        cast(discount_amount as decimal(18, 2)) as discount_amount,
+        cast(tax_amount as decimal(18, 2)) as tax_amount,
+        cast(revenue_amount + tax_amount as decimal(18, 2)) as gross_amount,
+        cast(cost_amount as decimal(18, 2)) as cost_amount,
+        cast(revenue_amount - cost_amount as decimal(18, 2)) as margin_amount,
+        cast(ordered_amount as decimal(18, 2)) as ordered_amount
+    from valued_orders
+)
+
+select * from final

@@ -1,0 +1,53 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ delete_changed('payment_id', changed_rows('payments')) }}",
+) }}
+-- depends_on: {{ ref('int_rows_changed') }}
+-- depends_on: {{ ref('int_customers_changed') }}
+
+with payments as (
+    select * from {{ ref('stg_landing__payments') }}
+    where
+        received_on <= {{ as_of_date() }}
+        and {{ where_changed('payment_id', changed_rows('payments')) }}
+),
+
+signed_payments as (
+    select
+        *,
+        case when kind in ('refund', 'chargeback') then -paid_amount else paid_amount end
+            as payment_amount,
+        coalesce(bill_status = 'dishonoured', false) as is_dishonoured
+    from payments
+),
+
+final as (
+    select
+        payment_id,
+        customer_id,
+        received_at,
+        received_on,
+        -- a bill is cash on the day it matures; a dishonoured bill never is
+        case
+            when is_dishonoured then null
+            when method in ('bank_acceptance', 'commercial_acceptance')
+                then greatest(coalesce(bill_matures_on, received_on), received_on)
+            else received_on
+        end as settled_on,
+        kind,
+        method,
+        currency,
+        cast(payment_amount as decimal(18, 2)) as payment_amount,
+        reference,
+        order_id,
+        bill_no,
+        bill_matures_on,
+        bill_status,
+        -- what the customer's account is credited with on receipt
+        cast(case when is_dishonoured then 0 else payment_amount end as decimal(18, 2))
+            as credited_amount
+    from signed_payments
+)
+
+select * from final

@@ -1,0 +1,9 @@
+select
+    feed,
+    batch_id,
+    landed_at,
+    rows_pulled,
+    release_sequence,
+    cursor_max,
+    source
+from {{ source('landing', 'batches') }}

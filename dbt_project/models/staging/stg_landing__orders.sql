@@ -1,0 +1,17 @@
+select
+    -- keys
+    order_id,
+    customer_id,
+    contract_id,
+    -- dates: ordered_at is UTC, ordered_on the company's business date
+    ordered_at,
+    ordered_on,
+    -- attributes
+    status,
+    sale_type,
+    channel,
+    currency,
+    -- amounts
+    cast(amount as decimal(18, 2)) as order_amount
+from {{ source('landing', 'orders') }}
+where _held_reason is null and not is_deleted

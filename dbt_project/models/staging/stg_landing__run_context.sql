@@ -1,0 +1,15 @@
+select
+    release_id,
+    release_sequence,
+    parent_release_id,
+    parent_as_of,
+    as_of,
+    is_rebuild,
+    reporting_currency,
+    company,
+    company_name_en,
+    company_name_zh,
+    run_id,
+    started_at,
+    code_version
+from {{ source('landing', 'run_context') }}
