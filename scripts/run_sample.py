@@ -28,12 +28,13 @@ from customer_marts.settings import PROJECT_ROOT, Settings
 
 sys.path.insert(0, str(PROJECT_ROOT))
 
-from scripts.survey_platform import SurveyPlatform  # noqa: E402
+from scripts.survey_platform import SurveyPlatform
 
 BIN = Path(sys.executable).parent
 
 
 def main() -> int:
+    """Run and show; the exit code is 0 when the run succeeded."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--next-day", action="store_true", help="add one business day first")
     parser.add_argument("--customers", type=int, default=300, help="size of the sample company")
@@ -127,7 +128,11 @@ def _airflow(
             start = time.perf_counter()
             display.busy("airflow db migrate")
             done = subprocess.run(
-                [airflow, "db", "migrate"], env=environment, stdout=stream, stderr=stream, check=False
+                [airflow, "db", "migrate"],
+                env=environment,
+                stdout=stream,
+                stderr=stream,
+                check=False,
             )
             display.stop()
             if done.returncode != 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import duckdb
@@ -27,7 +28,7 @@ def land_feed_or_nothing(
         extract = sources.extract(settings, company, feed, mark, work)
         if extract is None:
             return None
-        return land(settings, company, feed, extract, work, None)
+        return land(settings, company, feed, extract, work, None, date(2026, 6, 30))
 
 
 def rows_of(batch: Batch, columns: str = "*") -> list[tuple[Any, ...]]:

@@ -17,7 +17,8 @@ from customer_marts.feeds import Company, load_company
 from customer_marts.settings import COMPANIES_DIR, Settings
 
 BANK_HEADER = (
-    "流水号,交易时间,客户编码,付款方名称,金额,币种,结算方式,业务类型,参考号,票据号,票据到期日,票据状态,更新时间"
+    "流水号,交易时间,客户编码,付款方名称,金额,币种,结算方式,业务类型,"
+    "参考号,票据号,票据到期日,票据状态,更新时间"
 )
 
 TABLES = """
@@ -36,7 +37,8 @@ create table fi_invoice (invoice_no, order_no, cust_code, invoice_date, due_date
 
 class MiniCompany:
     """Two customers, one product, and what a test adds. Its mapping is the sample company's,
-    without the survey platform unless ``surveys`` is its URL."""
+    without the survey platform unless ``surveys`` is its URL.
+    """
 
     def __init__(self, root: Path, surveys: str | None = None) -> None:
         self.root = root

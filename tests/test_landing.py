@@ -32,7 +32,12 @@ def test_rows_and_amounts_are_conserved(mini: MiniCompany) -> None:
     [
         ({"amount": "12.345"}, "too_precise_amount", "amount", "12.345"),
         ({"amount": "12.3O"}, "invalid_amount", "amount", "12.3O"),
-        ({"at": "2026-02-30 10:00:00"}, "invalid_received_at", "received_at", "2026-02-30 10:00:00"),
+        (
+            {"at": "2026-02-30 10:00:00"},
+            "invalid_received_at",
+            "received_at",
+            "2026-02-30 10:00:00",
+        ),
         ({"customer": ""}, "missing_customer_id", "customer_id", None),
         ({"method": "微信红包"}, "method_known", "method", "微信红包"),
     ],

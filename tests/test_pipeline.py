@@ -136,9 +136,7 @@ def test_an_earlier_as_of_date_sees_no_later_row(
     assert tables(later) == tables(first)
 
 
-def test_a_refused_batch_keeps_the_last_release(
-    mini: MiniCompany, first: releases.Release
-) -> None:
+def test_a_refused_batch_keeps_the_last_release(mini: MiniCompany, first: releases.Release) -> None:
     mini.write_bank("2026-01-21", [mini.payment("B2")], trailer="合计,9,1.00")
     with pytest.raises(BatchFault):
         refresh(mini)

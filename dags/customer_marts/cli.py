@@ -7,6 +7,7 @@ could not be reached; 4 another run is writing.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from datetime import date, datetime
@@ -47,16 +48,18 @@ def _company_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _as_json(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")(
+        function
+    )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="marts")
-def main() -> None:
+def marts() -> None:
     """Customer marts: pull, gate, build, gate, publish; and look after the releases."""
 
 
-@main.command()
+@marts.command()
 @_company_option
 @click.option(
     "--as-of",
@@ -85,7 +88,7 @@ def run(company: str | None, as_of: datetime | None, rebuild: bool) -> None:
     display.nothing_new(current)
 
 
-@main.command()
+@marts.command()
 @_company_option
 @_as_json
 @_plain_errors
@@ -135,7 +138,7 @@ def status(company: str | None, as_json: bool) -> None:
     click.echo(f"  refused      {_counted(refused)}")
 
 
-@main.command("releases")
+@marts.command("releases")
 @_company_option
 @_as_json
 @_plain_errors
@@ -167,7 +170,7 @@ def list_releases(company: str | None, as_json: bool) -> None:
         click.echo(f"{mark} {row['release_id']}  published {row['published_at']}  {how}")
 
 
-@main.command()
+@marts.command()
 @_company_option
 @click.option("--to", help="The release to go back to (default: the current one's parent).")
 @_plain_errors
@@ -181,7 +184,7 @@ def rollback(company: str | None, to: str | None) -> None:
     click.echo("the next run starts from it and applies again what landed since")
 
 
-@main.group()
+@marts.group()
 def quarantine() -> None:
     """Rows that did not pass gate 1."""
 
@@ -247,6 +250,23 @@ def _counted(counts: dict[str, int]) -> str:
 
 def _date(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
+
+
+def main() -> None:
+    """Run the command line and leave the process."""
+    code = 0
+    try:
+        marts()
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if "great_expectations" in sys.modules:
+        # duckdb's binding, once loaded beside great_expectations, prints a page about leaked
+        # objects when the interpreter takes itself apart; everything of ours is closed by now.
+        # Goes when that pair exits silently.
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

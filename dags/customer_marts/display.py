@@ -137,9 +137,7 @@ class Display:
         table.add_column("owner")
         for row in rows:
             amount = f"{Decimal(row['amount']):,.2f}"
-            table.add_row(
-                row["feed"], row["rule"], f"{row['count_rows']:,}", amount, row["owner"]
-            )
+            table.add_row(row["feed"], row["rule"], f"{row['count_rows']:,}", amount, row["owner"])
         self.console.print(table)
         self.console.print("  list the rows: marts quarantine list", style="dim")
 

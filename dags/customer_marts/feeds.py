@@ -109,7 +109,8 @@ class Contract(_Strict):
 
 class Mapped(_Strict):
     """How one contracted column is read: a source column (with value map, date format) or a
-    constant."""
+    constant.
+    """
 
     column: str | None = None
     constant: str | None = None
@@ -130,7 +131,8 @@ class Mapped(_Strict):
 
 class Cursor(_Strict):
     """Incremental pulling: rows whose ``column`` is at or past the last release's maximum less
-    ``overlap_minutes`` (for transactions committed late)."""
+    ``overlap_minutes`` (for transactions committed late).
+    """
 
     column: str
     overlap_minutes: int = Field(default=60, ge=0)
@@ -154,7 +156,8 @@ class FeedMapping(_Strict):
 
 class DatabaseSource(_Strict):
     """A database reached through ADBC: ``uri`` is sqlite:///file or postgresql://…, usually
-    ``${VARIABLE}``."""
+    ``${VARIABLE}``.
+    """
 
     kind: Literal["database"]
     uri: str
@@ -163,7 +166,8 @@ class DatabaseSource(_Strict):
 
 class Trailer(_Strict):
     """A closing control line: its first field is ``marker``; field ``rows_field`` counts the rows,
-    ``amount_field`` sums ``amount_column`` (fields are counted from 1)."""
+    ``amount_field`` sums ``amount_column`` (fields are counted from 1).
+    """
 
     marker: str
     rows_field: int = 2
@@ -219,6 +223,8 @@ Source = Annotated[DatabaseSource | FilesSource | RestSource, Field(discriminato
 
 
 class Name(_Strict):
+    """A name in English and Chinese."""
+
     en: str
     zh: str
 

@@ -24,8 +24,13 @@ from customer_marts.errors import BatchFault, MartsError
 from customer_marts.feeds import Column, Company, Contract, FeedMapping, Mapped, load_contract
 from customer_marts.gates.rules import row_rules
 from customer_marts.settings import EXPECTATIONS_DIR, Settings, StatePaths
-from customer_marts.sources.extract import SOURCE_COLUMN, Extract, SeenFile, Watermark
-from customer_marts.sources.extract import check_columns
+from customer_marts.sources.extract import (
+    SOURCE_COLUMN,
+    Extract,
+    SeenFile,
+    Watermark,
+    check_columns,
+)
 
 LEDGER_STATES = ("pulled", "accepted", "quarantined")
 
@@ -54,6 +59,11 @@ class Batch:
         return self.folder / "quarantine.parquet"
 
     @property
+    def holds_only_deletions(self) -> bool:
+        """Whether every accepted row is a tombstone, so that there is no value to judge."""
+        return bool(self.manifest["rows_deleted"] == self.manifest["rows"]["accepted"] > 0)
+
+    @property
     def verdict_file(self) -> Path:
         return self.folder.with_name(f"{self.batch_id}.gate.json")
 
@@ -67,10 +77,12 @@ class Batch:
 
 
 def suite_path(feed: str) -> Path:
+    """Gate ①'s suite of a feed."""
     return EXPECTATIONS_DIR / "landing" / f"{feed}.json"
 
 
 def suite_digest(feed: str) -> str:
+    """Identifies the suite as it is now: a verdict under another one does not count."""
     return hashlib.sha256(suite_path(feed).read_bytes()).hexdigest()[:16]
 
 
@@ -100,7 +112,8 @@ def watermark(batches: list[Batch], mapping_digest: str) -> Watermark:
 @contextmanager
 def feed_work_folder(paths: StatePaths, feed: str) -> Iterator[Path]:
     """A private folder for one pull of ``feed``; one pull of a feed at a time. What a killed pull
-    left behind is removed here, under the feed's lock."""
+    left behind is removed here, under the feed's lock.
+    """
     folder = paths.landing / feed
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
@@ -122,12 +135,13 @@ def land(
     extract: Extract,
     work: Path,
     released: Path | None,
+    today: date,
 ) -> Batch | None:
     """Type the pulled rows, split off the faulty ones and put the batch in place.
 
     released: the last release's build database, to recognise a pull that brings nothing new
-    (then None is returned and nothing lands). Raises BatchFault on a schema change or when the
-    faults exceed the contract's budget.
+    (then None is returned and nothing lands). today: the day on which waivers of rules are
+    judged. Raises BatchFault on a schema change or when the faults exceed the contract's budget.
     """
     import duckdb
 
@@ -135,7 +149,8 @@ def land(
         connection.execute(f"set memory_limit = '{settings.memory_limit}'")
         connection.execute("set temp_directory = ?", [str(work)])
         connection.execute("set timezone = 'UTC'")
-        return _Landing(settings, company, feed, extract, work, connection).run(released)
+        landing = _Landing(settings, company, feed, extract, work, connection, today)
+        return landing.run(released)
 
 
 class _Landing:
@@ -147,7 +162,9 @@ class _Landing:
         extract: Extract,
         work: Path,
         connection: Any,
+        today: date,
     ) -> None:
+        self.today = today
         self.paths, self.company, self.feed = settings.paths, company, feed
         self.extract, self.work, self.connection = extract, work, connection
         self.contract: Contract = load_contract(feed)
@@ -156,11 +173,10 @@ class _Landing:
         self.typing = _Typing(company, zone)
 
     def run(self, released: Path | None) -> Batch | None:
-        raw_columns = self._raw_columns()
         unmapped = self.extract.unmapped + check_columns(
-            self.feed, self.mapping, list(raw_columns)
+            self.feed, self.mapping, self._raw_columns()
         )
-        faults = self._stage(raw_columns)
+        faults = self._stage()
         self._mark_conflicts(faults)
         if released and not self.extract.files and not self._brings_news(released):
             return None
@@ -186,11 +202,11 @@ class _Landing:
         rows: list[tuple[Any, ...]] = self.connection.execute(query, parameters).fetchall()
         return rows
 
-    def _raw_columns(self) -> dict[str, str]:
+    def _raw_columns(self) -> list[str]:
         described = self._rows(f"describe select * from read_parquet('{self.extract.raw}')")
-        return {name: kind for name, kind, *_ in described}
+        return [name for name, *_ in described]
 
-    def _stage(self, raw_columns: dict[str, str]) -> list[dict[str, Any]]:
+    def _stage(self) -> list[dict[str, Any]]:
         """Table ``staged``: every row typed, with its hash and the number of its first fault."""
         texts, hashed, values, faults = [], [], [], []
         for name, column in self.contract.all_columns.items():
@@ -208,7 +224,13 @@ class _Landing:
             values += self.typing.values(name, column, mapped)
             faults += self.typing.faults(name, column, self.contract)
         faults += self._suite_faults()
-        cases = " ".join(f"when {fault['sql']} then {i}" for i, fault in enumerate(faults))
+        # of a deleted row only the key counts: a fault in a value must not lose the deletion
+        cases = " ".join(
+            f"when {fault['sql']} then {i}"
+            if fault["column"] in self.contract.key
+            else f"when not is_deleted and {fault['sql']} then {i}"
+            for i, fault in enumerate(faults)
+        )
         self.connection.execute(
             f"""
             create temp table staged as
@@ -240,13 +262,13 @@ class _Landing:
                 "reason": f"{rule.reason_en} / {rule.reason_zh}",
                 "owner": rule.owner,
             }
-            for rule in row_rules(suite_path(self.feed), datetime.now(UTC).date())
+            for rule in row_rules(suite_path(self.feed), self.today)
         ]
         if self.contract.currency:
             currency = self.company.reporting_currency
             faults.append(
                 {
-                    "sql": f"{_name(self.contract.currency)} <> {_literal(currency)}",
+                    "sql": f"({_name(self.contract.currency)} <> {_literal(currency)})",
                     "rule": "currency_without_rate",
                     "column": self.contract.currency,
                     "reason": f"no exchange rate into {currency} is known / 没有折算汇率",
@@ -361,6 +383,7 @@ class _Landing:
             f"when {_literal(name)} then cast(raw.{_name(column)} as varchar)"
             for name, column in sources.items()
         )
+        reporting = self.company.reporting_currency
         # the key as the source wrote it: a key that cannot be typed must still be shown
         key = ", ".join(
             f"coalesce(trim(cast(raw.{_name(sources[column])} as varchar)), '')"
@@ -376,7 +399,7 @@ class _Landing:
                 staged.{SOURCE_COLUMN} as source,
                 concat_ws('/', {key or "''"}) as row_key,
                 cast(to_json(struct_pack({raw})) as varchar) as raw,
-                coalesce({self._currency("staged.")}, '{self.company.reporting_currency}') as currency,
+                coalesce({self._currency("staged.")}, '{reporting}') as currency,
                 cast({self._amount("staged.")} as decimal(18, 2)) as amount,
                 faults.owner,
                 staged._row_hash
@@ -421,9 +444,7 @@ class _Landing:
         currency = f"coalesce({self._currency()}, '{self.company.reporting_currency}')"
         amount = f"coalesce(sum(cast({self._amount()} as decimal(38, 2))), 0)"
         parts = {
-            "pulled": self._rows(
-                f"select {currency}, count(*), {amount} from staged group by all"
-            ),
+            "pulled": self._rows(f"select {currency}, count(*), {amount} from staged group by all"),
             "accepted": self._rows(
                 f"select {currency}, count(*), {amount} "
                 f"from read_parquet('{staging / 'data.parquet'}') group by all"
@@ -454,7 +475,8 @@ class _Landing:
         split = totals["accepted"] + totals["quarantined"]
         if not self.extract.rows == totals["pulled"] == split:
             raise MartsError(
-                f"rows were lost: {self.extract.rows} read, {totals['pulled']} typed, {split} split",
+                f"rows were lost: {self.extract.rows} read, "
+                f"{totals['pulled']} typed, {split} split",
                 where=f"feed {self.feed}",
                 kept="nothing landed; the last release stands",
                 todo="this is a fault of the program: report it with the company file",
@@ -472,6 +494,10 @@ class _Landing:
             "source": self.extract.description,
             "landed_at": datetime.now(UTC).isoformat(timespec="microseconds"),
             "rows": totals,
+            "rows_deleted": self._rows(
+                "select count(*) filter (where is_deleted) "
+                f"from read_parquet('{staging / 'data.parquet'}')"
+            )[0][0],
             "ledger": [ledger[code] for code in sorted(ledger)],
             "data_from": through[0],
             "data_through": through[1],
@@ -550,7 +576,7 @@ class _Typing:
         def fault(sql: str, rule: str, en: str, zh: str) -> None:
             faults.append(
                 {
-                    "sql": sql,
+                    "sql": f"({sql})",
                     "rule": rule,
                     "column": name,
                     "reason": f"{en} / {zh}",

@@ -53,7 +53,7 @@ def writer_lock(paths: StatePaths, wait_seconds: float = 5.0) -> Iterator[Writer
                         "another run is writing this company's marts",
                         where=str(paths.lock),
                         kept="everything; this run changed nothing",
-                        todo="wait for the other run to end (marts status shows it), then run again",
+                        todo="wait for the other run to end, then run again",
                     ) from None
                 time.sleep(0.1)
         yield WriterLock(stream)

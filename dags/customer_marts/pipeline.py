@@ -110,6 +110,7 @@ def pull(run: Run, feed: str) -> str | None:
                 extract,
                 work,
                 known if known and known.exists() and same_code else None,
+                run.today,
             )
         if batch is None:
             result["outcome"] = "nothing new"
@@ -150,7 +151,8 @@ def gate_landing(run: Run, feeds: Iterable[str]) -> dict[str, list[str]]:
                 passed.setdefault(feed, []).append(batch.batch_id)
     if waiting:
         with run.journal.step("gate 1 (landing)", batches=len(waiting)):
-            for batch in _judge(run, waiting):
+            _judge(run, waiting)
+            for batch in waiting:
                 assert batch.verdict is not None
                 if batch.verdict["success"]:
                     passed.setdefault(batch.feed, []).append(batch.batch_id)
@@ -161,7 +163,8 @@ def gate_landing(run: Run, feeds: Iterable[str]) -> dict[str, list[str]]:
     return passed
 
 
-def _judge(run: Run, batches: list[Batch]) -> list[Batch]:
+def _judge(run: Run, batches: list[Batch]) -> None:
+    """Run each batch's suite on its rows (tombstones aside) and put the verdict beside it."""
     import duckdb
 
     from customer_marts.gates.suites import validate
@@ -169,32 +172,50 @@ def _judge(run: Run, batches: list[Batch]) -> list[Batch]:
     work = run.folder / "gate_landing"
     work.mkdir(parents=True, exist_ok=True)
     database = work / f"batches_{len(list(work.glob('batches_*.duckdb')))}.duckdb"
-    views = {f"{batch.feed}__{batch.batch_id}": batch for batch in batches}
+    views: dict[str, Batch] = {}
     with duckdb.connect(str(database)) as connection:
-        for view, batch in views.items():
+        for batch in batches:
+            if batch.holds_only_deletions:
+                _write_verdict(run, batch, True, _no_rows_line(batch))
+                continue
+            view = f"{batch.feed}__{batch.batch_id}"
+            views[view] = batch
             connection.execute(
-                f'create view "{view}" as select * from read_parquet(\'{batch.data}\')'
+                f'create view "{view}" as '
+                f"select * from read_parquet('{batch.data}') where not is_deleted"
             )
-    results = validate(
-        database,
-        "main",
-        {view: suite_path(batch.feed) for view, batch in views.items()},
-        work / "gx",
-        run.today,
-    )
-    for result in results:
-        batch = views[result.table]
-        verdict = {
-            "success": result.success,
-            "suite": suite_digest(batch.feed),
-            "run_id": run.run_id,
-            "report": _gate_line("landing", result),
-        }
-        temporary = batch.verdict_file.with_suffix(".tmp")
-        temporary.write_text(json.dumps(verdict, ensure_ascii=False, indent=1), "utf-8")
-        temporary.replace(batch.verdict_file)
-        run.journal.write("gate_result", **verdict["report"])
-    return batches
+    if not views:
+        return
+    suites = {view: suite_path(batch.feed) for view, batch in views.items()}
+    for result in validate(database, "main", suites, work / "gx", run.today):
+        line = _gate_line("landing", result)
+        _write_verdict(run, views[result.table], result.success, line)
+
+
+def _write_verdict(run: Run, batch: Batch, success: bool, line: dict[str, Any]) -> None:
+    verdict = {
+        "success": success,
+        "suite": suite_digest(batch.feed),
+        "run_id": run.run_id,
+        "report": line,
+    }
+    temporary = batch.verdict_file.with_suffix(".tmp")
+    temporary.write_text(json.dumps(verdict, ensure_ascii=False, indent=1), "utf-8")
+    temporary.replace(batch.verdict_file)
+    run.journal.write("gate_result", **line)
+
+
+def _no_rows_line(batch: Batch) -> dict[str, Any]:
+    return {
+        "gate": "landing",
+        "suite": batch.feed,
+        "table": batch.feed,
+        "success": True,
+        "rows": 0,
+        "seconds": 0.0,
+        "checks": 0,
+        "failed": [],
+    }
 
 
 def _gate_line(gate: str, result: Any) -> dict[str, Any]:
@@ -225,7 +246,9 @@ def _refuse(batches: list[Batch]) -> None:
     lines = []
     for batch in batches:
         verdict = batch.verdict or {"report": {"failed": []}}
-        rules = ", ".join(f"{item['rule']}: {item['message']}" for item in verdict["report"]["failed"])
+        rules = ", ".join(
+            f"{item['rule']}: {item['message']}" for item in verdict["report"]["failed"]
+        )
         lines.append(f"  - {batch.feed} {batch.batch_id}: {rules}")
     raise GateFailure(
         "gate 1 refused landed batches:\n" + "\n".join(lines),
@@ -270,7 +293,9 @@ def plan(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> Plan 
                 applied.setdefault(feed, []).append(batch)
             elif feed in run.company.feeds and (batch.verdict or {}).get("success"):
                 pending.setdefault(feed, []).append(batch)
-    everything = [batch for group in (applied, pending) for items in group.values() for batch in items]
+    everything = [
+        batch for group in (applied, pending) for items in group.values() for batch in items
+    ]
     if not everything:
         raise ConfigurationError(
             "nothing has landed yet",
@@ -353,7 +378,8 @@ def code_version(settings: Settings) -> str:
 
 def build_candidate(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> str | None:
     """Make the run's candidate: copy, apply batches, dbt build. Returns the release id it would
-    get, or None when there is nothing new. Running it again starts afresh."""
+    get, or None when there is nothing new. Running it again starts afresh.
+    """
     paths = run.settings.paths
     with writer_lock(paths) as lock:
         the_plan = plan(run, as_of, rebuild=rebuild)
@@ -434,7 +460,8 @@ def _discard_candidates(run: Run) -> None:
 
 def gate_candidate(run: Run) -> list[dict[str, Any]]:
     """Gate ②: the suites on the candidate's marts. Raises GateFailure when a critical rule fails;
-    the candidate stays in its run folder for inspection until the next run."""
+    the candidate stays in its run folder for inspection until the next run.
+    """
     from customer_marts.gates.suites import validate
 
     with writer_lock(run.settings.paths) as lock:
@@ -482,15 +509,19 @@ def _landing_lines(run: Run, batches: dict[str, list[str]]) -> list[dict[str, An
     lines = []
     for feed, ids in batches.items():
         known = set(parent.manifest["batches"].get(feed, [])) if parent else set()
-        for batch in landed_batches(run.settings.paths, feed):
-            if batch.batch_id in ids and batch.batch_id not in known and batch.verdict:
-                lines.append({**batch.verdict["report"], "table": feed, "batch": batch.batch_id})
+        fresh = set(ids) - known
+        lines += [
+            {**batch.verdict["report"], "table": feed, "batch": batch.batch_id}
+            for batch in landed_batches(run.settings.paths, feed)
+            if batch.batch_id in fresh and batch.verdict
+        ]
     return lines
 
 
 def publish(run: Run) -> releases.Release:
     """Assemble the release, audit it and point readers to it. Raises Busy when another run
-    published or began a candidate since this one was built."""
+    published or began a candidate since this one was built.
+    """
     from customer_marts.report import write_report
 
     paths = run.settings.paths

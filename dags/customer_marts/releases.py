@@ -126,7 +126,7 @@ def assemble(
             )
         connection.execute("checkpoint release")
     _audit(marts, folder, manifest["rows"], settings)
-    os.replace(build_database, folder / "build.duckdb")
+    build_database.replace(folder / "build.duckdb")
     write_report(marts, manifest, folder / "report.html")
     manifest["files"] = {
         str(file.relative_to(folder)): {"sha256": _digest(file), "bytes": file.stat().st_size}
@@ -162,7 +162,7 @@ def _copy_comments(connection: Any, name: str) -> None:
         connection.execute(f"comment on table release.main.\"{name}\" is '{text}'")
     for column, comment in columns:
         text = comment.replace("'", "''")
-        connection.execute(f"comment on column release.main.\"{name}\".\"{column}\" is '{text}'")
+        connection.execute(f'comment on column release.main."{name}"."{column}" is \'{text}\'')
 
 
 def _audit(marts: Path, folder: Path, rows: dict[str, int], settings: Settings) -> None:
@@ -208,7 +208,7 @@ def point_current(paths: StatePaths, target: Path) -> None:
     link = paths.root / ".current-next"
     link.unlink(missing_ok=True)
     link.symlink_to(target.relative_to(paths.root))
-    os.replace(link, paths.current)
+    link.replace(paths.current)
     sync_folder(paths.root)
 
 

@@ -110,7 +110,7 @@ def _raise_on_failure(results: list[NodeResult], work: Path) -> None:
 
 
 def _close_adapters() -> None:
-    """dbt keeps its connection for the process's life; the gates open the same file read-only."""
+    """Dbt keeps its connection for the process's life; the gates open the same file read-only."""
     from dbt.adapters.factory import FACTORY, cleanup_connections
 
     cleanup_connections()

@@ -154,7 +154,8 @@ class _FeedApplier:
             f"""
             insert into landing.{self.feed} by name
             select {names}, _row_hash, _source, _batch_id,
-                {self.context.release_sequence} as _changed_in, cast(null as varchar) as _held_reason
+                {self.context.release_sequence} as _changed_in,
+                cast(null as varchar) as _held_reason
             from incoming where not {contested}
             """
         )
@@ -212,7 +213,8 @@ class _FeedApplier:
 
     def _judge(self) -> None:
         """Of all versions of a key, one stands: the latest updated_at, then the later file, then
-        the later batch and row. Its exact copies are duplicates, the others superseded."""
+        the later batch and row. Its exact copies are duplicates, the others superseded.
+        """
         keys = ", ".join(self.key)
         names = ", ".join(f'"{name}"' for name in self.contract.landed_columns)
         if not self._contested:
@@ -337,7 +339,8 @@ class _FeedApplier:
         """Hold rows whose reference is unknown, and free those whose reference has come.
 
         Only rows that changed, that are held, or whose parent is held now are looked at: a parent
-        never disappears (a deleted one stays as a tombstone)."""
+        never disappears (a deleted one stays as a tombstone).
+        """
         sequence = self.context.release_sequence
         for reference in self.contract.references:
             if reference.feed not in configured:
@@ -470,6 +473,4 @@ def _write_context(
             f"cast({through if event else 'null'} as date) as data_through, "
             f"count(*) as count_rows from landing.{feed} where _held_reason is null"
         )
-    connection.execute(
-        "create or replace table landing.feeds as " + " union all ".join(parts)
-    )
+    connection.execute("create or replace table landing.feeds as " + " union all ".join(parts))

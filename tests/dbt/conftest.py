@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,3 +87,11 @@ def first_build(dbt: Dbt, database: Path, workspace: Path) -> Any:
 def first_marts(first_build: Any, workspace: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(str(workspace / "first" / "build.duckdb"), read_only=True) as con:
         yield con
+
+
+@pytest.fixture(scope="session")
+def manifest(dbt: Dbt, workspace: Path) -> dict[str, Any]:
+    """Dbt's own description of the project: nodes, their references, columns and tests."""
+    dbt("parse")
+    parsed: dict[str, Any] = json.loads((workspace / "target" / "manifest.json").read_text())
+    return parsed

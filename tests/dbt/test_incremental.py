@@ -30,9 +30,11 @@ def test_three_increments_equal_a_rebuild(
 ) -> None:
     landing, _ = first_build
     first = read_marts(workspace / "first" / "build.duckdb")
-    for land in (land_second_release, land_third_release, land_fourth_release):
+    for land in (land_second_release, land_third_release):
         land(landing)
-        dbt("build", *WITHOUT_UNIT_TESTS)
+        dbt("run")
+    land_fourth_release(landing)
+    dbt("build", *WITHOUT_UNIT_TESTS)
     incremented = read_marts(database)
 
     landing.execute("update landing.run_context set is_rebuild = true")

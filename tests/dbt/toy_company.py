@@ -113,9 +113,7 @@ def land_first_release(landing: Landing) -> None:
             # landed already, but after the first three as-of dates
             order("o-future", "steady", date(2026, 3, 5)),
             # 16:30 UTC on the 31st is the 1st of February for the company
-            order(
-                "o-midnight", "slow", date(2026, 1, 31), ordered_at=utc(2026, 1, 31, 16, 30)
-            ),
+            order("o-midnight", "slow", date(2026, 1, 31), ordered_at=utc(2026, 1, 31, 16, 30)),
             order("o-held", "steady", date(2026, 2, 10), _held_reason="unknown_customer"),
         ],
     )

@@ -52,9 +52,7 @@ def erp_in_postgres(postgres: Any, mini: MiniCompany) -> MiniCompany:
 
 def test_postgres_gives_exact_decimals_and_business_dates(erp_in_postgres: MiniCompany) -> None:
     lines = land_feed(erp_in_postgres, "order_lines")
-    assert rows_of(lines, "quantity, unit_price, amount") == [
-        ("10.125", "500.0001", "5062.50")
-    ]
+    assert rows_of(lines, "quantity, unit_price, amount") == [("10.125", "500.0001", "5062.50")]
     orders = land_feed(erp_in_postgres, "orders")
     # half past midnight in Shanghai is the day before in UTC; the business day is Shanghai's
     assert rows_of(orders, "order_id, ordered_at, ordered_on, sale_type, is_deleted") == [
@@ -78,7 +76,9 @@ def test_postgres_and_sqlite_land_the_same_rows(erp_in_postgres: MiniCompany) ->
     assert rows_of(from_postgres, columns) == rows_of(from_sqlite, columns)
 
 
-def test_a_wrong_password_is_infrastructure_and_not_printed(postgres: Any, mini: MiniCompany) -> None:
+def test_a_wrong_password_is_infrastructure_and_not_printed(
+    postgres: Any, mini: MiniCompany
+) -> None:
     host = quote(str(postgres.pgdata), safe="")
     postgres.psql("drop role if exists reader; create role reader login password 'right'")
     hba = Path(postgres.pgdata) / "pg_hba.conf"

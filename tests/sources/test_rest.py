@@ -106,7 +106,7 @@ def test_a_score_outside_its_scale_is_quarantined(
 def test_an_expired_token_is_infrastructure_and_not_printed(
     surveyed: tuple[MiniCompany, SurveyPlatform],
 ) -> None:
-    mini, platform = surveyed
+    mini, _ = surveyed
     mini.environment["SAMPLE_SURVEY_TOKEN"] = "an-old-token"
     with pytest.raises(SourceUnavailable, match="401: it refuses our token") as caught:
         land_feed(mini, "survey_responses")

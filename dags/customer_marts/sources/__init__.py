@@ -1,5 +1,6 @@
 """Connectors: each turns one feed of a source into one raw Parquet file, values as the source
-gave them. Typing, rules and quarantine come after, the same for all (``landing``)."""
+gave them. Typing, rules and quarantine come after, the same for all (``landing``).
+"""
 
 from __future__ import annotations
 

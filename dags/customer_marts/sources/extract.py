@@ -16,7 +16,7 @@ SOURCE_COLUMN = "_source"
 
 @dataclass(frozen=True)
 class SeenFile:
-    """A source file as it was when it was read. ``modified_ns`` spares hashing what is unchanged."""
+    """A source file as it was when read. ``modified_ns`` spares hashing what is unchanged."""
 
     path: str
     size: int
@@ -74,7 +74,8 @@ def cursor_start(mapping: FeedMapping, watermark: Watermark) -> str | None:
 
 def check_columns(feed: str, mapping: FeedMapping, found: list[str]) -> list[str]:
     """The source columns nobody mapped. Raises BatchFault with the schema difference when a
-    mapped column is missing, naming the likely rename."""
+    mapped column is missing, naming the likely rename.
+    """
     wanted = [mapped.column for mapped in mapping.columns.values() if mapped.column]
     if mapping.cursor:
         wanted.append(mapping.cursor.column)

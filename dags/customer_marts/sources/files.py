@@ -27,7 +27,8 @@ def extract_files(
     work: Path,
 ) -> Extract | None:
     """Read the new files of the feed's table; or, for a query over several tables, all their files
-    as soon as one is new. A file is known by its content's hash, so each is read once."""
+    as soon as one is new. A file is known by its content's hash, so each is read once.
+    """
     where = f"feed {feed}, source {mapping.source}"
     # a relative folder is relative to the project, wherever the command is run
     folder = PROJECT_ROOT / Path(settings.expand(source.folder, where)).expanduser()

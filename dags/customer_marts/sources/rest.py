@@ -27,7 +27,8 @@ def extract_rest(
     work: Path,
 ) -> Extract | None:
     """Page through the feed's resource; raw pages go to ``work``/raw.jsonl.gz before anything
-    else, then every record (or element of its list field) becomes a row of texts."""
+    else, then every record (or element of its list field) becomes a row of texts.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,0 +1,150 @@
+"""The project's layers and the mart's paperwork, read from dbt's manifest."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+# What a layer may read, besides seeds. Within marts the folders are layers of their own.
+MAY_READ = {
+    "staging": {"source"},
+    "intermediate": {"staging", "intermediate"},
+    "core": {"staging", "intermediate", "core"},
+    "value": {"staging", "core", "value"},
+    "segments": {"staging", "core", "value", "segments"},
+    "credit": {"staging", "core", "credit"},
+    "management": {"staging", "core", "value", "segments", "credit", "management"},
+    "trust": {"staging", "trust"},
+}
+PREFIX = {"staging": r"stg_landing__", "intermediate": r"int_", "core": r"(dim|fct)_"}
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+Manifest = dict[str, Any]
+
+
+def models(manifest: Manifest) -> list[dict[str, Any]]:
+    return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+
+
+def marts(manifest: Manifest) -> list[dict[str, Any]]:
+    return [node for node in models(manifest) if node["fqn"][1] == "marts"]
+
+
+def layer(node: dict[str, Any]) -> str:
+    if node["resource_type"] in ("source", "seed"):
+        return str(node["resource_type"])
+    return str(node["fqn"][2] if node["fqn"][1] == "marts" else node["fqn"][1])
+
+
+def data_tests_of(manifest: Manifest, model: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        node
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test" and model["unique_id"] in node["depends_on"]["nodes"]
+    ]
+
+
+def test_references_point_one_way(manifest: Manifest) -> None:
+    nodes = manifest["nodes"] | manifest["sources"]
+    wrong = [
+        f"{node['name']} ({layer(node)}) reads {nodes[parent]['name']} ({layer(nodes[parent])})"
+        for node in models(manifest)
+        for parent in node["depends_on"]["nodes"]
+        if layer(nodes[parent]) not in MAY_READ[layer(node)] | {"seed"}
+    ]
+    assert len(models(manifest)) > 30
+    assert not wrong
+
+
+def test_names_tell_the_layer(manifest: Manifest) -> None:
+    wrong = [
+        node["name"]
+        for node in models(manifest)
+        if not re.match(PREFIX.get(layer(node), r"(?!stg_|int_)"), node["name"])
+    ]
+    assert not wrong
+
+
+def test_nothing_reads_the_clock_or_dbt_vars(manifest: Manifest) -> None:
+    """The as-of date comes from the run context; a dbt var would force a full parse a run."""
+    forbidden = re.compile(
+        r"current_date|current_timestamp|\bnow\(|\btoday\(|\bvar\(|run_started_at"
+    )
+    written = models(manifest) + [
+        macro for macro in manifest["macros"].values() if macro["package_name"] == "customer_marts"
+    ]
+    texts = {node["name"]: node.get("raw_code") or node["macro_sql"] for node in written}
+    assert [name for name, text in texts.items() if forbidden.search(text)] == []
+
+
+@pytest.mark.parametrize("mark", ["owner", "grain", "description_zh"])
+def test_every_mart_states(manifest: Manifest, mark: str) -> None:
+    wrong = [mart["name"] for mart in marts(manifest) if not mart["config"]["meta"].get(mark)]
+    assert marts(manifest)
+    assert not wrong
+
+
+def test_descriptions_open_with_the_grain_and_end_in_chinese(manifest: Manifest) -> None:
+    for mart in marts(manifest):
+        assert mart["description"].startswith("One row per "), mart["name"]
+        assert "Answers" in mart["description"], mart["name"]
+        assert CHINESE.search(mart["description"]), mart["name"]
+
+
+def test_every_mart_has_an_enforced_contract_with_both_languages(manifest: Manifest) -> None:
+    for mart in marts(manifest):
+        assert mart["config"]["contract"]["enforced"], mart["name"]
+        for column in mart["columns"].values():
+            name = f"{mart['name']}.{column['name']}"
+            assert column["data_type"], name
+            assert column["description"], name
+            assert CHINESE.search(column["config"]["meta"]["label_zh"]), name
+
+
+def test_every_mart_has_its_grain_tested_and_an_invariant(manifest: Manifest) -> None:
+    for mart in marts(manifest):
+        kinds = [
+            (test.get("test_metadata") or {"name": "singular"})
+            for test in data_tests_of(manifest, mart)
+        ]
+        grains = [
+            kind["kwargs"]["columns"] for kind in kinds if kind["name"] == "unique_combination"
+        ]
+        assert mart["config"]["meta"]["grain"] in grains, mart["name"]
+        invariants = {"sums_to", "holds", "relationships", "singular"}
+        assert invariants & {kind["name"] for kind in kinds}, mart["name"]
+
+
+def test_money_columns_are_decimals_and_carry_a_currency(manifest: Manifest) -> None:
+    for mart in marts(manifest):
+        money = {
+            name: column["data_type"]
+            for name, column in mart["columns"].items()
+            if name.endswith("_amount")
+        }
+        for name, data_type in money.items():
+            assert data_type in ("decimal(18, 2)", "decimal(38, 2)"), f"{mart['name']}.{name}"
+        if money and mart["name"] != "dim_customers":  # a limit is in the reporting currency
+            assert "currency" in mart["columns"], mart["name"]
+
+
+def test_unit_tests_cover_the_awkward_cases(manifest: Manifest) -> None:
+    tested = {unit_test["model"] for unit_test in manifest["unit_tests"].values()}
+    assert tested >= {
+        "stg_landing__orders",
+        "fct_orders",
+        "fct_order_lines",
+        "fct_invoices",
+        "fct_payments",
+        "fct_customer_months",
+        "customer_rfm",
+        "customer_abc",
+        "customer_lifecycle",
+        "customer_clv",
+        "open_documents",
+        "receivables_balances",
+        "receivables_ageing",
+        "customer_360",
+    }
