@@ -40,8 +40,8 @@ def main() -> int:
     parser.add_argument("--customers", type=int, default=300, help="size of the sample company")
     arguments = parser.parse_args()
     settings = Settings.load(company="sample")
-    console = Console(highlight=False)
-    display = Display(console)
+    display = Display()
+    console = display.console
     started = time.perf_counter()
     sources = settings.paths.root / "sources"
     console.print(f"[bold]customer-marts[/] sample company, state in {settings.paths.root}")

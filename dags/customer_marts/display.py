@@ -16,11 +16,19 @@ from customer_marts.releases import Release
 STEP_WIDTH = 22
 
 
+def wide_console() -> Console:
+    """The terminal as it is; where there is none (a log), wide enough that nothing is cut."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 140
+    return console
+
+
 class Display:
     """Shows journal events as they come; a spinner where the terminal can move its cursor."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False)
+        self.console = console or wide_console()
         self._status: Status | None = None
 
     def __call__(self, event: dict[str, Any]) -> None:

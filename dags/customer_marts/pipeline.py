@@ -19,7 +19,7 @@ from typing import Any
 
 from customer_marts import __version__, releases, sources, warehouse
 from customer_marts.errors import Busy, ConfigurationError, GateFailure, MartsError
-from customer_marts.feeds import FEEDS, Company, load_company
+from customer_marts.feeds import FEEDS, Company, load_company, load_contract
 from customer_marts.journal import Journal
 from customer_marts.landing import (
     Batch,
@@ -275,6 +275,25 @@ class Plan:
     def count_batches(self) -> int:
         return sum(len(items) for items in self.batches.values())
 
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The releases on the chain with this one last; it lives on in manifests, so that neither
+        a rebuild nor a pruned release forgets it.
+        """
+        context = self.context
+        this = {
+            "release_id": context.release_id,
+            "release_sequence": context.release_sequence,
+            "parent_release_id": context.parent_release_id,
+            "run_id": context.run_id,
+            "as_of": context.as_of.isoformat(),
+            "started_at": context.started_at.isoformat(),
+            "code_version": context.code_version,
+            "count_batches": self.count_batches,
+            "is_rebuild": context.is_rebuild,
+        }
+        return [*(self.parent.manifest["history"] if self.parent else []), this]
+
 
 def plan(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> Plan | None:
     """Decide what the next release needs; None when nothing changed since the last one.
@@ -362,7 +381,7 @@ def code_version(settings: Settings) -> str:
     """Package version and a digest of everything a figure depends on besides the data."""
     digest = hashlib.sha256()
     folders = (Path(__file__).parent, DBT_PROJECT_DIR, EXPECTATIONS_DIR)
-    suffixes = {".py", ".sql", ".yml", ".csv", ".json", ".j2"}
+    suffixes = {".py", ".sql", ".yml", ".csv", ".json", ".j2", ".css"}
     files = [
         file
         for folder in folders
@@ -405,7 +424,7 @@ def build_candidate(run: Run, as_of: date | None = None, *, rebuild: bool = Fals
                 warehouse.copy_database(the_plan.parent.build_database, database)
             with warehouse.connect(database, run.settings, run.candidate / "spill") as connection:
                 result["applied"] = warehouse.apply_batches(
-                    connection, run.company, context, the_plan.batches
+                    connection, run.company, context, the_plan.batches, the_plan.history
                 )
         from customer_marts import transform
 
@@ -425,6 +444,7 @@ def build_candidate(run: Run, as_of: date | None = None, *, rebuild: bool = Fals
             {
                 **{name: _plain(value) for name, value in vars(context).items()},
                 "token": token,
+                "history": the_plan.history,
                 "batches": {feed: ids for feed, ids in applied.items() if ids},
                 "dbt": {
                     "gate": "dbt",
@@ -555,9 +575,7 @@ def _manifest(
     rows = releases.mart_rows(database, run.settings, run.candidate)
     before = parent.manifest["rows"] if parent else {}
     with warehouse.connect(database, run.settings, run.candidate, read_only=True) as connection:
-        through = connection.execute(
-            "select feed, data_through from landing.feeds where is_configured"
-        ).fetchall()
+        through = connection.execute("select feed, data_through from landing.feeds").fetchall()
         quarantine = connection.execute(
             """
             select feed, rule, any_value(reason), count(*), sum(coalesce(amount, 0)), owner
@@ -579,11 +597,15 @@ def _manifest(
         "reporting_currency",
         "batches",
         "gates",
+        "history",
     )
     return {
         **{key: state[key] for key in keys},
         "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "data_through": {feed: _plain(day) for feed, day in through},
+        # null: the company has no such feed, or it brought nothing yet
+        "data_through": {
+            feed: _plain(day) for feed, day in through if load_contract(feed).event_date
+        },
         "rows": rows,
         "rows_before": {name: before.get(name) for name in rows},
         "quarantine": [

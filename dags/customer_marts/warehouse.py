@@ -30,7 +30,7 @@ META_COLUMNS = {
 }
 
 _CONTROL_TABLES = """
-create table if not exists landing.releases (
+create or replace table landing.releases (
     release_id varchar, release_sequence integer, parent_release_id varchar, run_id varchar,
     as_of date, started_at timestamp, code_version varchar, count_batches integer,
     is_rebuild boolean
@@ -98,12 +98,19 @@ def connect(database: Path, settings: Settings, temp: Path, *, read_only: bool =
 
 
 def apply_batches(
-    connection: Any, company: Company, context: RunContext, batches: dict[str, list[Batch]]
+    connection: Any,
+    company: Company,
+    context: RunContext,
+    batches: dict[str, list[Batch]],
+    history: list[dict[str, Any]],
 ) -> dict[str, dict[str, int]]:
     """Bring the batches into schema ``landing`` and write the control tables.
 
-    Returns the count of accepted, duplicate, superseded, quarantined rows by feed. The result
-    depends on the batches' contents and landing order only, not on how releases grouped them.
+    history: the releases on the chain, this one last (rows of ``landing.releases``).
+
+    Returns the count of accepted, duplicate, superseded, quarantined rows by feed. What stands in
+    the end depends on the batches' contents and landing order only, not on how releases grouped
+    them.
     """
     connection.execute("create schema if not exists landing")
     connection.execute(_CONTROL_TABLES)
@@ -116,7 +123,8 @@ def apply_batches(
     for feed in FEEDS:
         _FeedApplier(connection, context, feed).hold(set(company.feeds))
     _count_held(connection)
-    _write_context(connection, company, context, sum(len(items) for items in batches.values()))
+    _write_context(connection, company, context)
+    _write_history(connection, history)
     return outcome
 
 
@@ -433,9 +441,14 @@ def _count_held(connection: Any) -> None:
     )
 
 
-def _write_context(
-    connection: Any, company: Company, context: RunContext, count_batches: int
-) -> None:
+def _write_history(connection: Any, history: list[dict[str, Any]]) -> None:
+    connection.executemany(
+        "insert into landing.releases values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [list(release.values()) for release in history],
+    )
+
+
+def _write_context(connection: Any, company: Company, context: RunContext) -> None:
     connection.execute(
         """
         create or replace table landing.run_context (
@@ -449,20 +462,6 @@ def _write_context(
     values = list(vars(context).values())
     connection.execute(
         f"insert into landing.run_context values ({', '.join('?' * len(values))})", values
-    )
-    connection.execute(
-        "insert into landing.releases values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            context.release_id,
-            context.release_sequence,
-            context.parent_release_id,
-            context.run_id,
-            context.as_of,
-            context.started_at,
-            context.code_version,
-            count_batches,
-            context.is_rebuild,
-        ],
     )
     parts = []
     for feed in FEEDS:

@@ -1,6 +1,6 @@
 {#-
     Incremental facts go by changed keys: the pre-hook deletes the changed keys from the table, the
-    model appends those keys' rows of today. A deleted order leaves nothing to append, so it is gone.
+    model appends those keys' rows of today. A deleted order leaves nothing to append and is gone.
     The alternative, delete+insert on unique_key, keeps rows that no longer come from the query.
 -#}
 
@@ -25,8 +25,7 @@
 {#- Pre-hook of an incremental model: removes the changed keys, or every row on a rebuild. -#}
 {% macro delete_changed(key, changed_keys, rebuild_when='false') -%}
     {%- if is_incremental() -%}
-        delete from {{ this }}
-        {%- if not run_asks_for_rebuild(rebuild_when) %} where {{ key }} in ({{ changed_keys }}){% endif -%}
+        delete from {{ this }} where {{ where_changed(key, changed_keys, rebuild_when) }}
     {%- endif -%}
 {%- endmacro %}
 

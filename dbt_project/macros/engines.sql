@@ -36,7 +36,7 @@
     date_add({{ from_date }}, cast({{ days }} as int))
 {%- endmacro %}
 
-{#- The date that lies so many calendar months later; the 29 February of a common year is the 28. -#}
+{#- The date so many calendar months later; the 29 February of a common year is the 28. -#}
 {% macro add_months(from_date, months) -%}
     {{ adapter.dispatch('add_months', 'customer_marts')(from_date, months) }}
 {%- endmacro %}

@@ -48,9 +48,12 @@
 
     select here.total as total_here, there.total as total_there
     from here
-    full outer join there on {% if group_by -%}
-        {% for key in group_by %}{{ 'and ' if not loop.first }}here.{{ key }} = there.{{ key }} {% endfor %}
-    {%- else -%} true {%- endif %}
+    full outer join there
+        on
+            true
+            {%- for key in group_by %}
+            and here.{{ key }} = there.{{ key }}
+            {%- endfor %}
     -- a key that only one side knows must carry nothing
     where coalesce(here.total, 0) <> coalesce(there.total, 0)
 {% endtest %}

@@ -6,6 +6,17 @@
         ) / 2
 {%- endmacro %}
 
+{#- The lower bounds of the scores 2 to 5, one column each: recency_2 and so on. -#}
+{% macro cut_points_by_column(measures) -%}
+    {%- for measure in measures -%}
+        {%- set is_last_measure = loop.last -%}
+        {%- for score in [2, 3, 4, 5] %}
+        max(share_from) filter (where measure = '{{ measure }}' and score = {{ score }})
+            as {{ measure }}_{{ score }}{{ ',' if not (loop.last and is_last_measure) }}
+        {%- endfor -%}
+    {%- endfor -%}
+{%- endmacro %}
+
 {#- The score 1 to 5 of a share under the cut points in force (5 is best). -#}
 {% macro score_by_cuts(measure) -%}
     1

@@ -16,6 +16,12 @@ fact_lines as (
     from {{ ref('fct_order_lines') }}
 )
 
-(select * from order_lines except select * from fact_lines)
-union all
-(select * from fact_lines except select * from order_lines)
+select
+    coalesce(order_lines.order_id, fact_lines.order_id) as order_id,
+    coalesce(order_lines.line_no, fact_lines.line_no) as line_no
+from order_lines
+full outer join fact_lines
+    on
+        order_lines.order_id = fact_lines.order_id
+        and order_lines.line_no = fact_lines.line_no
+where order_lines.order_id is null or fact_lines.order_id is null

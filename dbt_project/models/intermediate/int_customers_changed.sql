@@ -48,7 +48,11 @@ previous_customers as (
     union all
     {{ previous_customers('fct_payments', 'payment_id', changed_rows('payments')) }}
     union all
-    {{ previous_customers('fct_survey_responses', 'response_id', changed_rows('survey_responses')) }}
+    {{
+        previous_customers(
+            'fct_survey_responses', 'response_id', changed_rows('survey_responses')
+        )
+    }}
 )
 
 select customer_id from customers_of_changed_rows

@@ -85,25 +85,40 @@ survey_months as (
         {{ month_start('answered_on') }} as month_on,
         count(distinct response_id) as count_survey_responses,
         -- exact sums: the mean of doubles would hang on the order of the rows
-        sum(score) filter (where measure = 'nps') as nps_score_total,
-        count(score) filter (where measure = 'nps') as count_nps_scores,
-        sum(score_rate) filter (where measure = 'csat') as csat_score_rate_total,
-        count(score_rate) filter (where measure = 'csat') as count_csat_scores
+        {{ mean_of(
+            "sum(score) filter (where measure = 'nps')",
+            "count(score) filter (where measure = 'nps')",
+        ) }} as nps_score_mean,
+        {{ mean_of(
+            "sum(score_rate) filter (where measure = 'csat')",
+            "count(score_rate) filter (where measure = 'csat')",
+        ) }} as csat_score_rate_mean
     from survey_responses
     group by customer_id, {{ month_start('answered_on') }}
+),
+
+active_months as (
+    select
+        customer_id,
+        month_on
+    from order_months
+    union all
+    select
+        customer_id,
+        month_on
+    from balance_months
+    union all
+    select
+        customer_id,
+        month_on
+    from survey_months
 ),
 
 first_months as (
     select
         customer_id,
         min(month_on) as first_month_on
-    from (
-        select customer_id, month_on from order_months
-        union all
-        select customer_id, month_on from balance_months
-        union all
-        select customer_id, month_on from survey_months
-    ) as active_months
+    from active_months
     group by customer_id
 ),
 
@@ -128,10 +143,8 @@ joined_months as (
         balance_months.invoiced_amount,
         cash_months.cash_in_amount,
         survey_months.count_survey_responses,
-        {{ mean_of('survey_months.nps_score_total', 'survey_months.count_nps_scores') }}
-            as nps_score_mean,
-        {{ mean_of('survey_months.csat_score_rate_total', 'survey_months.count_csat_scores') }}
-            as csat_score_rate_mean,
+        survey_months.nps_score_mean,
+        survey_months.csat_score_rate_mean,
         sum(balance_months.balance_change_amount) over (
             partition by customer_months.customer_id
             order by customer_months.month_on

@@ -29,7 +29,7 @@ order_totals as (
         min(ordered_on) as first_ordered_on,
         sum(revenue_amount) as revenue_amount,
         sum(cost_amount) as cost_amount,
-        -- orders of unknown cost bring no margin here: costed_revenue_amount tells how much is known
+        -- orders of unknown cost bring no margin: costed_revenue_amount tells how much is known
         sum(margin_amount) as margin_amount,
         coalesce(sum(revenue_amount) filter (where cost_amount is not null), 0)
             as costed_revenue_amount,

@@ -26,10 +26,12 @@ order_ages as (
 
 stage_days as (
     select
-        {%- for stage in ['new', 'reactivated', 'active', 'slowing', 'at_risk', 'dormant'] %}
-        max(threshold_days) filter (where stage = '{{ stage }}')
-            as {{ stage }}_days{{ ',' if not loop.last }}
-        {%- endfor %}
+        max(threshold_days) filter (where stage = 'new') as new_days,
+        max(threshold_days) filter (where stage = 'reactivated') as reactivated_days,
+        max(threshold_days) filter (where stage = 'active') as active_days,
+        max(threshold_days) filter (where stage = 'slowing') as slowing_days,
+        max(threshold_days) filter (where stage = 'at_risk') as at_risk_days,
+        max(threshold_days) filter (where stage = 'dormant') as dormant_days
     from lifecycle_rules
 ),
 

@@ -24,14 +24,7 @@ ranked_buyers as (
 ),
 
 score_cuts as (
-    select
-        {%- for measure in ['recency', 'frequency', 'monetary'] %}
-        {%- set outer_loop = loop %}
-        {%- for score in [2, 3, 4, 5] %}
-        max(share_from) filter (where measure = '{{ measure }}' and score = {{ score }})
-            as {{ measure }}_{{ score }}{{ ',' if not (loop.last and outer_loop.last) }}
-        {%- endfor %}
-        {%- endfor %}
+    select {{ cut_points_by_column(['recency', 'frequency', 'monetary']) }}
     from rfm_cut_points
 ),
 

@@ -1,0 +1,86 @@
+"""The command line: plain messages, exit codes that scripts can trust, no traceback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pytest
+from click.testing import CliRunner, Result
+
+from customer_marts.cli import marts
+from tests.mini import MiniCompany
+
+
+def call(mini: MiniCompany, arguments: Sequence[str]) -> Result:
+    return CliRunner().invoke(marts, list(arguments), env=mini.environment)
+
+
+def test_from_nothing_to_two_releases_and_back(mini: MiniCompany) -> None:
+    assert "no release yet" in call(mini, ["status"]).output
+    mini.add_order("O1")
+    mini.add_order("O9", "C9")
+    mini.write_bank("2026-01-20", [mini.payment("B1"), mini.payment("B2", method="微信红包")])
+    first = call(mini, ["run"])
+    assert first.exit_code == 0, first.output
+    for part in ("Release r00001-20260120 published", "fct_orders", "method_known", "report.html"):
+        assert part in first.output
+    again = call(mini, ["run"])
+    assert again.exit_code == 0
+    assert "Nothing new since release r00001-20260120" in again.output
+
+    facts = json.loads(call(mini, ["status", "--json"]).output)
+    assert facts["release_id"] == "r00001-20260120"
+    assert facts["rows_quarantined"] == 3  # the method, the orphan order and its line
+    assert facts["batches_waiting"] == {}
+
+    listed = call(mini, ["quarantine", "list", "--feed", "payments"]).output
+    assert "method_known" in listed
+    assert "微信红包" in listed
+    rows = json.loads(call(mini, ["quarantine", "list", "--json"]).output)
+    assert {row["rule"] for row in rows} == {"method_known", "unknown_customer", "unknown_order"}
+
+    mini.add_customer("C9", "新客户", at="2026-01-21 08:00:00")
+    assert "r00002" in call(mini, ["run"]).output
+    rolled = call(mini, ["rollback"])
+    assert "readers now see r00001-20260120 (was r00002-20260120)" in rolled.output
+    marked = call(mini, ["releases"]).output
+    assert "* r00001-20260120" in marked
+    assert "  r00002-20260120" in marked
+    assert [row["is_current"] for row in json.loads(call(mini, ["releases", "--json"]).output)] == [
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "--company", "nobody"], 2, "there is no company 'nobody'"),
+        (["run", "--as-of", "yesterday"], 2, "does not match the format"),
+        (["rollback"], 2, "there is no release to roll back"),
+        (["fly"], 2, "No such command"),
+    ],
+)
+def test_a_mistake_is_a_message(
+    mini: MiniCompany, arguments: list[str], code: int, message: str
+) -> None:
+    result = call(mini, arguments)
+    assert result.exit_code == code
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_source_that_is_down_exits_with_3(mini: MiniCompany) -> None:
+    mini.erp.unlink()
+    result = call(mini, ["run"])
+    assert result.exit_code == 3
+    assert "the database file does not exist" in result.output
+    assert "to do:" in result.output
+
+
+def test_refused_data_exit_with_1(mini: MiniCompany) -> None:
+    mini.write_bank("2026-01-20", [mini.payment("B1")], trailer="")
+    result = call(mini, ["run"])
+    assert result.exit_code == 1
+    assert "truncated" in result.output
