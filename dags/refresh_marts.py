@@ -25,7 +25,7 @@ publishes it. Which batches are new is read from the last release, not from the 
 
 **When a task fails, readers keep the last release.**
 - `build_candidate` with *data tests failed*: the log names the tests; the candidate is in
-  `runs/<run>/candidate/build.duckdb` until the next run.
+  `runs/candidate/build.duckdb` until the next run.
 - `gate_candidate`: a suite of `expectations/marts` refused the candidate; the message names rule
   and table.
 - *Busy*: another run is writing or has overtaken this one; it is tried again, or let be.

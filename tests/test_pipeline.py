@@ -191,16 +191,36 @@ def test_an_overtaken_candidate_is_not_published(
         pipeline.pull(slow, feed)
     pipeline.gate_landing(slow, mini.company.feeds)
     pipeline.build_candidate(slow)
-    state = (slow.candidate / "candidate.json").read_text()
-    fast = published(mini)
-    # the slow run comes back to find its candidate as it left it
-    slow.candidate.mkdir()
-    (slow.candidate / "candidate.json").write_text(state)
-    with pytest.raises(Busy, match="overtaken"):
+    pipeline.gate_candidate(slow)
+    fast = pipeline.open_run(mini.settings, "fast")
+    assert pipeline.build_candidate(fast) is not None
+    with pytest.raises(Busy, match="a later run overtook it"):
+        pipeline.publish(slow)
+    pipeline.gate_candidate(fast)
+    release = pipeline.publish(fast)
+    assert release.manifest["run_id"] == "fast"
+    with pytest.raises(Busy, match="overtook"):
         pipeline.gate_candidate(slow)
+
+
+def test_a_candidate_is_not_published_over_a_rollback(
+    mini: MiniCompany, first: releases.Release
+) -> None:
+    mini.add_order("O3", at="2026-02-03 09:00:00")
+    published(mini)
+    mini.add_order("O4", at="2026-02-04 09:00:00")
+    run = pipeline.open_run(mini.settings)
+    for feed in mini.company.feeds:
+        pipeline.pull(run, feed)
+    pipeline.gate_landing(run, mini.company.feeds)
+    pipeline.build_candidate(run)
+    pipeline.gate_candidate(run)
+    releases.rollback(mini.settings)
+    with pytest.raises(Busy):
+        pipeline.publish(run)
     current = releases.current_release(mini.settings.paths)
     assert current is not None
-    assert current.release_id == fast.release_id
+    assert current.release_id == first.release_id
 
 
 def test_a_second_writer_is_told_to_wait(mini: MiniCompany) -> None:
@@ -269,7 +289,7 @@ def test_a_run_killed_in_a_step_leaves_the_old_release_and_the_rerun_converges(
     again = refresh(mini)
     final = again or current
     assert query(final, "select count(*) from fct_orders") == [("3",)]
-    assert not list(mini.settings.paths.runs.glob("*/candidate"))
+    assert not mini.settings.paths.candidate.exists()
     assert not list(mini.settings.paths.releases.glob(".next-*"))
 
 

@@ -63,7 +63,7 @@ class Run:
 
     @property
     def candidate(self) -> Path:
-        return self.folder / "candidate"
+        return self.settings.paths.candidate
 
     @property
     def today(self) -> date:
@@ -407,7 +407,9 @@ def build_candidate(run: Run, as_of: date | None = None, *, rebuild: bool = Fals
             run.journal.write("nothing_new", release_id=current.release_id if current else None)
             return None
         token = lock.next_token()
-        _discard_candidates(run)
+        # a candidate is private and disposable: what a killed or refused run left is removed
+        if run.candidate.exists():
+            shutil.rmtree(run.candidate)
         run.candidate.mkdir(parents=True)
         context = the_plan.context
         run.journal.write(
@@ -472,15 +474,9 @@ def build_candidate(run: Run, as_of: date | None = None, *, rebuild: bool = Fals
         return context.release_id
 
 
-def _discard_candidates(run: Run) -> None:
-    """Candidates are private and disposable: what killed or refused runs left is removed."""
-    for leftover in run.settings.paths.runs.glob("*/candidate"):
-        shutil.rmtree(leftover)
-
-
 def gate_candidate(run: Run) -> list[dict[str, Any]]:
     """Gate ②: the suites on the candidate's marts. Raises GateFailure when a critical rule fails;
-    the candidate stays in its run folder for inspection until the next run.
+    the candidate stays for inspection until the next run.
     """
     from customer_marts.gates.suites import validate
 
@@ -550,7 +546,7 @@ def publish(run: Run) -> releases.Release:
         parent = releases.current_release(paths)
         if (parent.release_id if parent else None) != state["parent_release_id"]:
             raise Busy(
-                "another release was published since this candidate was built",
+                "readers were pointed to another release since this candidate was built",
                 where=str(run.candidate),
                 kept="that release stands; the candidate is discarded by the next run",
                 todo="run again",
@@ -641,20 +637,13 @@ def _write_state(run: Run, state: dict[str, Any]) -> None:
 
 def _read_state(run: Run, token: int, stages: set[str]) -> dict[str, Any]:
     file = run.candidate / "candidate.json"
-    if not file.exists():
-        raise MartsError(
-            f"run {run.run_id} has no candidate",
-            where=str(file),
-            kept="the last release stands",
-            todo="start the refresh from its first stage",
-        )
-    state: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    if state["token"] != token:
+    state: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    if state.get("run_id") != run.run_id or state["token"] != token:
         raise Busy(
-            "a later run has begun a candidate: this one is overtaken",
-            where=str(run.candidate),
-            kept="the last release stands; nothing of this candidate is published",
-            todo="let the later run finish",
+            f"run {run.run_id} has no candidate: it was never built, or a later run overtook it",
+            where=str(file),
+            kept="the last release stands; nothing of this run is published",
+            todo="let the later run finish; if there is none, start from the first stage",
         )
     if state["stage"] not in stages:
         raise MartsError(

@@ -116,6 +116,13 @@ class StatePaths:
         return self.root / "lock"
 
     @property
+    def candidate(self) -> Path:
+        """The one candidate there may be. Its path is the same for every run, because dbt parses
+        the whole project anew when the database's path changes.
+        """
+        return self.runs / "candidate"
+
+    @property
     def cache(self) -> Path:
         """Reusable, disposable files (dbt's parsed project)."""
         return self.root / "runs" / ".cache"

@@ -58,7 +58,7 @@ def build(
     with _environment(
         MARTS_BUILD_DB=str(database),
         MARTS_MEMORY_LIMIT=settings.memory_limit,
-        MARTS_TEMP_DIR=str(work / "spill"),
+        MARTS_TEMP_DIR=str(database.parent / "spill"),
         DO_NOT_TRACK="1",
         DBT_SEND_ANONYMOUS_USAGE_STATS="False",
     ):
@@ -104,7 +104,7 @@ def _raise_on_failure(results: list[NodeResult], work: Path) -> None:
         raise TransformFailure(
             f"{len(failed)} data tests failed:\n{lines}",
             where=str(work / "dbt.log"),
-            kept="the last release stands; the candidate is kept in its run folder for inspection",
+            kept="the last release stands; the candidate stays for inspection until the next run",
             todo="query the test's compiled SQL on the candidate; mend the data or the model",
         )
 

@@ -1,4 +1,4 @@
-"""A company of nine customers with one awkward case each, and three days of changes to it."""
+"""A company of ten customers with one awkward case each, and three days of changes to it."""
 
 from __future__ import annotations
 
@@ -94,6 +94,8 @@ def land_first_release(landing: Landing) -> None:
             {"customer_id": "credited", "name": "Credited Ltd"},
             {"customer_id": "bills", "name": "Bill Payer", "payment_terms_days": 0},
             {"customer_id": "leaving", "name": "Leaving Ltd"},
+            # no row of it ever changes: it must gain a month all the same
+            {"customer_id": "idle", "name": "Idle Ltd"},
             {"customer_id": "later", "name": "Not yet", "onboarded_on": date(2026, 6, 1)},
         ],
     )
@@ -109,6 +111,7 @@ def land_first_release(landing: Landing) -> None:
             order("o-refunded", "refunded", date(2026, 1, 6)),
             # no lines: its own amount counts
             order("o-bills", "bills", date(2026, 1, 7), amount="500.00"),
+            order("o-idle", "idle", date(2025, 6, 2)),
             order("o-leaving", "leaving", date(2025, 1, 8)),
             # landed already, but after the first three as-of dates
             order("o-future", "steady", date(2026, 3, 5)),
@@ -127,6 +130,7 @@ def land_first_release(landing: Landing) -> None:
             line("o-slow-deleted", "40.00"),
             line("o-cancelled", "9999.00"),
             line("o-refunded", "50.00"),
+            line("o-idle", "10.00", product_id="coke"),
             line("o-leaving", "60.00"),
             line("o-future", "70.00"),
             line("o-midnight", "80.00"),
@@ -159,7 +163,7 @@ def land_first_release(landing: Landing) -> None:
                 "300.00",
                 method="bank_acceptance",
                 bill_no="b-1",
-                bill_matures_on=date(2026, 3, 6),
+                bill_matures_on=date(2026, 3, 3),
                 bill_status="held",
             ),
             payment(
