@@ -41,10 +41,29 @@ class MiniCompany:
     """
 
     def __init__(self, root: Path, surveys: str | None = None) -> None:
+        self._place(root, surveys)
+        self.bank.mkdir(parents=True)
+        self.save_mapping()
+        with sqlite3.connect(self.erp) as connection:
+            connection.executescript(TABLES)
+        self.add_customer("C1", "华能电厂")
+        self.add_customer("C2", "宝山钢厂")
+        self.insert(
+            "md_product", ["P1", "动力煤", "煤炭", "吨", "1.0000", "2026-01-01 08:00:00", "0"]
+        )
+        self.write_bank("2026-01-05", [])
+
+    @classmethod
+    def reopen(cls, root: Path) -> MiniCompany:
+        """The company whose systems already lie at ``root``."""
+        company = cls.__new__(cls)
+        company._place(root, None)
+        return company
+
+    def _place(self, root: Path, surveys: str | None) -> None:
         self.root = root
         self.erp = root / "erp.sqlite"
         self.bank = root / "bank"
-        self.bank.mkdir(parents=True)
         self.mapping: dict[str, Any] = yaml.safe_load((COMPANIES_DIR / "sample.yml").read_text())
         if surveys is None:
             del self.mapping["feeds"]["survey_responses"], self.mapping["sources"]["surveys"]
@@ -57,15 +76,6 @@ class MiniCompany:
             "SAMPLE_SURVEY_URL": surveys or "",
             "SAMPLE_SURVEY_TOKEN": "test-token",
         }
-        self.save_mapping()
-        with sqlite3.connect(self.erp) as connection:
-            connection.executescript(TABLES)
-        self.add_customer("C1", "华能电厂")
-        self.add_customer("C2", "宝山钢厂")
-        self.insert(
-            "md_product", ["P1", "动力煤", "煤炭", "吨", "1.0000", "2026-01-01 08:00:00", "0"]
-        )
-        self.write_bank("2026-01-05", [])
 
     def save_mapping(self) -> None:
         folder = self.root / "companies"

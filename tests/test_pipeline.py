@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,14 +48,35 @@ def tables(release: releases.Release) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
+@pytest.fixture(scope="module")
+def released_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A company with its first release, and a copy of its whole folder to restore it from."""
+    home = tmp_path_factory.mktemp("mini")
+    company = MiniCompany(home / "company")
+    company.add_order("O1")
+    company.add_order("O2", "C2", at="2026-01-12 09:00:00")
+    company.add_invoice("F1", "O1")
+    company.add_invoice("F2", "O2", "C2", on="2026-01-13", due="2026-02-12")
+    company.write_bank("2026-01-20", [company.payment("B1", amount="1000.00")])
+    published(company)
+    shutil.copytree(company.root, home / "copy", symlinks=True)
+    return company.root, home / "copy"
+
+
+@pytest.fixture
+def mini(released_once: tuple[Path, Path]) -> MiniCompany:
+    """That company as it was after its first release, at the same path each time."""
+    root, copy = released_once
+    shutil.rmtree(root)
+    shutil.copytree(copy, root, symlinks=True)
+    return MiniCompany.reopen(root)
+
+
 @pytest.fixture
 def first(mini: MiniCompany) -> releases.Release:
-    mini.add_order("O1")
-    mini.add_order("O2", "C2", at="2026-01-12 09:00:00")
-    mini.add_invoice("F1", "O1")
-    mini.add_invoice("F2", "O2", "C2", on="2026-01-13", due="2026-02-12")
-    mini.write_bank("2026-01-20", [mini.payment("B1", amount="1000.00")])
-    return published(mini)
+    release = releases.current_release(mini.settings.paths)
+    assert release is not None
+    return release
 
 
 def test_first_release_holds_what_readers_need(mini: MiniCompany, first: releases.Release) -> None:
@@ -257,9 +279,10 @@ def test_readers_of_an_open_release_are_not_disturbed(
         assert reader.execute("select count(*) from fct_orders").fetchall() == [(3,)]
 
 
-def test_before_the_first_release_nothing_can_be_planned(mini: MiniCompany) -> None:
+def test_before_the_first_pull_nothing_can_be_planned(tmp_path: Path) -> None:
+    empty = MiniCompany(tmp_path)
     with pytest.raises(ConfigurationError, match="nothing has landed yet"):
-        pipeline.plan(pipeline.open_run(mini.settings))
+        pipeline.plan(pipeline.open_run(empty.settings))
 
 
 @pytest.mark.parametrize("step", ["pull order_lines", "build marts (dbt)", "publish"])

@@ -45,7 +45,7 @@ def build(
     arguments = [
         "--quiet",
         "--log-level=none",
-        "--log-level-file=info",
+        "--log-level-file=warn",
         "build",
         f"--project-dir={DBT_PROJECT_DIR}",
         f"--profiles-dir={DBT_PROJECT_DIR}",

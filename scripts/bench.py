@@ -1,0 +1,177 @@
+"""Time a refresh of the sample company at a given size, step by step, beside DuckDB's own limit.
+
+    python scripts/bench.py [--lines 1000000] [--keep DIR]
+
+Makes a company of about that many order lines, runs the first release and then one more business
+day, and prints a table: seconds and peak memory of each step (each run is a process of its own),
+and how long the same compiled SQL takes bare in DuckDB, without dbt, tests or bookkeeping.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from rich.console import Console
+from rich.table import Table
+
+from customer_marts.releases import current_release
+from customer_marts.settings import PROJECT_ROOT, Settings
+
+sys.path.insert(0, str(PROJECT_ROOT))
+
+from scripts.survey_platform import WELL_BEHAVED, SurveyPlatform  # noqa: E402
+
+LINES_PER_CUSTOMER = 106
+
+
+def main() -> int:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--lines", type=int, default=1_000_000, help="order lines, about")
+    parser.add_argument("--keep", type=Path, help="keep the company and its state in this folder")
+    arguments = parser.parse_args()
+    folder = arguments.keep or Path(tempfile.mkdtemp(prefix="marts-bench-"))
+    try:
+        _measure(folder.absolute(), arguments.lines)
+    finally:
+        if arguments.keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _measure(folder: Path, lines: int) -> None:
+    console = Console(highlight=False)
+    sources = folder / "sources"
+    customers = max(lines // LINES_PER_CUSTOMER, 1)
+    if not (sources / "company.json").exists():
+        console.print(f"making a company of {customers:,} customers …")
+        _sample("make", "--to", str(sources), "--customers", str(customers))
+    environment = {
+        **os.environ,
+        "MARTS_HOME": str(folder / "var"),
+        "MARTS_COMPANY": "sample",
+        "SAMPLE_ERP_URI": f"sqlite:///{sources / 'erp.sqlite'}",
+        "SAMPLE_BANK_DIR": str(sources / "bank"),
+        "SAMPLE_SURVEY_TOKEN": "bench",
+    }
+    # the network's manners are not what is measured here
+    survey = SurveyPlatform(sources / "surveys" / "responses.jsonl", "bench", WELL_BEHAVED)
+    with survey:
+        environment["SAMPLE_SURVEY_URL"] = survey.start()
+        settings = Settings.load(environment)
+        console.print("first release …")
+        first = _refresh(environment)
+        release = current_release(settings.paths)
+        assert release is not None
+        bare, model_seconds = _bare(settings, release.build_database, folder)
+        rows = release.manifest["rows"]["fct_order_lines"]
+        _sample("advance", "--to", str(sources), "--days", "1")
+        console.print("one more business day …")
+        second = _refresh(environment)
+    table = Table(title=f"{rows:,} order lines", box=None, pad_edge=False, padding=(0, 2))
+    table.add_column("step")
+    table.add_column("first release s", justify="right")
+    table.add_column("next day s", justify="right")
+    for step in first["steps"]:
+        following = second["steps"].get(step)
+        text = "-" if following is None else f"{following:.1f}"
+        table.add_row(step, f"{first['steps'][step]:.1f}", text)
+    table.add_row("whole process", f"{first['seconds']:.1f}", f"{second['seconds']:.1f}")
+    table.add_row("peak memory MB", f"{first['peak_mb']:,.0f}", f"{second['peak_mb']:,.0f}")
+    console.print(table)
+    build = first["steps"]["build marts (dbt)"]
+    console.print(
+        f"build with dbt {build:.1f} s (its models alone {model_seconds:.1f} s), the same SQL bare "
+        f"in DuckDB {bare:.1f} s: ratio {build / bare:.2f} (models alone {model_seconds / bare:.2f})"
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    console.print(
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {memory:.0f} GiB, "
+        f"Python {platform.python_version()}, DuckDB {duckdb.__version__}"
+    )
+
+
+def _sample(*arguments: str) -> None:
+    script = str(PROJECT_ROOT / "scripts" / "sample_company.py")
+    subprocess.run([sys.executable, script, *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+def _refresh(environment: dict[str, str]) -> dict[str, Any]:
+    """One ``marts run`` in its own process: seconds by step, whole seconds, peak memory."""
+    runs = Settings.load(environment).paths.runs
+    known = set(runs.glob("*/events.jsonl"))
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "customer_marts.cli", "run"],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    errors = process.stderr.read().decode()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        sys.exit(f"the run failed:\n{errors}")
+    journal = (set(runs.glob("*/events.jsonl")) - known).pop()
+    events = [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
+    return {
+        "seconds": time.perf_counter() - start,
+        "peak_mb": _peak_mb(usage),
+        "steps": {e["step"]: e["seconds"] for e in events if e["kind"] == "step_ended"},
+    }
+
+
+def _peak_mb(usage: resource.struct_rusage) -> float:
+    return usage.ru_maxrss / 1024
+
+
+def _bare(settings: Settings, database: Path, folder: Path) -> tuple[float, float]:
+    """Seconds of the project's compiled models run bare, in order, on the same landed rows; and
+    the seconds dbt needed for the same models.
+    """
+    cache = settings.paths.cache / "dbt"
+    manifest = json.loads((cache / "manifest.json").read_text())
+    results = json.loads((cache / "run_results.json").read_text())["results"]
+    models = {
+        result["unique_id"]: result["execution_time"]
+        for result in results
+        if result["unique_id"].startswith("model.")
+    }
+    copy = folder / "build.duckdb"
+    shutil.copyfile(database, copy)
+    seconds = 0.0
+    with duckdb.connect(str(copy)) as connection:
+        connection.execute(f"set memory_limit = '{settings.memory_limit}'")
+        connection.execute("set temp_directory = ?", [str(folder / "spill")])
+        for schema in ("marts", "intermediate"):
+            connection.execute(f"drop schema if exists {schema} cascade")
+            connection.execute(f"create schema {schema}")
+        connection.execute("drop schema if exists staging cascade")
+        connection.execute("create schema staging")
+        for name in models:  # dbt ran them in the order of their dependencies
+            node = manifest["nodes"][name]
+            path = cache / "compiled" / node["package_name"] / node["original_file_path"]
+            kind = "view" if node["config"]["materialized"] == "view" else "table"
+            statement = f'create {kind} {node["schema"]}."{node["name"]}" as {path.read_text()}'
+            start = time.perf_counter()
+            connection.execute(statement)
+            seconds += time.perf_counter() - start
+    copy.unlink()
+    return seconds, sum(models.values())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""The sample company through the whole line: every dirty row meets its verdict, days add up."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from customer_marts import pipeline, releases
+from customer_marts.settings import Settings
+from scripts import sample_company
+from scripts.company.world import Parameters
+from scripts.survey_platform import WELL_BEHAVED, SurveyPlatform
+
+FEEDS = {
+    "so_order": "orders",
+    "so_order_line": "order_lines",
+    "fi_invoice": "invoices",
+    "surveys/responses.jsonl": "survey_responses",
+}
+FACTS = {
+    "orders": ("fct_orders", "order_id"),
+    "order_lines": ("fct_order_lines", "order_id || '/' || line_no"),
+    "invoices": ("fct_invoices", "invoice_id"),
+    "payments": ("fct_payments", "payment_id"),
+    "survey_responses": ("fct_survey_responses", "response_id || '/' || question_code"),
+}
+
+
+@dataclass
+class Sample:
+    settings: Settings
+    sources: Path
+    first: releases.Release
+
+
+def query(database: Path, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(database), read_only=True) as connection:
+        return list(connection.execute(sql).fetchall())
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
+    home = tmp_path_factory.mktemp("sample")
+    sources = home / "sources"
+    sample_company.make(sources, Parameters(customers=60, years=2))
+    platform = SurveyPlatform(sources / "surveys" / "responses.jsonl", "token", WELL_BEHAVED)
+    with platform:
+        settings = Settings.load(
+            {
+                **os.environ,
+                "MARTS_HOME": str(home / "var"),
+                "SAMPLE_ERP_URI": f"sqlite:///{sources / 'erp.sqlite'}",
+                "SAMPLE_BANK_DIR": str(sources / "bank"),
+                "SAMPLE_SURVEY_URL": platform.start(),
+                "SAMPLE_SURVEY_TOKEN": "token",
+            },
+            company="sample",
+        )
+        first = pipeline.refresh(pipeline.open_run(settings))
+        assert first is not None
+        yield Sample(settings, sources, first)
+
+
+def test_every_dirty_row_meets_its_verdict(sample: Sample) -> None:
+    build = sample.first.build_database
+    waiting = {
+        (feed, key): rule
+        for feed, key, rule in query(build, "select feed, row_key, rule from landing.quarantine")
+    }
+    unreadable = query(
+        build,
+        "select raw from landing.quarantine where rule = 'unreadable_row' and feed = 'payments'",
+    )
+    facts = {
+        feed: {key for (key,) in query(sample.first.marts, f"select {key} from {table}")}
+        for feed, (table, key) in FACTS.items()
+    }
+    dirty = json.loads((sample.sources / "company.json").read_text("utf-8"))["dirty"]
+    assert len(dirty) >= 20
+    for row in dirty:
+        feed = FEEDS.get(row["where"], "payments")
+        key, expect = row["key"], row["expect"]
+        if expect == "duplicate":
+            assert key in facts[feed], row
+            assert (feed, key) not in waiting, row
+        elif expect == "absent":
+            assert key not in facts[feed], row
+            assert (feed, key) not in waiting, row
+        elif expect == "unreadable_row":
+            assert any(key in text for (text,) in unreadable), row
+            assert key not in facts[feed], row
+        else:
+            assert waiting.get((feed, key)) == expect.removeprefix("held "), row
+            assert key not in facts[feed], row
+    expected = {
+        (FEEDS.get(row["where"], "payments"), row["key"])
+        for row in dirty
+        if row["expect"] not in ("duplicate", "absent", "unreadable_row")
+    }
+    found = {pair for pair, rule in waiting.items() if rule != "unreadable_row"}
+    assert found == expected, "nothing else is quarantined"
+
+
+def test_the_exact_copy_is_counted_as_a_duplicate(sample: Sample) -> None:
+    assert query(
+        sample.first.marts,
+        "select sum(count_rows_duplicate) from conservation_ledger where feed = 'orders'",
+    ) == [(1,)]
+
+
+def test_revenue_equals_the_erps_own_sum(sample: Sample) -> None:
+    """Net amount of the lines of orders that stand, summed by SQLite in whole cents."""
+    import sqlite3
+
+    dirty = json.loads((sample.sources / "company.json").read_text("utf-8"))["dirty"]
+    left_out = {row["key"] for row in dirty if row["where"] in ("so_order_line", "so_order")}
+    kept = {row["key"] for row in dirty if row["expect"] == "duplicate"}
+    with sqlite3.connect(sample.sources / "erp.sqlite") as erp:
+        rows = erp.execute(
+            "select line.order_no, line.line_no, line.net_amount from so_order_line as line "
+            "where line.order_no in (select order_no from so_order where status <> '已取消' "
+            "and deleted = 0) and line.deleted = 0"
+        ).fetchall()
+    cents = sum(
+        round(float(amount) * 100)
+        for order, line, amount in rows
+        if f"{order}/{line}" not in left_out and (order not in left_out or order in kept)
+    )
+    [[revenue]] = query(sample.first.marts, "select sum(revenue_amount) from fct_customer_months")
+    assert int(revenue * 100) == cents
+
+
+def test_three_days_by_increments_equal_a_rebuild(sample: Sample) -> None:
+    for _ in range(3):
+        sample_company.advance(sample.sources, 1)
+        release = pipeline.refresh(pipeline.open_run(sample.settings))
+        assert release is not None
+        assert not release.manifest["is_rebuild"]
+    rebuilt = pipeline.refresh(pipeline.open_run(sample.settings), rebuild=True)
+    assert rebuilt is not None
+    assert rebuilt.as_of == release.as_of > sample.first.as_of
+    told_by_run = {"release_log", "conservation_ledger", "quarantine_summary"}
+    names = set(rebuilt.manifest["rows"]) - told_by_run
+    assert len(names) >= 12
+    for name in sorted(names):
+        left = f"select * from read_parquet('{release.folder}/parquet/{name}.parquet')"
+        right = f"select * from read_parquet('{rebuilt.folder}/parquet/{name}.parquet')"
+        differing = query(
+            rebuilt.marts,
+            f"select count(*) from (({left} except all {right}) union all "
+            f"({right} except all {left}))",
+        )
+        assert differing == [(0,)], name
+    history = query(rebuilt.marts, "select count(*) from release_log")
+    assert history == [(5,)]
