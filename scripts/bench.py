@@ -32,7 +32,7 @@ from customer_marts.settings import PROJECT_ROOT, Settings
 
 sys.path.insert(0, str(PROJECT_ROOT))
 
-from scripts.survey_platform import WELL_BEHAVED, SurveyPlatform  # noqa: E402
+from scripts.survey_platform import WELL_BEHAVED, SurveyPlatform
 
 LINES_PER_CUSTOMER = 106
 

@@ -136,7 +136,7 @@ def test_an_orphan_waits_for_its_customer(mini: MiniCompany, first: releases.Rel
     assert {
         (row["feed"], row["rule"], row["count_rows"]) for row in held.manifest["quarantine"]
     } == {("orders", "unknown_customer", 1), ("order_lines", "unknown_order", 1)}
-    ledger = "select sum(rows_quarantined), sum(rows_accepted) from conservation_ledger"
+    ledger = "select sum(count_rows_quarantined), sum(count_rows_accepted) from conservation_ledger"
     assert query(held, f"{ledger} where feed = 'orders'") == [("1", "2")]
     mini.add_customer("C9", "新客户", at="2026-01-16 09:00:00")
     freed = published(mini)

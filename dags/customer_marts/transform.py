@@ -55,6 +55,9 @@ def build(
     ]
     if full_refresh:
         arguments.append("--full-refresh")
+    else:
+        # the copied database has the views and seeds already, of the same code version
+        arguments += ["--exclude-resource-type=seed", "--exclude=config.materialized:view"]
     with _environment(
         MARTS_BUILD_DB=str(database),
         MARTS_MEMORY_LIMIT=settings.memory_limit,
