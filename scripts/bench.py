@@ -94,7 +94,7 @@ def _measure(folder: Path, lines: int) -> None:
     console.print(table)
     build = first["steps"]["build marts (dbt)"]
     console.print(
-        f"build with dbt {build:.1f} s, of which its models {model_seconds:.1f} s; the same SQL bare "
+        f"build with dbt {build:.1f} s, its models {model_seconds:.1f} s of it; the same SQL bare "
         f"in DuckDB {bare:.1f} s: ratio {build / bare:.2f}, models alone {model_seconds / bare:.2f}"
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
