@@ -230,13 +230,18 @@ class Name(_Strict):
 
 
 class Company(_Strict):
-    """A company file."""
+    """A company file.
+
+    cut_off: when a business day begins (17:00: it is named by the day it ends in). as_of: the date
+    figures are computed for unless asked otherwise: yesterday in the company's zone, or the last
+    day the data speak of (for data that stand still).
+    """
 
     name: Name
     time_zone: str
     cut_off: str = Field(default="00:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
     reporting_currency: str = Field(pattern=r"^[A-Z]{3}$")
-    as_of: Literal["latest_data", "last_business_day"] = "last_business_day"
+    as_of: Literal["latest_data", "yesterday"] = "yesterday"
     sources: dict[str, Source]
     feeds: dict[str, FeedMapping]
 

@@ -129,35 +129,29 @@ def _released_batches(paths: Any, released: releases.Release | None, feed: str) 
 def gate_landing(run: Run, feeds: Iterable[str]) -> dict[str, list[str]]:
     """Gate ①: judge every landed batch of ``feeds`` that has no verdict under today's suites.
 
-    Returns the batches that passed and that no release holds yet. Raises GateFailure naming the
-    refused batches; they stay on disk with their verdict and no candidate takes them.
+    Returns the batches that passed and that no release holds yet. Raises GateFailure naming those
+    of this run's batches that were refused; they stay on disk with their verdict and no candidate
+    takes them. One refused in an earlier run, which the source has since replaced, stops nobody.
     """
     paths = run.settings.paths
     released = releases.current_release(paths)
-    waiting: list[Batch] = []
-    refused: list[Batch] = []
-    passed: dict[str, list[str]] = {}
-    chosen = [feed for feed in feeds if feed in run.company.feeds]
-    for feed in chosen:
-        applied = set(released.manifest["batches"].get(feed, [])) if released else set()
-        for batch in landed_batches(paths, feed):
-            if batch.batch_id in applied:
-                continue
-            if batch.verdict is None:
-                waiting.append(batch)
-            elif not batch.verdict["success"]:
-                refused.append(batch)
-            else:
-                passed.setdefault(feed, []).append(batch.batch_id)
+    fresh: list[Batch] = []
+    for feed in feeds:
+        if feed in run.company.feeds:
+            applied = set(released.manifest["batches"].get(feed, [])) if released else set()
+            fresh += [b for b in landed_batches(paths, feed) if b.batch_id not in applied]
+    waiting = [batch for batch in fresh if batch.verdict is None]
     if waiting:
         with run.journal.step("gate 1 (landing)", batches=len(waiting)):
             _judge(run, waiting)
-            for batch in waiting:
-                assert batch.verdict is not None
-                if batch.verdict["success"]:
-                    passed.setdefault(batch.feed, []).append(batch.batch_id)
-                else:
-                    refused.append(batch)
+    pulled = {event.get("batch_id") for event in run.journal.events()}
+    passed: dict[str, list[str]] = {}
+    refused: list[Batch] = []
+    for batch in fresh:
+        if (batch.verdict or {}).get("success"):
+            passed.setdefault(batch.feed, []).append(batch.batch_id)
+        elif batch.batch_id in pulled:
+            refused.append(batch)
     if refused:
         _refuse(refused)
     return passed
@@ -369,9 +363,9 @@ def plan(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> Plan 
 
 
 def _default_as_of(run: Run, batches: list[Batch], parent: releases.Release | None) -> date:
-    """The last complete business day; or, for a company whose data stand still, their last day."""
+    """The last complete day; or, for a company whose data stand still, their last day."""
     yesterday = run.today - timedelta(days=1)
-    if run.company.as_of == "last_business_day":
+    if run.company.as_of == "yesterday":
         return max(yesterday, parent.as_of) if parent else yesterday
     latest = data_through(batches) or yesterday
     return min(latest, run.today)

@@ -29,6 +29,8 @@ STORAGE_VERSION = "v1.2.0"
 # a build database is as large as the books: two let the last release be taken back and still
 # refresh incrementally
 KEEP_BUILD_DATABASES = 2
+# logs and gate results of so many runs
+KEEP_RUNS = 30
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,8 @@ def rollback(settings: Settings, to: str | None = None) -> tuple[Release, Releas
 
 
 def prune(settings: Settings) -> list[str]:
-    """Remove what is beyond the settings' count of releases; returns what was removed.
+    """Remove what is beyond the settings' count of releases, and old runs' logs; returns the
+    releases removed.
 
     The current release and its parent always stay. Hold the writer lock.
     """
@@ -268,4 +271,7 @@ def prune(settings: Settings) -> list[str]:
             release.build_database.unlink(missing_ok=True)
     for leftover in paths.releases.glob(".next-*"):
         shutil.rmtree(leftover, ignore_errors=True)
+    runs = sorted(paths.runs.glob("*/events.jsonl"), key=lambda journal: journal.stat().st_mtime)
+    for journal in runs[:-KEEP_RUNS]:
+        shutil.rmtree(journal.parent)
     return removed
