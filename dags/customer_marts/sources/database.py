@@ -59,7 +59,7 @@ def extract_database(
                 + [(SOURCE_COLUMN, pa.string())]
             )
             label = mapping.table or mapping.source
-            with pq.ParquetWriter(raw, schema, compression="zstd") as writer:
+            with pq.ParquetWriter(raw, schema, compression="snappy") as writer:
                 for batch in reader:
                     arrays = [_plain(batch.column(i), columns[i]) for i in range(len(columns))]
                     arrays.append(pa.repeat(pa.scalar(label, pa.string()), batch.num_rows))

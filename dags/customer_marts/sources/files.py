@@ -77,7 +77,7 @@ def extract_files(
         if SOURCE_COLUMN not in relation.columns:
             label = ", ".join(sorted(str(name) for name in names))
             relation = relation.project(f"*, '{label}' as {SOURCE_COLUMN}")
-        relation.write_parquet(str(raw), compression="zstd")
+        relation.write_parquet(str(raw), compression="snappy")
         if mapping.query:
             # a query may join and aggregate: what it returns is what was pulled
             counts = connection.execute("select count(*) from read_parquet(?)", [str(raw)])

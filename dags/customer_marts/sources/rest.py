@@ -47,7 +47,10 @@ def extract_rest(
     cursor_max: str | None = None
     count = 0
     # mtime 0: the same pages give the same bytes
-    with pages.open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as zipped:
+    with (
+        pages.open("wb") as raw,
+        gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=6, mtime=0) as zipped,
+    ):
         for page in _pages(settings, source, table, since, where):
             zipped.write(json.dumps(page, ensure_ascii=False).encode() + b"\n")
             items = page.get(table.items)
@@ -74,7 +77,7 @@ def extract_rest(
     names = list(dict.fromkeys([*(name for row in rows for name in row), *optional]))
     columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
     target = work / "raw.parquet"
-    pq.write_table(pa.table(columns), target, compression="zstd")
+    pq.write_table(pa.table(columns), target, compression="snappy")
     label = f"{mapping.source}: {table.path}"
     return Extract(target, len(rows), label, cursor=cursor_max, pages=pages)
 
@@ -94,6 +97,8 @@ def _rows(record: dict[str, Any], table: RestTable, number: int) -> Iterator[dic
 def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
+    if type(value) is int:  # not a bool; spares most values the general encoder
+        return str(value)
     return json.dumps(value, ensure_ascii=False)
 
 
