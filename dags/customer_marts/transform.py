@@ -61,7 +61,6 @@ def build(
     with _environment(
         MARTS_BUILD_DB=str(database),
         MARTS_MEMORY_LIMIT=settings.memory_limit,
-        MARTS_TEMP_DIR=str(database.parent / "spill"),
         DO_NOT_TRACK="1",
         DBT_SEND_ANONYMOUS_USAGE_STATS="False",
     ):
