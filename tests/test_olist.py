@@ -85,14 +85,14 @@ def test_reviews_reconcile_less_exact_duplicates(olist: releases.Release) -> Non
     )
 
 
-def test_revenue_is_the_price_of_what_was_not_cancelled(olist: releases.Release) -> None:
+def test_revenue_is_price_and_freight_of_what_was_not_cancelled(olist: releases.Release) -> None:
     cancelled = {
         row["order_id"]
         for row in source_rows("orders")
         if row["order_status"] in ("canceled", "unavailable")
     }
     expected = sum(
-        Decimal(row["price"])
+        Decimal(row["price"]) + Decimal(row["freight_value"])
         for row in source_rows("order_items")
         if row["order_id"] not in cancelled
     )

@@ -51,6 +51,23 @@
     parent_as_of is null or {{ month_start('parent_as_of') }} <> {{ month_start('as_of') }}
 {%- endmacro %}
 
+{#- A dated parameter seed has other rows in force on the two as-of dates. -#}
+{% macro parameters_moved(seed) -%}
+    exists (
+        select seeds.valid_from
+        from {{ ref(seed) }} as seeds
+        where
+            (
+                seeds.valid_from > least(parent_as_of, as_of)
+                and seeds.valid_from <= greatest(parent_as_of, as_of)
+            )
+            or (
+                seeds.valid_to > least(parent_as_of, as_of)
+                and seeds.valid_to <= greatest(parent_as_of, as_of)
+            )
+    )
+{%- endmacro %}
+
 {#-
     The customers that the given keys belonged to in the parent release. It reads the fact as copied
     from there, before this run touches it, so it must not be a ref(): the facts in turn wait for

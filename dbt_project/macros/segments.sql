@@ -1,9 +1,11 @@
 {#- The share of rows that rank below this one, half of its equals included: between 0 and 1. -#}
 {% macro share_ranking_lower(column) -%}
-    (
-            cume_dist() over (order by {{ column }})
-            + 1 - cume_dist() over (order by {{ column }} desc)
-        ) / 2
+    -- whole numbers up to the one division: a share on a cut point must not miss it by a bit
+        cast(
+            rank() over (order by {{ column }})
+            - rank() over (order by {{ column }} desc)
+            + count(*) over () as double
+        ) / (2 * count(*) over ())
 {%- endmacro %}
 
 {#- The lower bounds of the scores 2 to 5, one column each: recency_2 and so on. -#}

@@ -53,6 +53,17 @@ select
     _changed_in as changed_in
 from {{ source('landing', 'payments') }}
 union all
+-- a dishonoured bill stops paying on the day it should have been cash
+select
+    'payments' as feed,
+    payment_id as row_key,
+    customer_id,
+    order_id,
+    bill_matures_on as business_on,
+    _changed_in as changed_in
+from {{ source('landing', 'payments') }}
+where bill_status = 'dishonoured'
+union all
 select
     'survey_responses' as feed,
     response_id as row_key,

@@ -1,11 +1,18 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ delete_changed('customer_id', changed_customers(), as_of_month_moved()) }}",
+    pre_hook="{{ delete_changed(
+        'customer_id', changed_customers(),
+        as_of_month_moved() ~ ' or ' ~ parameters_moved('survey_measures')
+    ) }}",
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
+-- depends_on: {{ ref('survey_measures') }}
 
-{%- set is_in_scope = where_changed('customer_id', changed_customers(), as_of_month_moved()) %}
+{%- set is_in_scope = where_changed(
+    'customer_id', changed_customers(),
+    as_of_month_moved() ~ ' or ' ~ parameters_moved('survey_measures')
+) %}
 
 with orders as (
     select * from {{ ref('fct_orders') }}
@@ -57,6 +64,23 @@ balance_moves as (
         0 as invoiced_amount,
         -credited_amount as balance_change_amount
     from payments
+    union all
+    -- a dishonoured bill paid until the day it was dishonoured: earlier month ends keep it
+    select
+        customer_id,
+        {{ month_start('received_on') }} as month_on,
+        0 as invoiced_amount,
+        credited_amount - payment_amount as balance_change_amount
+    from payments
+    where dishonoured_on <= {{ as_of_date() }}
+    union all
+    select
+        customer_id,
+        {{ month_start('dishonoured_on') }} as month_on,
+        0 as invoiced_amount,
+        payment_amount - credited_amount as balance_change_amount
+    from payments
+    where dishonoured_on <= {{ as_of_date() }}
 ),
 
 balance_months as (

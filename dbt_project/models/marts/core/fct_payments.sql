@@ -18,7 +18,11 @@ signed_payments as (
         *,
         case when kind in ('refund', 'chargeback') then -paid_amount else paid_amount end
             as payment_amount,
-        coalesce(bill_status = 'dishonoured', false) as is_dishonoured
+        -- the day it should have been cash; the feed gives no day of the refusal itself
+        case
+            when bill_status = 'dishonoured'
+                then greatest(coalesce(bill_matures_on, received_on), received_on)
+        end as dishonoured_on
     from payments
 ),
 
@@ -30,7 +34,7 @@ final as (
         received_on,
         -- a bill is cash on the day it matures; a dishonoured bill never is
         case
-            when is_dishonoured then null
+            when dishonoured_on is not null then null
             when method in ('bank_acceptance', 'commercial_acceptance')
                 then greatest(coalesce(bill_matures_on, received_on), received_on)
             else received_on
@@ -45,8 +49,11 @@ final as (
         bill_matures_on,
         bill_status,
         -- what the customer's account is credited with on receipt
-        cast(case when is_dishonoured then 0 else payment_amount end as decimal(18, 2))
-            as credited_amount
+        cast(
+            case when dishonoured_on <= {{ as_of_date() }} then 0 else payment_amount end
+            as decimal(18, 2)
+        ) as credited_amount,
+        dishonoured_on
     from signed_payments
 )
 

@@ -1,16 +1,22 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ delete_changed('response_id', changed_rows('survey_responses')) }}",
+    pre_hook="{{ delete_changed(
+        'response_id', changed_rows('survey_responses'), parameters_moved('survey_measures')
+    ) }}",
 ) }}
 -- depends_on: {{ ref('int_rows_changed') }}
 -- depends_on: {{ ref('int_customers_changed') }}
+
+{%- set is_in_scope = where_changed(
+    'response_id', changed_rows('survey_responses'), parameters_moved('survey_measures')
+) %}
 
 with survey_responses as (
     select * from {{ ref('stg_landing__survey_responses') }}
     where
         answered_on <= {{ as_of_date() }}
-        and {{ where_changed('response_id', changed_rows('survey_responses')) }}
+        and {{ is_in_scope }}
 ),
 
 survey_measures as (

@@ -6,12 +6,14 @@ payments as (
     select * from {{ ref('fct_payments') }}
 ),
 
--- payments and credit notes pay the oldest claim first, whatever they name as their reference
+-- payments and credit notes pay the claim they name, then the oldest due first
 credits as (
     select
         customer_id,
         currency,
         -invoice_amount as credit_amount,
+        order_id,
+        cast(null as {{ dbt.type_string() }}) as reference,
         cast(null as date) as refunded_on
     from invoices
     where invoice_amount < 0
@@ -20,6 +22,8 @@ credits as (
         customer_id,
         currency,
         credited_amount as credit_amount,
+        order_id,
+        reference,
         case when credited_amount < 0 then received_on end as refunded_on
     from payments
 ),
@@ -37,6 +41,7 @@ settled_totals as (
 claims as (
     select
         invoice_id as document_id,
+        order_id,
         customer_id,
         currency,
         'invoice' as document_kind,
@@ -50,6 +55,7 @@ claims as (
     -- refunded above all that came in: the customer owes the excess at once
     select
         concat('refund:', customer_id, ':', currency) as document_id,
+        cast(null as {{ dbt.type_string() }}) as order_id,
         customer_id,
         currency,
         'excess_refund' as document_kind,
@@ -84,27 +90,100 @@ owing_customers as (
     where claim_totals.claimed_amount > coalesce(settled_totals.settled_amount, 0)
 ),
 
-claims_in_order as (
+-- an order may have several claims: the one due first stands for it
+claims_of_orders as (
+    select
+        customer_id,
+        currency,
+        order_id,
+        document_id
+    from claims
+    where order_id is not null
+    qualify row_number() over (
+        partition by customer_id, currency, order_id
+        order by due_on, invoiced_on, document_id
+    ) = 1
+),
+
+named_credits as (
+    select
+        coalesce(named_claims.document_id, claims_of_orders.document_id) as document_id,
+        sum(credits.credit_amount) as named_amount
+    from credits
+    left join claims as named_claims
+        on
+            credits.reference = named_claims.document_id
+            and credits.customer_id = named_claims.customer_id
+            and credits.currency = named_claims.currency
+    left join claims_of_orders
+        on
+            coalesce(credits.order_id, credits.reference) = claims_of_orders.order_id
+            and credits.customer_id = claims_of_orders.customer_id
+            and credits.currency = claims_of_orders.currency
+    group by coalesce(named_claims.document_id, claims_of_orders.document_id)
+),
+
+named_claims as (
     select
         claims.*,
+        least(claims.document_amount, greatest(coalesce(named_credits.named_amount, 0), 0))
+            as named_amount
+    from claims
+    left join named_credits on claims.document_id = named_credits.document_id
+),
+
+-- each claim in two slices: what its own credits cover is settled before the rest is shared out
+slices as (
+    select
+        *,
+        1 as slice_order,
+        named_amount as slice_amount
+    from named_claims
+    union all
+    select
+        *,
+        2 as slice_order,
+        document_amount - named_amount as slice_amount
+    from named_claims
+),
+
+slices_in_order as (
+    select
+        slices.*,
         owing_customers.settled_amount,
-        sum(claims.document_amount) over (
-            partition by claims.customer_id, claims.currency
-            order by claims.due_on, claims.invoiced_on, claims.document_id
+        sum(slices.slice_amount) over (
+            partition by slices.customer_id, slices.currency
+            order by slices.slice_order, slices.due_on, slices.invoiced_on, slices.document_id
             rows between unbounded preceding and current row
         ) as cumulative_amount
-    from claims
+    from slices
     inner join owing_customers
         on
-            claims.customer_id = owing_customers.customer_id
-            and claims.currency = owing_customers.currency
+            slices.customer_id = owing_customers.customer_id
+            and slices.currency = owing_customers.currency
 ),
 
 opened_documents as (
     select
-        *,
-        greatest(0, least(document_amount, cumulative_amount - settled_amount)) as open_amount
-    from claims_in_order
+        document_id,
+        customer_id,
+        currency,
+        document_kind,
+        invoiced_on,
+        due_on,
+        is_disputed,
+        document_amount,
+        sum(greatest(0, least(slice_amount, cumulative_amount - settled_amount))) as open_amount
+    from slices_in_order
+    group by
+        document_id,
+        customer_id,
+        currency,
+        document_kind,
+        invoiced_on,
+        due_on,
+        is_disputed,
+        document_amount
 ),
 
 final as (

@@ -107,6 +107,10 @@ joined_blocks as (
         customer_values.margin_basis,
         case
             when customer_values.count_orders = 0 then 'no_order'
+            when
+                customer_values.historical_margin_amount is null
+                and customer_values.margin_basis = 'cost'
+                then 'customer_costs_unknown'
             when customer_values.historical_margin_amount is null then 'costs_unknown'
             else 'available'
         end as value_status,
@@ -134,6 +138,7 @@ joined_blocks as (
         case
             when payment_totals.count_payments_12_months > 0 then 'available'
             when payment_totals.customer_id is not null then 'no_payment_in_12_months'
+            when balances.bills_not_matured_amount > 0 then 'bills_not_matured'
             when feeds.has_payments then 'no_payment'
             else 'no_payment_feed'
         end as payments_status

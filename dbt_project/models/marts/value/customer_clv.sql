@@ -43,10 +43,11 @@ final as (
             case when margin_basis = 'cost' then margin_amount else revenue_amount end
             as decimal(18, 2)
         ) as historical_clv_amount,
-        -- decimals divide as doubles: rounding to cents hides no half
-        cast(
-            case when count_orders > 0 then revenue_amount / count_orders end as decimal(18, 2)
-        ) as average_order_amount,
+        -- decimals divide as doubles: six decimals bring an exact half back before it is rounded
+        case
+            when count_orders > 0
+                then {{ to_amount('cast(revenue_amount / count_orders as decimal(28, 6))') }}
+        end as average_order_amount,
         margin_basis,
         'historical' as model_version
     from valued_customers
