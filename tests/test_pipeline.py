@@ -187,6 +187,35 @@ def test_gate_one_refuses_a_batch_until_its_source_is_mended(
     assert query(mended, "select payment_id from fct_payments order by 1") == [("B1",), ("B9",)]
 
 
+def test_a_row_delivered_right_leaves_the_quarantine(
+    mini: MiniCompany, first: releases.Release
+) -> None:
+    good = mini.payment("B2", at="2026-01-21 10:00:00")
+    bad = mini.payment("B3", amount="壹万元", at="2026-01-21 11:00:00")
+    mini.write_bank("2026-01-21", [good, bad])
+    faulty = published(mini)
+    assert [row["rule"] for row in faulty.manifest["quarantine"]] == ["invalid_amount"]
+    mini.write_bank("2026-01-22", [mini.payment("B3", amount="10000.00", at="2026-01-22 09:00:00")])
+    mended = published(mini)
+    assert mended.manifest["quarantine"] == []
+    assert query(mended, "select sum(payment_amount) from fct_payments") == [("16650.00",)]
+
+
+def test_a_publish_that_is_run_again_is_no_second_release(
+    mini: MiniCompany, first: releases.Release
+) -> None:
+    mini.add_order("O3", at="2026-02-03 09:00:00")
+    run = pipeline.open_run(mini.settings)
+    for feed in mini.company.feeds:
+        pipeline.pull(run, feed)
+    pipeline.gate_landing(run, mini.company.feeds)
+    pipeline.build_candidate(run)
+    pipeline.gate_candidate(run)
+    once = pipeline.publish(run)
+    assert pipeline.publish(run).release_id == once.release_id
+    assert len(releases.all_releases(mini.settings.paths)) == 2
+
+
 def test_gate_two_refuses_a_candidate_and_names_the_rule(
     mini: MiniCompany, first: releases.Release
 ) -> None:

@@ -34,6 +34,10 @@ def _plain_errors(function: Callable[P, R]) -> Callable[P, R]:
         except MartsError as error:
             click.echo(f"marts: {error}", err=True)
             sys.exit(error.exit_code)
+        except OSError as error:
+            click.echo(f"marts: the state folder cannot be used: {error}", err=True)
+            click.echo("  to do: check the rights and the space at MARTS_HOME", err=True)
+            sys.exit(3)
         except KeyboardInterrupt:
             click.echo("marts: interrupted; the last release stands, run again", err=True)
             sys.exit(130)

@@ -70,9 +70,10 @@ class Batch:
     @property
     def verdict(self) -> dict[str, Any] | None:
         """The gate's verdict on this batch under the suites as they are now, if it was judged."""
-        if not self.verdict_file.exists():
+        try:
+            verdict: dict[str, Any] = json.loads(self.verdict_file.read_text("utf-8"))
+        except (FileNotFoundError, json.JSONDecodeError):  # cut short by a crash: judge again
             return None
-        verdict: dict[str, Any] = json.loads(self.verdict_file.read_text("utf-8"))
         return verdict if verdict["suite"] == suite_digest(self.feed) else None
 
 
@@ -136,12 +137,14 @@ def land(
     work: Path,
     released: Path | None,
     today: date,
+    applied: list[str] | None = None,
 ) -> Batch | None:
     """Type the pulled rows, split off the faulty ones and put the batch in place.
 
     released: the last release's build database, to recognise a pull that brings nothing new
     (then None is returned and nothing lands). today: the day on which waivers of rules are
-    judged. Raises BatchFault on a schema change or when the faults exceed the contract's budget.
+    judged. applied: ids of the feed's batches in that release, in order. Raises BatchFault on a
+    schema change or when the faults exceed the contract's budget.
     """
     import duckdb
 
@@ -149,8 +152,8 @@ def land(
         connection.execute(f"set memory_limit = '{settings.memory_limit}'")
         connection.execute("set temp_directory = ?", [str(work)])
         connection.execute("set timezone = 'UTC'")
-        landing = _Landing(settings, company, feed, extract, work, connection, today)
-        return landing.run(released)
+        landing = _Landing(settings, company, feed, extract, work, connection)
+        return landing.run(released, today, applied or [])
 
 
 class _Landing:
@@ -162,9 +165,7 @@ class _Landing:
         extract: Extract,
         work: Path,
         connection: Any,
-        today: date,
     ) -> None:
-        self.today = today
         self.paths, self.company, self.feed = settings.paths, company, feed
         self.extract, self.work, self.connection = extract, work, connection
         self.contract: Contract = load_contract(feed)
@@ -172,15 +173,18 @@ class _Landing:
         zone = company.sources[self.mapping.source].time_zone or company.time_zone
         self.typing = _Typing(company, zone)
 
-    def run(self, released: Path | None) -> Batch | None:
+    def run(self, released: Path | None, today: date, applied: list[str]) -> Batch | None:
         unmapped = self.extract.unmapped + check_columns(
             self.feed, self.mapping, self._raw_columns()
         )
-        faults = self._stage()
+        faults = self._stage(today)
         self._mark_conflicts(faults)
         if released and not self.extract.files and not self._brings_news(released):
             return None
         batch_id = self._batch_id()
+        # contents that came before, then others, and now come back are a batch of their own
+        if batch_id in applied and (released or self.extract.files):
+            batch_id = _digest(batch_id, applied[-1])
         target = self.paths.landing / self.feed / batch_id
         if target.exists():
             return Batch(target, json.loads((target / "manifest.json").read_text("utf-8")))
@@ -206,7 +210,7 @@ class _Landing:
         described = self._rows(f"describe select * from read_parquet('{self.extract.raw}')")
         return [name for name, *_ in described]
 
-    def _stage(self) -> list[dict[str, Any]]:
+    def _stage(self, today: date) -> list[dict[str, Any]]:
         """Table ``staged``: every row typed, with its hash and the number of its first fault."""
         texts, hashed, values, faults = [], [], [], []
         for name, column in self.contract.all_columns.items():
@@ -223,7 +227,7 @@ class _Landing:
                 hashed.append(f"coalesce(\"text_{name}\", '\x1e')")
             values += self.typing.values(name, column, mapped)
             faults += self.typing.faults(name, column, self.contract)
-        faults += self._suite_faults()
+        faults += self._suite_faults(today)
         # of a deleted row only the key counts: a fault in a value must not lose the deletion
         cases = " ".join(
             f"when {fault['sql']} then {i}"
@@ -253,7 +257,7 @@ class _Landing:
         )
         return faults
 
-    def _suite_faults(self) -> list[dict[str, Any]]:
+    def _suite_faults(self, today: date) -> list[dict[str, Any]]:
         faults = [
             {
                 "sql": f"({rule.fault_sql})",
@@ -262,7 +266,7 @@ class _Landing:
                 "reason": f"{rule.reason_en} / {rule.reason_zh}",
                 "owner": rule.owner,
             }
-            for rule in row_rules(suite_path(self.feed), self.today)
+            for rule in row_rules(suite_path(self.feed), today)
         ]
         if self.contract.currency:
             currency = self.company.reporting_currency
@@ -346,7 +350,7 @@ class _Landing:
         )[0]
         rejects = sorted(reject.raw for reject in self.extract.rejects)
         parts = [self.feed, self.company.mapping_digest(self.feed), *map(str, sums), *rejects]
-        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:20]
+        return _digest(*parts)
 
     def _write_rows(self, staging: Path, faults: list[dict[str, Any]]) -> None:
         columns = ", ".join(_name(column) for column in self.contract.landed_columns)
@@ -501,10 +505,25 @@ class _Landing:
             "ledger": [ledger[code] for code in sorted(ledger)],
             "data_from": through[0],
             "data_through": through[1],
-            "cursor": self.extract.cursor,
+            "cursor": self._cursor(),
             "files": [asdict(file) for file in self.extract.files],
             "unmapped_columns": sorted(set(unmapped)),
         }
+
+    def _cursor(self) -> str | None:
+        """The greatest cursor value of the accepted rows: a faulty one must not move the mark."""
+        if self.mapping.cursor is None or self.extract.cursor is None:
+            return None
+        column = f"cast(raw.{_name(self.mapping.cursor.column)} as varchar)"
+        greatest = self._rows(
+            f"""
+            select {column} from read_parquet('{self.extract.raw}', file_row_number = true) as raw
+            inner join staged on staged._row = raw.file_row_number
+            where staged._fault is null and {column} is not null
+            order by try_cast({column} as hugeint) desc nulls last, {column} desc limit 1
+            """
+        )
+        return str(greatest[0][0]) if greatest else None
 
     def _check_budget(self, manifest: dict[str, Any], staging: Path) -> None:
         rows = manifest["rows"]
@@ -530,6 +549,10 @@ class _Landing:
         )
 
 
+# a time of day, then Z or an offset: what follows a bare date's day is no offset
+_ZONED = "[0-9]:[0-9]{2}.*([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$"
+
+
 class _Typing:
     """SQL that types a column's text and finds the texts that do not fit, losing nothing."""
 
@@ -543,7 +566,7 @@ class _Typing:
         text = self._mapped_text(name, mapped)
         if column.type == "timestamp":
             moment = (
-                f"case when regexp_matches({text}, '(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$') "
+                f"case when regexp_matches({text}, '{_ZONED}') "
                 f"then try_cast({text} as timestamptz) "
                 f"else timezone('{self.zone}', {self._parsed(text, mapped, 'timestamp')}) end"
             )
@@ -564,7 +587,10 @@ class _Typing:
                 f"when lower({text}) in ('0', 'false', 'f', 'no', 'n', '否') then false end"
             )
             if name == "is_deleted":
-                value = f"coalesce({value}, false)"
+                return [
+                    f'{value} as "given_{name}"',
+                    f'coalesce("given_{name}", false) as {_name(name)}',
+                ]
             return [f"{value} as {_name(name)}"]
         if column.type == "text":
             return [f"{text} as {_name(name)}"]
@@ -606,9 +632,10 @@ class _Typing:
                 f"{name} has more decimals than {column.sql_type} holds",
                 f"{name}小数位过多",
             )
-        elif column.type == "boolean" and name != "is_deleted":
+        elif column.type == "boolean":
+            value = f'"given_{name}"' if name == "is_deleted" else _name(name)
             fault(
-                f"{text} is not null and {_name(name)} is null",
+                f"{text} is not null and {value} is null",
                 f"invalid_{name}",
                 f"{name} is neither yes nor no",
                 f"{name}不是布尔值",
@@ -631,6 +658,10 @@ class _Typing:
         if mapped is not None and mapped.format:
             return f"cast(try_strptime({text}, {_literal(mapped.format)}) as {kind})"
         return f"try_cast({text} as {kind})"
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:20]
 
 
 def file_of_source(prefix: str = "") -> str:

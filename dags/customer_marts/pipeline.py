@@ -97,7 +97,8 @@ def pull(run: Run, feed: str) -> str | None:
         feed_work_folder(paths, feed) as work,
     ):
         released = releases.current_release(paths)
-        mark = watermark(_released_batches(paths, released, feed), digest)
+        applied = _released_batches(paths, released, feed)
+        mark = watermark(applied, digest)
         extract = sources.extract(run.settings, run.company, feed, mark, work)
         batch = None
         if extract is not None:
@@ -111,6 +112,7 @@ def pull(run: Run, feed: str) -> str | None:
                 work,
                 known if known and known.exists() and same_code else None,
                 run.today,
+                [item.batch_id for item in applied],
             )
         if batch is None:
             result["outcome"] = "nothing new"
@@ -536,8 +538,12 @@ def publish(run: Run) -> releases.Release:
 
     paths = run.settings.paths
     with writer_lock(paths) as lock:
-        state = _read_state(run, lock.token, {"gated"})
         parent = releases.current_release(paths)
+        if parent is not None and parent.manifest["run_id"] == run.run_id:
+            left = _state_on_disk(run)
+            if left.get("run_id") != run.run_id or left["release_id"] == parent.release_id:
+                return parent  # published before; the task was run again
+        state = _read_state(run, lock.token, {"gated"})
         if (parent.release_id if parent else None) != state["parent_release_id"]:
             raise Busy(
                 "readers were pointed to another release since this candidate was built",
@@ -629,9 +635,15 @@ def _write_state(run: Run, state: dict[str, Any]) -> None:
     temporary.replace(file)
 
 
-def _read_state(run: Run, token: int, stages: set[str]) -> dict[str, Any]:
+def _state_on_disk(run: Run) -> dict[str, Any]:
     file = run.candidate / "candidate.json"
     state: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    return state
+
+
+def _read_state(run: Run, token: int, stages: set[str]) -> dict[str, Any]:
+    file = run.candidate / "candidate.json"
+    state = _state_on_disk(run)
     if state.get("run_id") != run.run_id or state["token"] != token:
         raise Busy(
             f"run {run.run_id} has no candidate: it was never built, or a later run overtook it",

@@ -107,7 +107,7 @@ def assemble(
 ) -> Path:
     """Write the release's folder under a hidden name and audit it; nothing is visible yet.
 
-    The build database is moved in, so a candidate can be assembled once. Returns the folder.
+    Run again, it starts afresh. Returns the folder.
     """
     paths = settings.paths
     folder = paths.releases / f".next-{manifest['release_id']}"
@@ -128,7 +128,8 @@ def assemble(
             )
         connection.execute("checkpoint release")
     _audit(marts, folder, manifest["rows"], settings)
-    build_database.replace(folder / "build.duckdb")
+    # linked, not moved: a publish that dies from here on can be run again
+    (folder / "build.duckdb").hardlink_to(build_database)
     write_report(marts, manifest, folder / "report.html")
     manifest["files"] = {
         str(file.relative_to(folder)): {"sha256": _digest(file), "bytes": file.stat().st_size}
@@ -199,6 +200,9 @@ def _digest(file: Path) -> str:
 def commit(paths: StatePaths, folder: Path, release_id: str) -> Release:
     """Give the assembled folder its name and point ``current`` to it. Hold the writer lock."""
     target = paths.releases / release_id
+    if target.exists():
+        # a publish killed between the two steps; no reader was ever pointed to it
+        shutil.rmtree(target)
     folder.rename(target)
     sync_folder(paths.releases)
     point_current(paths, target)

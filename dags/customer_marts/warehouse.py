@@ -37,7 +37,7 @@ create or replace table landing.releases (
 );
 create table if not exists landing.batches (
     feed varchar, batch_id varchar, landed_at timestamp, rows_pulled bigint,
-    release_sequence integer, cursor_max varchar, source varchar
+    release_sequence integer, cursor_max varchar, source varchar, mapping varchar
 );
 create table if not exists landing.ledger (
     feed varchar, currency varchar, batch_id varchar, release_sequence integer,
@@ -116,12 +116,12 @@ def apply_batches(
     connection.execute(_CONTROL_TABLES)
     outcome: dict[str, dict[str, int]] = {}
     for feed in FEEDS:
-        applier = _FeedApplier(connection, context, feed)
+        applier = _FeedApplier(connection, company, context, feed)
         applier.create_table()
         if batches.get(feed):
             outcome[feed] = applier.apply(batches[feed])
     for feed in FEEDS:
-        _FeedApplier(connection, context, feed).hold(set(company.feeds))
+        _FeedApplier(connection, company, context, feed).hold(set(company.feeds))
     _count_held(connection)
     _write_context(connection, company, context)
     _write_history(connection, history)
@@ -129,14 +129,16 @@ def apply_batches(
 
 
 class _FeedApplier:
-    def __init__(self, connection: Any, context: RunContext, feed: str) -> None:
+    def __init__(self, connection: Any, company: Company, context: RunContext, feed: str) -> None:
+        self.mapping = company.mapping_digest(feed) if feed in company.feeds else ""
         self.connection, self.context, self.feed = connection, context, feed
         self.contract: Contract = load_contract(feed)
         self.columns = {**self.contract.landed_columns, **META_COLUMNS}
         self.key = [f'"{column}"' for column in self.contract.key]
         amount, currency = self.contract.amount, self.contract.currency
         self.amount = f'coalesce("{amount}", 0)' if amount else "0"
-        self.currency = f'"{currency}"' if currency else f"'{context.reporting_currency}'"
+        reporting = f"'{context.reporting_currency}'"
+        self.currency = f'coalesce("{currency}", {reporting})' if currency else reporting
 
     def create_table(self) -> None:
         columns = ", ".join(f'"{name}" {kind}' for name, kind in self.columns.items())
@@ -177,6 +179,14 @@ class _FeedApplier:
                 from judged where verdict = 'accepted'
                 """
             )
+            same = " and ".join(f"rows.{key} = judged.{key}" for key in self.key)
+            # the newest copy's file ranks the row, however releases grouped the batches
+            self.connection.execute(
+                f"""
+                update landing.{self.feed} as rows set _source = judged._source
+                from judged where judged.stands and judged.verdict = 'duplicate' and {same}
+                """
+            )
         counts = self._write_ledger(batches)
         after = self._one(f"select count(*) from landing.{self.feed}")
         if after != before + counts["accepted"] - replaced:
@@ -188,13 +198,15 @@ class _FeedApplier:
                 todo="this is a fault of the program: report it with the batches' manifests",
             )
         self._read_quarantine(batches)
+        self._close_quarantine()
         for table in ("incoming", "judged"):
             self.connection.execute(f"drop table {table}")
         return counts
 
     def _read_incoming(self, batches: list[Batch]) -> None:
         parts = " union all by name ".join(
-            f"select *, '{batch.batch_id}' as _batch_id, {number} as _batch_no "
+            f"select *, '{batch.batch_id}' as _batch_id, {number} as _batch_no, "
+            f"{str(batch.manifest['mapping'] == self.mapping).lower()} as _present "
             f"from read_parquet('{batch.data}')"
             for number, batch in enumerate(batches)
         )
@@ -227,43 +239,51 @@ class _FeedApplier:
         names = ", ".join(f'"{name}"' for name in self.contract.landed_columns)
         if not self._contested:
             self.connection.execute(
-                "create temp table judged as select *, '' as verdict from incoming limit 0"
+                "create temp table judged as "
+                "select *, false as stands, '' as verdict from incoming limit 0"
             )
             return
         self.connection.execute(
             f"""
             create temp table judged as
             with versions as (
-                select {names}, _row_hash, _source, _batch_id, _batch_no, _row, false as is_current
+                select {names}, _row_hash, _source, _batch_id, _batch_no, _row, _present,
+                    false as is_current
                 from incoming where contested
                 union all
-                select {names}, _row_hash, _source, _batch_id, -1, 0, true
+                select {names}, _row_hash, _source, _batch_id, -1, 0,
+                    _batch_id in (
+                        select batch_id from landing.batches
+                        where feed = '{self.feed}' and mapping = '{self.mapping}'
+                    ),
+                    true
                 from landing.{self.feed} semi join incoming using ({keys})
-            ),
-            copies as (
-                select *, row_number() over (
-                    partition by {keys}, _row_hash
-                    order by is_current desc, _batch_no, _row
-                ) as copy_no
-                from versions
             ),
             ranked as (
                 select *, row_number() over (
                     partition by {keys}
                     order by
-                        (copy_no = 1) desc, updated_at desc nulls last,
-                        {file_of_source()} desc, _batch_no desc, _row desc
+                        -- rows read in the present way outrank what an old mapping made of them
+                        _present desc, updated_at desc nulls last, {file_of_source()} desc,
+                        _batch_no desc, _row desc
                 ) as version_no
-                from copies
+                from versions
+            ),
+            copies as (
+                select *, row_number() over (
+                    partition by {keys}, _row_hash order by is_current desc, version_no
+                ) as copy_no
+                from ranked
             )
             select
                 * exclude (copy_no, version_no, is_current),
+                version_no = 1 as stands,
                 case
                     when copy_no > 1 then 'duplicate'
                     when version_no = 1 then 'accepted'
                     else 'superseded'
                 end as verdict
-            from ranked
+            from copies
             where not is_current
             """
         )
@@ -319,13 +339,14 @@ class _FeedApplier:
                     self.context.release_sequence,
                     manifest["cursor"],
                     manifest["source"],
+                    manifest["mapping"],
                 )
             )
         marks = ", ".join("?" * 16)
         if ledger:
             self.connection.executemany(f"insert into landing.ledger values ({marks})", ledger)
         self.connection.executemany(
-            "insert into landing.batches values (?, ?, ?, ?, ?, ?, ?)", listed
+            "insert into landing.batches values (?, ?, ?, ?, ?, ?, ?, ?)", listed
         )
         return totals
 
@@ -343,6 +364,31 @@ class _FeedApplier:
                 """
             )
 
+    def _close_quarantine(self) -> None:
+        """A row pulled again is listed once; one whose key a later batch brought right, no more."""
+        key = ", ".join(f"cast(rows.{column} as varchar)" for column in self.key)
+        self.connection.execute(
+            f"""
+            delete from landing.quarantine where feed = '{self.feed}' and rowid in (
+                select faulty.rowid
+                from landing.quarantine as faulty
+                inner join landing.batches as origin
+                    on origin.feed = faulty.feed and origin.batch_id = faulty.batch_id
+                left join (
+                    select concat_ws('/', {key}) as row_key, batches.landed_at
+                    from landing.{self.feed} as rows
+                    inner join landing.batches
+                        on batches.feed = '{self.feed}' and batches.batch_id = rows._batch_id
+                ) as mended on mended.row_key = faulty.row_key
+                where faulty.feed = '{self.feed}'
+                qualify mended.landed_at > origin.landed_at or row_number() over (
+                    partition by faulty.rule, faulty._row_hash
+                    order by origin.landed_at, faulty.rowid
+                ) > 1
+            )
+            """
+        )
+
     def hold(self, configured: set[str]) -> None:
         """Hold rows whose reference is unknown, and free those whose reference has come.
 
@@ -359,7 +405,9 @@ class _FeedApplier:
                 f'where parents."{parent_key}" = rows."{reference.column}" '
                 "and parents._held_reason is null)"
             )
-            absent = f'rows."{reference.column}" is not null and not {known}'
+            absent = (
+                f'not rows.is_deleted and rows."{reference.column}" is not null and not {known}'
+            )
             self.connection.execute(
                 f"""
                 update landing.{self.feed} as rows

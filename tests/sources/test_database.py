@@ -155,3 +155,20 @@ def test_the_cursor_overlaps_so_that_late_commits_are_seen(mini: MiniCompany) ->
 
 def test_nothing_at_or_after_the_cursor_lands_nothing(mini: MiniCompany) -> None:
     assert land_feed_or_nothing(mini, "orders") is None
+
+
+def test_a_faulty_row_does_not_move_the_cursor(mini: MiniCompany) -> None:
+    mini.add_order("O1", updated="2026-01-05 12:00:00")
+    mini.add_order("O2", customer="", updated="2999-12-31 00:00:00")
+    batch = land_feed(mini, "orders")
+    assert quarantined(batch) == [("missing_customer_id", "customer_id", "")]
+    assert batch.manifest["cursor"] == "2026-01-05 12:00:00"
+
+
+def test_a_row_without_a_cursor_value_is_always_read(mini: MiniCompany) -> None:
+    mini.add_order("O1", updated="2026-01-05 12:00:00")
+    first = land_feed(mini, "orders")
+    mini.add_order("O2")
+    mini.execute("update so_order set updated_at = null where order_no = 'O2'")
+    second = land_feed(mini, "orders", after=[first])
+    assert "O2" in {row[0] for row in rows_of(second, "order_id")}

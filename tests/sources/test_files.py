@@ -6,7 +6,7 @@ import pytest
 
 from customer_marts.errors import BatchFault, SourceUnavailable
 from customer_marts.landing import Batch
-from tests.landings import land_feed, quarantined, rows_of
+from tests.landings import land_feed, land_feed_or_nothing, quarantined, rows_of
 from tests.mini import MiniCompany
 
 
@@ -61,6 +61,13 @@ def test_an_empty_file_is_refused(mini: MiniCompany) -> None:
     (mini.bank / "bank_2026-01-20.csv").write_bytes(b"")
     with pytest.raises(BatchFault, match="empty, it has not even a header"):
         land_feed(mini, "payments")
+
+
+def test_a_day_without_movements_lands_nothing(mini: MiniCompany) -> None:
+    mini.write_bank("2026-01-20", [mini.payment("B1")])
+    first = land_feed(mini, "payments")
+    mini.write_bank("2026-01-21", [])
+    assert land_feed_or_nothing(mini, "payments", after=[first]) is None
 
 
 def test_gb18030_bytes_declared_as_utf8_are_refused(mini: MiniCompany) -> None:

@@ -120,8 +120,14 @@ def _statement(
     )
     statement = f"select {selected} from ({query}) as feed_rows"
     if since is not None and mapping.cursor is not None:
-        literal = since.replace("'", "''")
-        statement += f" where feed_rows.\"{mapping.cursor.column}\" >= '{literal}'"
+        column = f'feed_rows."{mapping.cursor.column}"'
+        literal = "'" + since.replace("'", "''") + "'"
+        bound = f"{column} >= {literal}"
+        if sqlite and since.lstrip("-").isdigit():
+            # SQLite compares an untyped number with a text by type, not by value
+            bound = f"cast({column} as integer) >= {since}"
+        # a row without a cursor value is never behind the mark
+        statement += f" where ({bound} or {column} is null)"
     return statement, unmapped
 
 

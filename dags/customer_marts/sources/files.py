@@ -82,6 +82,8 @@ def extract_files(
             # a query may join and aggregate: what it returns is what was pulled
             counts = connection.execute("select count(*) from read_parquet(?)", [str(raw)])
             rows = counts.fetchall()[0][0] + len(rejects)
+    if rows == 0:  # a day without movements: a header and nothing to land
+        return None
     label = fresh[0].name if len(fresh) == 1 else f"{len(fresh)} files"
     read_files = [seen[file] for file in (seen if mapping.query else fresh)]
     return Extract(raw, rows, f"{mapping.source}: {label}", rejects, files=read_files)
