@@ -58,6 +58,7 @@ def test_from_nothing_to_two_releases_and_back(mini: MiniCompany) -> None:
     [
         (["run", "--company", "nobody"], 2, "there is no company 'nobody'"),
         (["run", "--as-of", "yesterday"], 2, "does not match the format"),
+        (["run", "--as-of", "2962-01-01"], 2, "is in the future"),
         (["rollback"], 2, "there is no release to roll back"),
         (["fly"], 2, "No such command"),
     ],

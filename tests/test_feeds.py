@@ -67,6 +67,7 @@ def test_an_unknown_company_lists_the_known_ones() -> None:
         ("MARTS_COMPANY", "../etc"),
         ("MARTS_MEMORY_LIMIT", "much"),
         ("MARTS_KEEP_RELEASES", "0"),
+        ("MARTS_HOME", "/tmp/o'brien"),
     ],
 )
 def test_a_bad_setting_names_its_variable(variable: str, value: str) -> None:

@@ -56,7 +56,13 @@ class Journal:
     def events(self) -> list[dict[str, Any]]:
         if not self.path.exists():
             return []
-        return [json.loads(line) for line in self.path.read_text("utf-8").splitlines() if line]
+        events = []
+        for line in self.path.read_text("utf-8").splitlines():
+            try:
+                events.append(json.loads(line))
+            except json.JSONDecodeError:  # the last line of a killed process
+                continue
+        return events
 
     def step_seconds(self) -> list[dict[str, Any]]:
         """Steps that ended, in order, with their seconds."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -195,7 +196,8 @@ def _write_verdict(run: Run, batch: Batch, success: bool, line: dict[str, Any]) 
         "run_id": run.run_id,
         "report": line,
     }
-    temporary = batch.verdict_file.with_suffix(".tmp")
+    # two gates may judge the same batch at once: each writes its own file, the last one stands
+    temporary = batch.verdict_file.with_suffix(f".{os.getpid()}.tmp")
     temporary.write_text(json.dumps(verdict, ensure_ascii=False, indent=1), "utf-8")
     temporary.replace(batch.verdict_file)
     run.journal.write("gate_result", **line)
@@ -317,6 +319,13 @@ def plan(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> Plan 
             where=str(paths.landing),
             todo="pull first: marts run does both",
         )
+    if as_of is not None and as_of > run.today:
+        raise ConfigurationError(
+            f"{as_of} is in the future",
+            where="--as-of",
+            kept="the last release stands",
+            todo=f"ask for a date up to {run.today}",
+        )
     chosen = as_of or _default_as_of(run, everything, parent)
     code = code_version(settings)
     reasons = []
@@ -341,7 +350,7 @@ def plan(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> Plan 
                 applied.get(feed, []) + pending.get(feed, []),
                 key=lambda batch: (batch.manifest["landed_at"], batch.batch_id),
             )
-            for feed in FEEDS
+            for feed in run.company.feeds  # a feed no longer mapped leaves the tables
         }
     else:
         batches = pending

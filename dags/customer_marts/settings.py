@@ -61,6 +61,12 @@ class Settings:
                 todo="write a whole number of 1 or more",
             )
         home = Path(env.get("MARTS_HOME") or PROJECT_ROOT / "var").expanduser().absolute()
+        if "'" in str(home):
+            raise ConfigurationError(
+                f"the state folder's path has a quote in it: {home}",
+                where="MARTS_HOME",
+                todo="choose a folder without one",
+            )
         return cls(home, chosen, memory, int(keep), env)
 
     @property

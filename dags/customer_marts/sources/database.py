@@ -160,11 +160,14 @@ def _greatest(known: str | None, mapping: FeedMapping, batch: Any) -> str | None
 
 
 def _explained(error: Exception, uri: str, where: str) -> SourceUnavailable:
-    password = urlsplit(uri).password
     text = str(error).split("\n")[0]
-    if password:
-        text = text.replace(password, "***")
-    text = re.sub(r"//[^@/\s]+@", "//***@", text)
+    if "connection option" in text or "connection string" in text or "URI" in text:
+        # the driver quotes pieces of an address it cannot read, which may be of the password
+        text = "its address cannot be read (special characters in a password are written as %2F …)"
+    else:
+        password = urlsplit(uri).password
+        text = text.replace(password, "***") if password else text
+        text = re.sub(r"//[^@/\s]+@", "//***@", text)
     return SourceUnavailable(
         f"the database could not be read: {text}",
         where=where,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from customer_marts.errors import BatchFault
+from customer_marts.errors import BatchFault, ConfigurationError
 from customer_marts.feeds import FeedMapping
 
 # raw Parquet carries, beside the source's own columns, where each row came from
@@ -66,7 +66,15 @@ def cursor_start(mapping: FeedMapping, watermark: Watermark) -> str | None:
         return None
     if watermark.cursor.lstrip("-").isdigit():
         return watermark.cursor
-    moment = datetime.fromisoformat(watermark.cursor)
+    try:
+        moment = datetime.fromisoformat(watermark.cursor)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"the cursor value '{watermark.cursor}' is neither a whole number nor an ISO time",
+            where=f"source {mapping.source}, cursor {mapping.cursor.column}",
+            kept="the last release stands",
+            todo="name another cursor column, or none: the feed is then read whole each time",
+        ) from error
     earlier = moment - timedelta(minutes=mapping.cursor.overlap_minutes)
     separator = "T" if "T" in watermark.cursor else " "
     return earlier.isoformat(sep=separator)

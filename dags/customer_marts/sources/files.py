@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from customer_marts.errors import BatchFault, SourceUnavailable
+from customer_marts.errors import BatchFault, ConfigurationError, SourceUnavailable
 from customer_marts.feeds import FeedMapping, FilesSource, FileTable, Trailer
 from customer_marts.settings import PROJECT_ROOT, Settings
 from customer_marts.sources.extract import SOURCE_COLUMN, Extract, Reject, SeenFile, Watermark
@@ -41,6 +41,13 @@ def extract_files(
         )
     names = [mapping.table] if mapping.table else list(source.tables)
     names = [name for name in names if mapping.table or _mentions(mapping.query or "", name)]
+    if not names:
+        raise ConfigurationError(
+            "the feed's query names none of its source's tables",
+            where=where,
+            kept="nothing landed",
+            todo=f"read from {', '.join(source.tables)} in the company file",
+        )
     found = {name: _found(folder, source.tables, str(name), where) for name in names}
     seen = {file: _seen(folder, file, watermark) for files in found.values() for file in files}
     known = {file.sha256 for file in watermark.files.values()}
@@ -163,7 +170,14 @@ class _Table:
                 )
             decoded[str(target)] = file
         assert header is not None
-        rejects = self._read(list(decoded), header, decoded)
+        import duckdb
+
+        try:
+            rejects = self._read(list(decoded), header, decoded)
+        except duckdb.Error as error:
+            raise self._fault(
+                f"the files cannot be read as a table: {str(error).splitlines()[0]}", files[0]
+            ) from error
         rejected = len(rejects)
         rows = self._count(f'select count(*) from "{self.name}"')
         if self.table.trailer:

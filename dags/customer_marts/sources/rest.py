@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from customer_marts.errors import BatchFault, SourceUnavailable
 from customer_marts.feeds import FeedMapping, RestSource, RestTable, load_contract
@@ -108,7 +109,7 @@ def _pages(
     import httpx
 
     url = settings.expand(source.url, where).rstrip("/") + table.path
-    token = settings.expand(source.token, where)
+    token = settings.expand(source.token, where).strip()
     parameters: dict[str, str] = dict(table.parameters)
     if since is not None and table.since_parameter:
         parameters[table.since_parameter] = since
@@ -125,7 +126,7 @@ def _pages(
             if following in seen or len(seen) >= MOST_PAGES:
                 raise SourceUnavailable(
                     f"the service repeats its page cursor '{following}'",
-                    where=f"{where}: {url}",
+                    where=f"{where}: {_shown(url)}",
                     kept="nothing landed; the last release stands",
                     todo="report it to the service's operator, then run again",
                 )
@@ -171,17 +172,24 @@ def _get(client: Any, url: str, parameters: dict[str, str], where: str) -> dict[
         refused = status in (401, 403)
         raise SourceUnavailable(
             f"the service answered {status}" + (": it refuses our token" if refused else ""),
-            where=f"{where}: {url}",
+            where=f"{where}: {_shown(url)}",
             kept="nothing landed; the last release stands",
             todo="renew the token's environment variable" if refused else "try again later",
         ) from error
     except (httpx.TransportError, json.JSONDecodeError) as error:
         raise SourceUnavailable(
             f"the service gave no usable answer: {error}",
-            where=f"{where}: {url}",
+            where=f"{where}: {_shown(url)}",
             kept="nothing landed; the last release stands",
             todo="check that the service is up and its address is right, then run again",
         ) from error
+
+
+def _shown(url: str) -> str:
+    """The address without what may be secret in it: user, password and query."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
 def _malformed(what: str, where: str) -> BatchFault:
