@@ -26,6 +26,7 @@ def test_references_point_to_feeds_before_them() -> None:
     ("path", "value", "message"),
     [
         (("time_zone",), "Asia/Peking", "not a time zone"),
+        (("sources", "bank", "time_zone"), "Asia/Shangai", "not a time zone"),
         (("cut_off",), "25:00", "cut_off"),
         (("feeds", "orders", "source"), "crm", "source 'crm' is not declared"),
         (("feeds", "orders", "columns", "colour"), "x", "not in its contract: colour"),

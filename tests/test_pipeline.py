@@ -32,6 +32,16 @@ def published(mini: MiniCompany, **options: Any) -> releases.Release:
     return release
 
 
+def with_candidate(mini: MiniCompany, run_id: str | None = None) -> pipeline.Run:
+    """A run that has pulled, passed gate one and built its candidate."""
+    run = pipeline.open_run(mini.settings, run_id)
+    for feed in mini.company.feeds:
+        pipeline.pull(run, feed)
+    pipeline.gate_landing(run, mini.company.feeds)
+    assert pipeline.build_candidate(run) is not None
+    return run
+
+
 def query(release: releases.Release, sql: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(str(release.marts), read_only=True) as connection:
         rows = connection.execute(sql).fetchall()
@@ -205,11 +215,7 @@ def test_a_publish_that_is_run_again_is_no_second_release(
     mini: MiniCompany, first: releases.Release
 ) -> None:
     mini.add_order("O3", at="2026-02-03 09:00:00")
-    run = pipeline.open_run(mini.settings)
-    for feed in mini.company.feeds:
-        pipeline.pull(run, feed)
-    pipeline.gate_landing(run, mini.company.feeds)
-    pipeline.build_candidate(run)
+    run = with_candidate(mini)
     pipeline.gate_candidate(run)
     once = pipeline.publish(run)
     assert pipeline.publish(run).release_id == once.release_id
@@ -221,11 +227,7 @@ def test_gate_two_refuses_a_candidate_and_names_the_rule(
 ) -> None:
     """Corrupt a built candidate: the suites stop it, readers keep the last release."""
     mini.add_order("O3", at="2026-02-03 09:00:00")
-    run = pipeline.open_run(mini.settings)
-    for feed in mini.company.feeds:
-        pipeline.pull(run, feed)
-    pipeline.gate_landing(run, mini.company.feeds)
-    assert pipeline.build_candidate(run) is not None
+    run = with_candidate(mini)
     with duckdb.connect(str(run.candidate / "build.duckdb")) as connection:
         connection.execute("insert into marts.customer_360 select * from marts.customer_360")
     with pytest.raises(GateFailure, match="customer_360"):
@@ -240,11 +242,7 @@ def test_an_overtaken_candidate_is_not_published(
     mini: MiniCompany, first: releases.Release
 ) -> None:
     mini.add_order("O3", at="2026-02-03 09:00:00")
-    slow = pipeline.open_run(mini.settings, "slow")
-    for feed in mini.company.feeds:
-        pipeline.pull(slow, feed)
-    pipeline.gate_landing(slow, mini.company.feeds)
-    pipeline.build_candidate(slow)
+    slow = with_candidate(mini, "slow")
     pipeline.gate_candidate(slow)
     fast = pipeline.open_run(mini.settings, "fast")
     assert pipeline.build_candidate(fast) is not None
@@ -263,11 +261,7 @@ def test_a_candidate_is_not_published_over_a_rollback(
     mini.add_order("O3", at="2026-02-03 09:00:00")
     published(mini)
     mini.add_order("O4", at="2026-02-04 09:00:00")
-    run = pipeline.open_run(mini.settings)
-    for feed in mini.company.feeds:
-        pipeline.pull(run, feed)
-    pipeline.gate_landing(run, mini.company.feeds)
-    pipeline.build_candidate(run)
+    run = with_candidate(mini)
     pipeline.gate_candidate(run)
     releases.rollback(mini.settings)
     with pytest.raises(Busy):

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from customer_marts.errors import ConfigurationError
 from customer_marts.settings import EXPECTATIONS_DIR, Settings
@@ -245,17 +245,13 @@ class Company(_Strict):
     sources: dict[str, Source]
     feeds: dict[str, FeedMapping]
 
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError(f"'{value}' is not a time zone of the IANA database")
-        return value
-
     @model_validator(mode="after")
     def _consistent(self) -> Company:
         if not {"orders", "invoices"} & set(self.feeds):
             raise ValueError("a company needs the feed orders or the feed invoices")
+        for zone in (self.time_zone, *(source.time_zone for source in self.sources.values())):
+            if zone is not None and zone not in available_timezones():
+                raise ValueError(f"'{zone}' is not a time zone of the IANA database")
         for feed, mapping in self.feeds.items():
             if feed not in FEEDS:
                 raise ValueError(f"'{feed}' is not a feed; feeds are {', '.join(FEEDS)}")
