@@ -512,7 +512,7 @@ class _Landing:
 
     def _cursor(self) -> str | None:
         """The greatest cursor value of the accepted rows: a faulty one must not move the mark."""
-        if self.mapping.cursor is None or self.extract.cursor is None:
+        if self.mapping.cursor is None:
             return None
         column = f"cast(raw.{_name(self.mapping.cursor.column)} as varchar)"
         greatest = self._rows(

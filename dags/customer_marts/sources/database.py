@@ -39,7 +39,6 @@ def extract_database(
     since = cursor_start(mapping, watermark)
     raw = work / "raw.parquet"
     rows = 0
-    cursor_max: str | None = None
     with (
         closing(_connect(uri, where)) as connection,
         closing(connection.cursor()) as cursor,
@@ -65,7 +64,6 @@ def extract_database(
                     arrays.append(pa.repeat(pa.scalar(label, pa.string()), batch.num_rows))
                     writer.write_batch(pa.record_batch(arrays, schema=schema))
                     rows += batch.num_rows
-                    cursor_max = _greatest(cursor_max, mapping, batch)
         except BatchFault:
             raise
         except Exception as error:
@@ -73,7 +71,7 @@ def extract_database(
     if rows == 0:
         return None
     description = f"{mapping.source}: {mapping.table or 'query'}"
-    return Extract(raw, rows, description, cursor=cursor_max, unmapped=unmapped)
+    return Extract(raw, rows, description, unmapped=unmapped)
 
 
 def _connect(uri: str, where: str) -> Any:
@@ -143,20 +141,6 @@ def _plain(array: Any, kind: Any) -> Any:
 
     storage = array.storage if isinstance(array, pa.ExtensionArray) else array
     return storage.cast(kind)
-
-
-def _greatest(known: str | None, mapping: FeedMapping, batch: Any) -> str | None:
-    import pyarrow.compute as pc
-
-    if mapping.cursor is None:
-        return known
-    value = pc.max(batch.column(mapping.cursor.column)).as_py()
-    text = None if value is None else str(value)
-    if known is None or text is None:
-        return known or text
-    if known.lstrip("-").isdigit() and text.lstrip("-").isdigit():
-        return str(max(int(known), int(text)))
-    return max(known, text)
 
 
 def _explained(error: Exception, uri: str, where: str) -> SourceUnavailable:

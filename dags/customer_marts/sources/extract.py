@@ -47,7 +47,7 @@ class Extract:
 
     raw: Parquet of the rows read, in source columns plus ``_source``. rows: how many the connector
     counted while reading, rejects included. unmapped: source columns left unread because nobody
-    mapped them. cursor: the greatest cursor value read.
+    mapped them.
     """
 
     raw: Path
@@ -55,7 +55,6 @@ class Extract:
     description: str
     rejects: list[Reject] = field(default_factory=list)
     unmapped: list[str] = field(default_factory=list)
-    cursor: str | None = None
     files: list[SeenFile] = field(default_factory=list)
     pages: Path | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import hashlib
+import re
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -97,8 +98,6 @@ def extract_files(
 
 
 def _mentions(query: str, table: str) -> bool:
-    import re
-
     return re.search(rf"\b{re.escape(table)}\b", query) is not None
 
 

@@ -45,7 +45,6 @@ def extract_rest(
     since = cursor_start(mapping, watermark)
     pages = work / "raw.jsonl.gz"
     rows: list[dict[str, str | None]] = []
-    cursor_max: str | None = None
     count = 0
     # mtime 0: the same pages give the same bytes
     with (
@@ -61,10 +60,6 @@ def extract_rest(
                 count += 1
                 if not isinstance(record, dict):
                     raise _malformed("a record is not an object", where)
-                if mapping.cursor:
-                    value = record.get(mapping.cursor.column)
-                    if value is not None:
-                        cursor_max = max(cursor_max or str(value), str(value))
                 rows.extend(_rows(record, table, count))
     if not rows:
         return None
@@ -80,7 +75,7 @@ def extract_rest(
     target = work / "raw.parquet"
     pq.write_table(pa.table(columns), target, compression="snappy")
     label = f"{mapping.source}: {table.path}"
-    return Extract(target, len(rows), label, cursor=cursor_max, pages=pages)
+    return Extract(target, len(rows), label, pages=pages)
 
 
 def _rows(record: dict[str, Any], table: RestTable, number: int) -> Iterator[dict[str, str | None]]:
