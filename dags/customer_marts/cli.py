@@ -9,52 +9,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
 from datetime import date, datetime
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import click
 
 from customer_marts import __version__
-from customer_marts.errors import MartsError
+from customer_marts.commands.options import as_json, company_option, plain_errors
+from customer_marts.commands.quarantine import quarantine
 from customer_marts.settings import Settings
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _plain_errors(function: Callable[P, R]) -> Callable[P, R]:
-    """A person's mistake or a source's failure is a message, never a traceback."""
-
-    @wraps(function)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except MartsError as error:
-            click.echo(f"marts: {error}", err=True)
-            sys.exit(error.exit_code)
-        except OSError as error:
-            click.echo(f"marts: the state folder cannot be used: {error}", err=True)
-            click.echo("  to do: check the rights and the space at MARTS_HOME", err=True)
-            sys.exit(3)
-        except KeyboardInterrupt:
-            click.echo("marts: interrupted; the last release stands, run again", err=True)
-            sys.exit(130)
-
-    return wrapped
-
-
-def _company_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--company", help="The company file to use (default: MARTS_COMPANY, else sample)."
-    )(function)
-
-
-def _as_json(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")(
-        function
-    )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,14 +27,14 @@ def marts() -> None:
 
 
 @marts.command()
-@_company_option
+@company_option
 @click.option(
     "--as-of",
     type=click.DateTime(["%Y-%m-%d"]),
     help="Compute every figure as of this date (default: as the company file says).",
 )
 @click.option("--rebuild", is_flag=True, help="Build from all landed batches, not incrementally.")
-@_plain_errors
+@plain_errors
 def run(company: str | None, as_of: datetime | None, rebuild: bool) -> None:
     """Pull what is new and publish a release if anything changed."""
     from customer_marts import pipeline, releases
@@ -93,10 +56,10 @@ def run(company: str | None, as_of: datetime | None, rebuild: bool) -> None:
 
 
 @marts.command()
-@_company_option
-@_as_json
-@_plain_errors
-def status(company: str | None, as_json: bool) -> None:
+@company_option
+@as_json
+@plain_errors
+def status(company: str | None, print_json: bool) -> None:
     """Which release readers see, how fresh it is, and what waits."""
     from customer_marts import releases
     from customer_marts.feeds import FEEDS
@@ -127,7 +90,7 @@ def status(company: str | None, as_json: bool) -> None:
         "batches_waiting": waiting,
         "batches_refused": refused,
     }
-    if as_json:
+    if print_json:
         click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
         return
     if current is None:
@@ -143,10 +106,10 @@ def status(company: str | None, as_json: bool) -> None:
 
 
 @marts.command("releases")
-@_company_option
-@_as_json
-@_plain_errors
-def list_releases(company: str | None, as_json: bool) -> None:
+@company_option
+@as_json
+@plain_errors
+def list_releases(company: str | None, print_json: bool) -> None:
     """List the releases on disk, newest first; * marks the one readers see."""
     from customer_marts import releases
 
@@ -163,7 +126,7 @@ def list_releases(company: str | None, as_json: bool) -> None:
         }
         for release in reversed(releases.all_releases(settings.paths))
     ]
-    if as_json:
+    if print_json:
         click.echo(json.dumps(rows, indent=2))
         return
     if not rows:
@@ -175,9 +138,9 @@ def list_releases(company: str | None, as_json: bool) -> None:
 
 
 @marts.command()
-@_company_option
+@company_option
 @click.option("--to", help="The release to go back to (default: the current one's parent).")
-@_plain_errors
+@plain_errors
 def rollback(company: str | None, to: str | None) -> None:
     """Point readers to an earlier release at once."""
     from customer_marts import releases
@@ -188,64 +151,7 @@ def rollback(company: str | None, to: str | None) -> None:
     click.echo("the next run starts from it and applies again what landed since")
 
 
-@marts.group()
-def quarantine() -> None:
-    """Rows that did not pass gate 1."""
-
-
-@quarantine.command("list")
-@_company_option
-@_as_json
-@click.option("--feed", help="Only this feed.")
-@click.option("--rule", help="Only this rule.")
-@click.option("--limit", default=50, show_default=True, help="At most so many rows (0: all).")
-@_plain_errors
-def list_quarantine(
-    company: str | None, as_json: bool, feed: str | None, rule: str | None, limit: int
-) -> None:
-    """List quarantined rows of the current release: rule, reason, where, value, owner."""
-    from customer_marts import releases
-    from customer_marts.warehouse import connect
-
-    settings = Settings.load(company=company)
-    current = releases.current_release(settings.paths)
-    if current is None:
-        click.echo(f"{settings.company}: no release yet (run: marts run)")
-        return
-    columns = (
-        "feed",
-        "rule",
-        "row_key",
-        "column_name",
-        "value",
-        "source",
-        "reason",
-        "owner",
-        "amount",
-        "first_seen_at",
-    )
-    with connect(
-        current.build_database, settings, settings.paths.cache, read_only=True
-    ) as connection:
-        rows = connection.execute(
-            f"""
-            select {", ".join(columns)}, count(*) over () as total from landing.quarantine
-            where feed = coalesce(?, feed) and rule = coalesce(?, rule)
-            order by feed, rule, source, row_key
-            {f"limit {limit}" if limit > 0 else ""}
-            """,
-            [feed, rule],
-        ).fetchall()
-    listed = [dict(zip(columns, row, strict=False)) for row in rows]
-    if as_json:
-        click.echo(json.dumps(listed, ensure_ascii=False, indent=2, default=str))
-        return
-    for item in listed:
-        place = f" {item['column_name']}='{item['value']}'" if item["column_name"] else ""
-        click.echo(f"{item['feed']:<17} {item['rule']:<22} {item['row_key']}{place}")
-        click.echo(f"{'':<17} {item['reason']} [{item['owner']}] {item['source']}")
-    total = rows[0][-1] if rows else 0
-    click.echo(f"{len(listed)} of {total} rows, release {current.release_id}")
+marts.add_command(quarantine)
 
 
 def _counted(counts: dict[str, int]) -> str:

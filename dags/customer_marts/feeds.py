@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -19,16 +20,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from customer_marts.errors import ConfigurationError
 from customer_marts.settings import EXPECTATIONS_DIR, Settings
+from customer_marts.units import UNITS
 
 # dependency order: a feed's references point to feeds before it
 FEEDS = (
     "customers",
     "products",
+    "fx_rates",
+    "market_prices",
     "orders",
     "order_lines",
+    "deliveries",
     "invoices",
     "payments",
     "survey_responses",
+    "complaints",
+    "interactions",
+    "opportunities",
+    "customer_costs",
 )
 
 SQL_TYPES = {
@@ -41,11 +50,28 @@ SQL_TYPES = {
     "price": "decimal(18, 4)",
     "quantity": "decimal(18, 3)",
     "score": "decimal(9, 2)",
+    "rate": "decimal(18, 8)",
 }
 ColumnType = Literal[
-    "text", "integer", "boolean", "date", "timestamp", "money", "price", "quantity", "score"
+    "text",
+    "integer",
+    "boolean",
+    "date",
+    "timestamp",
+    "money",
+    "price",
+    "quantity",
+    "score",
+    "rate",
 ]
+NUMERIC_TYPES = ("integer", "money", "price", "quantity", "score", "rate")
 
+
+TypeFamily = Literal["number", "text", "time", "boolean", "binary"]
+
+# user:password@ in an address, unless the password comes from the environment
+_PASSWORD = re.compile(r"://[^/@\s]*:(?!\$\{)[^/@\s]+@")
+_SECRET_NAME = re.compile(r"auth|key|token|secret|password|cookie", re.IGNORECASE)
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -55,11 +81,18 @@ class _Strict(BaseModel):
 
 
 class Column(_Strict):
-    """A contracted column. ``business_date`` names the date derived from a timestamp."""
+    """A contracted column.
+
+    business_date: name of the date derived from a timestamp. tax: whether the amount holds the
+    value-added tax. personal: what of a person it tells; such a value is masked wherever it goes,
+    and stands in clear in the restricted table alone.
+    """
 
     type: ColumnType
     required: bool = False
     business_date: str | None = None
+    tax: Literal["included", "excluded"] | None = None
+    personal: Literal["name", "phone", "email"] | None = None
 
     @property
     def sql_type(self) -> str:
@@ -74,8 +107,22 @@ class Reference(_Strict):
     rule: str
 
 
+class Volume(_Strict):
+    """How many rows a day may bring: between ``low`` and ``high`` times the median of comparable
+    days; and how many business days the newest row may lie behind (None: any).
+    """
+
+    low: float = Field(default=0.2, ge=0, lt=1)
+    high: float = Field(default=5.0, gt=1)
+    severity: Literal["critical", "warning"] = "warning"
+    late_after_business_days: int | None = Field(default=None, ge=0)
+
+
 class Contract(_Strict):
-    """What a feed promises: one row per ``key``, typed columns, references, the ledger's amount."""
+    """What a feed promises: one row per ``key``, typed columns, references, the ledger's amount.
+
+    quarantine_budget_rate: the share of rows, and of the amount, that may be faulty.
+    """
 
     feed: str
     key: list[str]
@@ -84,8 +131,14 @@ class Contract(_Strict):
     amount: str | None = None
     currency: str | None = None
     event_date: str | None = None
+    volume: Volume = Volume()
     quarantine_budget_rate: float = Field(ge=0, le=1)
     owner: str
+
+    @property
+    def personal(self) -> dict[str, str]:
+        """Columns with personal data -> what they tell."""
+        return {name: item.personal for name, item in self.columns.items() if item.personal}
 
     @property
     def all_columns(self) -> dict[str, Column]:
@@ -108,14 +161,24 @@ class Contract(_Strict):
 
 
 class Mapped(_Strict):
-    """How one contracted column is read: a source column (with value map, date format) or a
-    constant.
+    """How one contracted column is read: a source column or a constant.
+
+    values: source value -> contract value. format: strptime pattern of a date. unit: what the
+    source counts in (see ``units.UNITS``), or unit_column: the source column that says so row by
+    row. tax: whether the source's amount holds the tax, where that differs from the contract; the
+    tax column, or tax_rate (0.13), converts it. source_type: the family of the source's type, if
+    the source is to be held to it (else: to what it was at the last release).
     """
 
     column: str | None = None
     constant: str | None = None
     values: dict[str, str] | None = None
     format: str | None = None
+    unit: str | None = None
+    unit_column: str | None = None
+    tax: Literal["included", "excluded"] | None = None
+    tax_rate: float | None = Field(default=None, ge=0, lt=1)
+    source_type: TypeFamily | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -126,7 +189,16 @@ class Mapped(_Strict):
     def _one_of(self) -> Mapped:
         if (self.column is None) == (self.constant is None):
             raise ValueError("give either a source column or a constant")
+        if self.unit and self.unit_column:
+            raise ValueError("give either unit or unit_column")
+        if self.unit and self.unit not in UNITS:
+            raise ValueError(f"'{self.unit}' is not a unit; units are {', '.join(UNITS)}")
         return self
+
+    @property
+    def source_columns(self) -> list[str]:
+        """The source columns it reads."""
+        return [name for name in (self.column, self.unit_column) if name]
 
 
 class Cursor(_Strict):
@@ -138,6 +210,15 @@ class Cursor(_Strict):
     overlap_minutes: int = Field(default=60, ge=0)
 
 
+class Reconciliation(_Strict):
+    """Every so many days the keys at the source are compared with ours; ours that are gone there
+    become deletions. More than ``limit_rate`` of all keys gone is taken for a fault of the source.
+    """
+
+    every_days: int = Field(default=7, ge=1)
+    limit_rate: float = Field(default=0.05, ge=0, le=1)
+
+
 class FeedMapping(_Strict):
     """One feed of a company: which source, which table or query, which column is which."""
 
@@ -145,7 +226,16 @@ class FeedMapping(_Strict):
     table: str | None = None
     query: str | None = None
     cursor: Cursor | None = None
+    reconcile_keys: Reconciliation | None = None
     columns: dict[str, Mapped]
+
+    @property
+    def source_columns(self) -> list[str]:
+        """The source columns that are read, each once."""
+        read = [name for mapped in self.columns.values() for name in mapped.source_columns]
+        if self.cursor:
+            read.append(self.cursor.column)
+        return list(dict.fromkeys(read))
 
     @model_validator(mode="after")
     def _one_of(self) -> FeedMapping:
@@ -156,12 +246,19 @@ class FeedMapping(_Strict):
 
 class DatabaseSource(_Strict):
     """A database reached through ADBC: ``uri`` is sqlite:///file or postgresql://…, usually
-    ``${VARIABLE}``.
+    ``${VARIABLE}``. driver: name or path of another ADBC driver that is installed.
     """
 
     kind: Literal["database"]
     uri: str
+    driver: str | None = None
     time_zone: str | None = None
+
+    @model_validator(mode="after")
+    def _no_secret(self) -> DatabaseSource:
+        if _PASSWORD.search(self.uri):
+            raise ValueError("uri holds a password; write ${VARIABLE} and set the variable")
+        return self
 
 
 class Trailer(_Strict):
@@ -170,53 +267,150 @@ class Trailer(_Strict):
     """
 
     marker: str
-    rows_field: int = 2
-    amount_field: int | None = None
+    rows_field: int = Field(default=2, ge=1)
+    amount_field: int | None = Field(default=None, ge=1)
     amount_column: str | None = None
 
 
+class Ready(_Strict):
+    """How a file shows that it is complete: a marker file beside it (``done_suffix``: .done), no
+    change for ``settle_seconds``, or its SHA-256 in a list of the folder (``checksums``: the
+    list's name, in the format of sha256sum).
+    """
+
+    done_suffix: str | None = None
+    settle_seconds: float | None = Field(default=None, gt=0)
+    checksums: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Ready:
+        if sum(value is not None for value in (self.done_suffix, self.settle_seconds,
+                                               self.checksums)) != 1:  # fmt: skip
+            raise ValueError("give one of done_suffix, settle_seconds, checksums")
+        return self
+
+
+FileFormat = Literal["csv", "jsonl", "parquet", "xlsx"]
+Encoding = Literal["utf-8", "utf-8-sig", "gb18030", "gbk"]
+
+
 class FileTable(_Strict):
-    """One or more files of one layout (a glob under the source's folder)."""
+    """One or more files of one layout (a glob under the source's folder).
+
+    format: by the pattern's ending unless given (.txt and others: csv). sheet, header_row: of a
+    workbook. encoding: where it differs from the source's.
+    """
 
     path: str
-    delimiter: str = ","
+    format: FileFormat | None = None
+    encoding: Encoding | None = None
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
     trailer: Trailer | None = None
+    sheet: str | None = None
+    header_row: int = Field(default=1, ge=1)
+    ready: Ready | None = None
+
+    @model_validator(mode="after")
+    def _usable(self) -> FileTable:
+        if self.path.startswith("/") or ".." in self.path.split("/"):
+            raise ValueError("path is a pattern under the source's folder")
+        if self.trailer and self.kind != "csv":
+            raise ValueError("a trailer belongs to a csv file")
+        return self
+
+    @property
+    def kind(self) -> FileFormat:
+        ending = self.path.rsplit(".", 1)[-1].lower()
+        by_ending: dict[str, FileFormat] = {
+            "jsonl": "jsonl",
+            "ndjson": "jsonl",
+            "parquet": "parquet",
+            "xlsx": "xlsx",
+        }
+        return self.format or by_ending.get(ending, "csv")
 
 
 class FilesSource(_Strict):
-    """A folder of delimited files in a declared encoding."""
+    """A folder of files; ``folder`` is a path, or an address that fsspec opens (s3://bucket/in,
+    sftp://host/out) with ``options``.
+    """
 
     kind: Literal["files"]
     folder: str
-    encoding: Literal["utf-8", "utf-8-sig", "gb18030", "gbk"]
+    encoding: Encoding | None = None
+    options: dict[str, str] = {}
     time_zone: str | None = None
     tables: dict[str, FileTable]
 
+    @model_validator(mode="after")
+    def _usable(self) -> FilesSource:
+        for name, table in self.tables.items():
+            if table.kind in ("csv", "jsonl") and not (table.encoding or self.encoding):
+                raise ValueError(f"table {name}: declare the encoding of its files")
+        if _PASSWORD.search(self.folder):
+            raise ValueError("folder holds a password; write ${VARIABLE} and set the variable")
+        _check_secrets(self.options)
+        return self
+
+    def encoding_of(self, table: str) -> Encoding:
+        """The declared encoding of a text table's files."""
+        declared = self.tables[table].encoding or self.encoding
+        assert declared is not None
+        return declared
+
 
 class RestTable(_Strict):
-    """A paged resource. ``items``: field with the records; ``explode``: list field that makes one
-    row an element (its fields become columns); ``next_cursor``: field with the next page's cursor.
+    """A paged resource. ``items``: field with the records (empty: the answer is the list);
+    ``explode``: list field that makes one row an element (its fields become columns).
+
+    paging cursor: field ``next_cursor`` is sent back as ``cursor_parameter``. page: pages are
+    counted in ``page_parameter`` from ``first_page`` until one is empty. link: the next page's
+    address is in the field ``next_link`` or the header Link. total: field with the count of all
+    records, a control total.
     """
 
     path: str
     items: str = "items"
     explode: str | None = None
+    paging: Literal["cursor", "page", "link"] = "cursor"
     next_cursor: str = "next_cursor"
     cursor_parameter: str = "cursor"
+    page_parameter: str = "page"
+    first_page: int = 1
+    next_link: str | None = None
+    total: str | None = None
     since_parameter: str | None = None
     parameters: dict[str, str] = {}
     updated_field: str | None = None
 
 
 class RestSource(_Strict):
-    """An HTTP service with a bearer token from the environment."""
+    """An HTTP service. token: bearer token from the environment; headers: others, such as
+    ``X-Api-Key: ${VARIABLE}``.
+    """
 
     kind: Literal["rest"]
     url: str
-    token: str
+    token: str | None = None
+    headers: dict[str, str] = {}
     time_zone: str | None = None
     timeout_seconds: float = Field(default=30, gt=0)
     tables: dict[str, RestTable]
+
+    @model_validator(mode="after")
+    def _no_secret(self) -> RestSource:
+        if self.token is not None and "${" not in self.token:
+            raise ValueError("token is written out; write ${VARIABLE} and set the variable")
+        if _PASSWORD.search(self.url):
+            raise ValueError("url holds a password; write ${VARIABLE} and set the variable")
+        _check_secrets(self.headers)
+        return self
+
+
+def _check_secrets(values: dict[str, str]) -> None:
+    for name, value in values.items():
+        if _SECRET_NAME.search(name) and "${" not in value:
+            raise ValueError(f"{name} is written out; write ${{VARIABLE}} and set the variable")
 
 
 Source = Annotated[DatabaseSource | FilesSource | RestSource, Field(discriminator="kind")]
@@ -232,15 +426,19 @@ class Name(_Strict):
 class Company(_Strict):
     """A company file.
 
-    cut_off: when a business day begins (17:00: it is named by the day it ends in). as_of: the date
-    figures are computed for unless asked otherwise: yesterday in the company's zone, or the last
-    day the data speak of (for data that stand still).
+    cut_off: when a business day begins (17:00: it is named by the day it ends in). currencies: the
+    others that documents may be in; a row in one that is not listed is faulty. calendar: which
+    public holidays the business keeps. as_of: the date figures are computed for unless asked
+    otherwise: yesterday in the company's zone, or the last day the data speak of (for data that
+    stand still).
     """
 
     name: Name
     time_zone: str
     cut_off: str = Field(default="00:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
     reporting_currency: str = Field(pattern=r"^[A-Z]{3}$")
+    currencies: list[Annotated[str, Field(pattern=r"^[A-Z]{3}$")]] = []
+    calendar: Literal["china", "weekends"] = "china"
     as_of: Literal["latest_data", "yesterday"] = "yesterday"
     sources: dict[str, Source]
     feeds: dict[str, FeedMapping]
@@ -257,14 +455,32 @@ class Company(_Strict):
                 raise ValueError(f"'{feed}' is not a feed; feeds are {', '.join(FEEDS)}")
             if mapping.source not in self.sources:
                 raise ValueError(f"feed {feed}: source '{mapping.source}' is not declared")
-            contract = load_contract(feed)
-            unknown = set(mapping.columns) - set(contract.all_columns)
-            if unknown:
-                raise ValueError(f"feed {feed}: not in its contract: {', '.join(sorted(unknown))}")
-            missing = {n for n, c in contract.columns.items() if c.required} - set(mapping.columns)
-            if missing:
-                raise ValueError(f"feed {feed}: required, not mapped: {', '.join(sorted(missing))}")
+            self._check_mapping(feed, mapping)
+        if self.currencies and "fx_rates" not in self.feeds:
+            raise ValueError("currencies are declared, but the feed fx_rates is not mapped")
         return self
+
+    def _check_mapping(self, feed: str, mapping: FeedMapping) -> None:
+        contract = load_contract(feed)
+        unknown = set(mapping.columns) - set(contract.all_columns)
+        if unknown:
+            raise ValueError(f"feed {feed}: not in its contract: {', '.join(sorted(unknown))}")
+        missing = {n for n, c in contract.columns.items() if c.required} - set(mapping.columns)
+        if missing:
+            raise ValueError(f"feed {feed}: required, not mapped: {', '.join(sorted(missing))}")
+        if mapping.reconcile_keys and self.sources[mapping.source].kind != "database":
+            raise ValueError(f"feed {feed}: reconcile_keys needs a database")
+        for name, mapped in mapping.columns.items():
+            column = contract.all_columns[name]
+            where = f"feed {feed}, column {name}"
+            if (mapped.unit or mapped.unit_column) and column.type not in NUMERIC_TYPES:
+                raise ValueError(f"{where}: a unit needs a numeric column")
+            if mapped.tax and column.tax is None:
+                raise ValueError(f"{where}: the contract says nothing of tax here")
+            if mapped.tax not in (None, column.tax) and not (
+                mapped.tax_rate is not None or "tax" in mapping.columns
+            ):
+                raise ValueError(f"{where}: tax {mapped.tax} needs tax_rate or the column tax")
 
     @property
     def zone(self) -> ZoneInfo:
@@ -278,6 +494,8 @@ class Company(_Strict):
             load_contract(feed).model_dump(mode="json"),
             self.time_zone,
             self.cut_off,
+            self.reporting_currency,
+            sorted(self.currencies),
             self.sources[mapping.source].model_dump(mode="json"),
         ]
         text = json.dumps(parts, sort_keys=True, ensure_ascii=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ def extract_database(
     source: DatabaseSource,
     watermark: Watermark,
     work: Path,
+    now: datetime,
 ) -> Extract | None:
     """Run the feed's query (from the cursor on) and stream its result to ``work``/raw.parquet."""
     import pyarrow as pa

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from customer_marts.errors import BatchFault, ConfigurationError
-from customer_marts.feeds import FeedMapping
+from customer_marts.feeds import FeedMapping, TypeFamily
 
 # raw Parquet carries, beside the source's own columns, where each row came from
 SOURCE_COLUMN = "_source"
@@ -26,19 +27,39 @@ class SeenFile:
 
 @dataclass(frozen=True)
 class Watermark:
-    """What the last release has of a feed: the cursor's maximum and the files' digests."""
+    """What the last release has of a feed: the cursor's maximum, the files' digests, the families
+    of its source columns' types, and the day its keys were last compared with the source's.
+    """
 
     cursor: str | None = None
     files: dict[str, SeenFile] = field(default_factory=dict)
+    types: dict[str, TypeFamily] = field(default_factory=dict)
+    reconciled_on: date | None = None
 
 
 @dataclass(frozen=True)
 class Reject:
-    """A row that could not be split into columns: where it stands, its text, and why."""
+    """A row that could not be split into columns: where it stands, its text, why; and, where one
+    column is to blame, which one and its value.
+    """
 
     source: str
     raw: str
     reason: str
+    column: str | None = None
+    value: str | None = None
+
+
+@dataclass(frozen=True)
+class ControlTotal:
+    """What the source itself says it gave, for one value of its currency column (None: the feed
+    maps none). rows: count. amount: exact sum of the feed's amount column as the source holds it;
+    None where the source cannot say.
+    """
+
+    currency: str | None
+    rows: int
+    amount: Decimal | None
 
 
 @dataclass(frozen=True)
@@ -47,7 +68,10 @@ class Extract:
 
     raw: Parquet of the rows read, in source columns plus ``_source``. rows: how many the connector
     counted while reading, rejects included. unmapped: source columns left unread because nobody
-    mapped them.
+    mapped them. controls: the source's own totals of exactly these rows, taken in the same
+    snapshot (empty: it gives none), and control_cursor the greatest cursor value it saw. types:
+    families of the source columns' types, where the source has types. keys: Parquet with every key
+    the source holds now (in source columns), when they were to be reconciled.
     """
 
     raw: Path
@@ -57,6 +81,10 @@ class Extract:
     unmapped: list[str] = field(default_factory=list)
     files: list[SeenFile] = field(default_factory=list)
     pages: Path | None = None
+    controls: list[ControlTotal] = field(default_factory=list)
+    control_cursor: str | None = None
+    types: dict[str, TypeFamily] = field(default_factory=dict)
+    keys: Path | None = None
 
 
 def cursor_start(mapping: FeedMapping, watermark: Watermark) -> str | None:
@@ -83,10 +111,8 @@ def check_columns(feed: str, mapping: FeedMapping, found: list[str]) -> list[str
     """The source columns nobody mapped. Raises BatchFault with the schema difference when a
     mapped column is missing, naming the likely rename.
     """
-    wanted = [mapped.column for mapped in mapping.columns.values() if mapped.column]
-    if mapping.cursor:
-        wanted.append(mapping.cursor.column)
-    missing = sorted({column for column in wanted if column not in found})
+    wanted = mapping.source_columns
+    missing = sorted(column for column in wanted if column not in found)
     added = [column for column in found if column not in wanted and column != SOURCE_COLUMN]
     if not missing:
         return added
@@ -95,9 +121,47 @@ def check_columns(feed: str, mapping: FeedMapping, found: list[str]) -> list[str
         close = difflib.get_close_matches(column, added, n=1, cutoff=0.6)
         lines.append(f"  - {column}" + (f"   (renamed to {close[0]}?)" if close else ""))
     lines += [f"  + {column}" for column in added]
-    raise BatchFault(
-        "\n".join(lines),
+    raise _schema_fault("\n".join(lines), feed, mapping)
+
+
+def check_types(
+    feed: str,
+    mapping: FeedMapping,
+    found: dict[str, TypeFamily],
+    known: dict[str, TypeFamily],
+) -> None:
+    """Raise BatchFault with the difference when a mapped column is of another family than the
+    company file states or, where it states none, than at the last release.
+    """
+    stated = {
+        mapped.column: mapped.source_type
+        for mapped in mapping.columns.values()
+        if mapped.column and mapped.source_type
+    }
+    lines = []
+    for column in mapping.source_columns:
+        before, now = stated.get(column, known.get(column)), found.get(column)
+        if before and now and before != now:
+            lines.append(f"  ~ {column}: {before} -> {now}")
+    if lines:
+        raise _schema_fault(
+            "\n".join(["the source changed the type of columns", *lines]),
+            feed,
+            mapping,
+            todo="have the source restore the type; or, if the new one is right, state it in the "
+            "company file (source_type) and run again",
+        )
+
+
+def _schema_fault(
+    what: str,
+    feed: str,
+    mapping: FeedMapping,
+    todo: str = "map the new name in the company file, or have the source restore the column",
+) -> BatchFault:
+    return BatchFault(
+        what,
         where=f"feed {feed}, source {mapping.source}, {mapping.table or 'query'}",
         kept="nothing of this feed landed; the last release stands",
-        todo="map the new name in the company file, or have the source restore the column",
+        todo=todo,
     )

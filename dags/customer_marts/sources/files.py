@@ -7,6 +7,7 @@ import csv
 import hashlib
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ def extract_files(
     source: FilesSource,
     watermark: Watermark,
     work: Path,
+    now: datetime,
 ) -> Extract | None:
     """Read the new files of the feed's table; or, for a query over several tables, all their files
     as soon as one is new. A file is known by its content's hash, so each is read once.

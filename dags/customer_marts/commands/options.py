@@ -1,0 +1,50 @@
+"""What all commands share: the company, machine-readable output, errors as plain messages."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from customer_marts.errors import MartsError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def plain_errors(function: Callable[P, R]) -> Callable[P, R]:
+    """A person's mistake or a source's failure is a message, never a traceback."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except MartsError as error:
+            click.echo(f"marts: {error}", err=True)
+            sys.exit(error.exit_code)
+        except OSError as error:
+            click.echo(f"marts: the state folder cannot be used: {error}", err=True)
+            click.echo("  to do: check the rights and the space at MARTS_HOME", err=True)
+            sys.exit(3)
+        except KeyboardInterrupt:
+            click.echo("marts: interrupted; the last release stands, run again", err=True)
+            sys.exit(130)
+
+    return wrapped
+
+
+def company_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--company NAME``."""
+    return click.option(
+        "--company", help="The company file to use (default: MARTS_COMPANY, else sample)."
+    )(function)
+
+
+def as_json(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--json``."""
+    return click.option("--json", "print_json", is_flag=True, help="Machine-readable output.")(
+        function
+    )
