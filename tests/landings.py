@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import duckdb
@@ -10,6 +10,8 @@ import duckdb
 from customer_marts import sources
 from customer_marts.landing import Batch, feed_work_folder, land, watermark
 from tests.mini import MiniCompany
+
+NOW = datetime(2026, 6, 30, 4, tzinfo=UTC)
 
 
 def land_feed(mini: MiniCompany, feed: str, after: list[Batch] | None = None) -> Batch:
@@ -23,9 +25,9 @@ def land_feed_or_nothing(
     mini: MiniCompany, feed: str, after: list[Batch] | None = None
 ) -> Batch | None:
     settings, company = mini.settings, mini.company
-    mark = watermark(after or [], company.mapping_digest(feed))
+    mark = watermark(after or [], company.mapping_digest(feed), settings.paths)
     with feed_work_folder(settings.paths, feed) as work:
-        extract = sources.extract(settings, company, feed, mark, work)
+        extract = sources.extract(settings, company, feed, mark, work, NOW)
         if extract is None:
             return None
         return land(settings, company, feed, extract, work, None, date(2026, 6, 30))

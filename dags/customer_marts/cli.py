@@ -34,8 +34,16 @@ def marts() -> None:
     help="Compute every figure as of this date (default: as the company file says).",
 )
 @click.option("--rebuild", is_flag=True, help="Build from all landed batches, not incrementally.")
+@click.option(
+    "--reread",
+    multiple=True,
+    metavar="FEED",
+    help="Pull this feed whole, as if nothing had been pulled before; may be given again.",
+)
 @plain_errors
-def run(company: str | None, as_of: datetime | None, rebuild: bool) -> None:
+def run(
+    company: str | None, as_of: datetime | None, rebuild: bool, reread: tuple[str, ...]
+) -> None:
     """Pull what is new and publish a release if anything changed."""
     from customer_marts import pipeline, releases
     from customer_marts.display import Display
@@ -44,7 +52,7 @@ def run(company: str | None, as_of: datetime | None, rebuild: bool) -> None:
     display = Display()
     the_run = pipeline.open_run(settings, listener=display)
     try:
-        release = pipeline.refresh(the_run, _date(as_of), rebuild=rebuild)
+        release = pipeline.refresh(the_run, _date(as_of), rebuild=rebuild, reread=reread)
     finally:
         display.stop()
     if release is not None:

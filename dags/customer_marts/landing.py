@@ -1,7 +1,8 @@
 """Landing: a pull becomes an immutable batch, its faulty rows beside the accepted ones.
 
 ``landing/<feed>/<batch_id>/`` holds ``data.parquet`` (accepted rows, typed by the contract),
-``quarantine.parquet`` (faulty rows with rule, reason and raw values) and ``manifest.json``.
+``quarantine.parquet`` (faulty rows with rule, reason and raw values), ``manifest.json`` and, for
+a feed with personal data, ``restricted.parquet``: the one place where they stand in clear.
 The id is the hash of what was pulled and how it was read: the same input is the same batch. A
 batch appears by one rename and never changes; its gate verdict is a file beside it.
 """
@@ -17,11 +18,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from customer_marts.errors import BatchFault, MartsError
-from customer_marts.feeds import Column, Company, Contract, FeedMapping, Mapped, load_contract
+from customer_marts.casting import Casting, Fault, identifier, literal, masked
+from customer_marts.errors import BatchFault, ConfigurationError, MartsError
+from customer_marts.feeds import Company, Contract, FeedMapping, load_contract
 from customer_marts.gates.rules import row_rules
 from customer_marts.settings import EXPECTATIONS_DIR, Settings, StatePaths
 from customer_marts.sources.extract import (
@@ -33,6 +36,9 @@ from customer_marts.sources.extract import (
 )
 
 LEDGER_STATES = ("pulled", "accepted", "quarantined")
+
+# raised when batches that landed before cannot be read any more
+MANIFEST_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -59,9 +65,13 @@ class Batch:
         return self.folder / "quarantine.parquet"
 
     @property
-    def holds_only_deletions(self) -> bool:
-        """Whether every accepted row is a tombstone, so that there is no value to judge."""
-        return bool(self.manifest["rows_deleted"] == self.manifest["rows"]["accepted"] > 0)
+    def restricted(self) -> Path:
+        return self.folder / "restricted.parquet"
+
+    @property
+    def has_rows_to_judge(self) -> bool:
+        """Whether any accepted row is there to be judged, neither deleted nor waived."""
+        return bool(self.manifest["rows_to_judge"])
 
     @property
     def verdict_file(self) -> Path:
@@ -97,17 +107,38 @@ def landed_batches(paths: StatePaths, feed: str) -> list[Batch]:
         for item in folder.glob("*/manifest.json")
         if not item.parent.name.startswith(".")
     ]
+    for batch in batches:
+        if batch.manifest.get("format") != MANIFEST_FORMAT:
+            raise ConfigurationError(
+                "a batch was landed by another version of customer-marts",
+                where=str(batch.folder),
+                kept="everything as it is",
+                todo="move the state folder away; the next run pulls everything anew",
+            )
     return sorted(batches, key=lambda batch: (batch.manifest["landed_at"], batch.batch_id))
 
 
-def watermark(batches: list[Batch], mapping_digest: str) -> Watermark:
+def watermark(batches: list[Batch], mapping_digest: str, paths: StatePaths) -> Watermark:
     """What ``batches`` (those of the last release) have of a feed read in the present way."""
     same = [batch.manifest for batch in batches if batch.manifest["mapping"] == mapping_digest]
     cursors = [item["cursor"] for item in same if item["cursor"] is not None]
     files = {file["path"]: SeenFile(**file) for item in same for file in item["files"]}
-    if cursors and all(cursor.lstrip("-").isdigit() for cursor in cursors):
-        return Watermark(str(max(int(cursor) for cursor in cursors)), files)
-    return Watermark(max(cursors, default=None), files)
+    numeric = bool(cursors) and all(cursor.lstrip("-").isdigit() for cursor in cursors)
+    compared = [item["reconciled_on"] for item in same if item["reconciled_on"]]
+    if batches:
+        # comparing keys without finding anything lands no batch; the note of it may be lost
+        note = _reconciled_note(paths, batches[0].feed)
+        compared += [note.read_text("utf-8").strip()] if note.exists() else []
+    return Watermark(
+        cursor=max(cursors, key=int) if numeric else max(cursors, default=None),
+        files=files,
+        types=next((item["types"] for item in reversed(same) if item["types"]), {}),
+        reconciled_on=date.fromisoformat(max(compared)) if compared else None,
+    )
+
+
+def _reconciled_note(paths: StatePaths, feed: str) -> Path:
+    return paths.landing / feed / ".reconciled"
 
 
 @contextmanager
@@ -169,17 +200,30 @@ class _Landing:
         self.paths, self.company, self.feed = settings.paths, company, feed
         self.extract, self.work, self.connection = extract, work, connection
         self.contract: Contract = load_contract(feed)
-        self.mapping: FeedMapping = company.feeds[feed]
+        self.mapping: FeedMapping = extract.mapping or company.feeds[feed]
         zone = company.sources[self.mapping.source].time_zone or company.time_zone
-        self.typing = _Typing(company, zone)
+        self.casting = Casting(
+            company, self.contract, self.mapping, "UTC" if extract.mapping else zone
+        )
+        # personal columns that the source gives
+        self.personal = {
+            name: kind
+            for name, kind in self.contract.personal.items()
+            if name in self.mapping.columns
+        }
 
     def run(self, released: Path | None, today: date, applied: list[str]) -> Batch | None:
         unmapped = self.extract.unmapped + check_columns(
             self.feed, self.mapping, self._raw_columns()
         )
+        self._check_controls()
         faults = self._stage(today)
+        tombstones = self._append_tombstones(released) if self.extract.keys and released else 0
         self._mark_conflicts(faults)
-        if released and not self.extract.files and not self._brings_news(released):
+        has_news = self.extract.files or self.extract.replays or tombstones
+        if released and not has_news and not self._brings_news(released):
+            if self.extract.keys:
+                _reconciled_note(self.paths, self.feed).write_text(str(today), "utf-8")
             return None
         batch_id = self._batch_id()
         # contents that came before, then others, and now come back are a batch of their own
@@ -191,10 +235,16 @@ class _Landing:
         staging = self.work / batch_id
         staging.mkdir()
         self._write_rows(staging, faults)
-        manifest = self._manifest(batch_id, staging, unmapped)
-        self._check_budget(manifest, staging)
+        manifest = self._manifest(batch_id, staging, unmapped, tombstones)
+        manifest["reconciled_on"] = today if self.extract.keys and released else None
+        if self.extract.replays:
+            self._check_replay(staging)
+        else:
+            self._check_budget(manifest, staging)
         if self.extract.pages:
-            shutil.move(self.extract.pages, staging / "raw.jsonl.gz")
+            target_pages = staging / "raw.jsonl.gz"
+            shutil.move(self.extract.pages, target_pages)
+            target_pages.chmod(0o600)
         text = json.dumps(manifest, ensure_ascii=False, indent=1, default=str)
         (staging / "manifest.json").write_text(text, "utf-8")
         _sync_tree(staging)
@@ -210,91 +260,189 @@ class _Landing:
         described = self._rows(f"describe select * from read_parquet('{self.extract.raw}')")
         return [name for name, *_ in described]
 
-    def _stage(self, today: date) -> list[dict[str, Any]]:
+    def _check_controls(self) -> None:
+        """The source's own totals against what arrived, before anything is made of it."""
+        controls = self.extract.controls
+        if not controls:
+            return
+        problems = []
+        stated = sum(control.rows for control in controls)
+        if stated != self.extract.rows:
+            problems.append(f"the source counts {stated} rows, {self.extract.rows} arrived")
+        currency = self._source_of(self.contract.currency)
+        amount = self._source_of(self.contract.amount)
+        arrived = dict.fromkeys([control.currency for control in controls], (0, Decimal(0), 0))
+        number = f"cast({identifier(amount)} as varchar)" if amount else "null"
+        group = f"cast({identifier(currency)} as varchar)" if currency else "null"
+        for code, rows, total, unread in self._rows(
+            f"""
+            select {group}, count(*), coalesce(sum(try_cast({number} as decimal(38, 8))), 0),
+                count({number}) - count(try_cast({number} as decimal(38, 8)))
+            from read_parquet('{self.extract.raw}') group by 1
+            """
+        ):
+            arrived[code] = (rows, total, unread)
+        for control in controls:
+            rows, total, unread = arrived[control.currency]
+            named = f" in {control.currency}" if control.currency else ""
+            if control.rows != rows and not self.extract.rejects:
+                problems.append(f"the source counts {control.rows} rows{named}, {rows} arrived")
+            # an unreadable amount is unknown: the sum can then only be checked without it
+            whole = control.amount is not None and not unread and not self.extract.rejects
+            if whole and control.amount != total:
+                problems.append(f"the source sums {control.amount}{named}, the rows sum {total}")
+        if problems:
+            raise BatchFault(
+                "the pull is not what the source says it gave: " + "; ".join(problems),
+                where=f"feed {self.feed}, {self.extract.description}",
+                kept="nothing of this feed landed; the last release stands",
+                todo="run again; if it stays so, have the source's operator look at the totals",
+            )
+
+    def _source_of(self, column: str | None) -> str | None:
+        mapped = self.mapping.columns.get(column or "")
+        return mapped.column if mapped else None
+
+    def _stage(self, today: date) -> list[Fault]:
         """Table ``staged``: every row typed, with its hash and the number of its first fault."""
-        texts, hashed, values, faults = [], [], [], []
-        for name, column in self.contract.all_columns.items():
-            mapped = self.mapping.columns.get(name)
-            if mapped is None:
-                texts.append(f'cast(null as varchar) as "text_{name}"')
-            elif mapped.constant is not None:
-                texts.append(f'{_literal(mapped.constant)} as "text_{name}"')
-            else:
-                assert mapped.column is not None
-                texts.append(
-                    f"nullif(trim(cast({_name(mapped.column)} as varchar)), '') as \"text_{name}\""
-                )
-                hashed.append(f"coalesce(\"text_{name}\", '\x1e')")
-            values += self.typing.values(name, column, mapped)
-            faults += self.typing.faults(name, column, self.contract)
+        texts, content, values, faults = [], [], [], []
+        for name in self.contract.all_columns:
+            column_texts, column_content = self.casting.texts(name)
+            texts += column_texts
+            content += column_content
+            values += self.casting.values(name)
+            faults += self.casting.faults(name)
         faults += self._suite_faults(today)
-        # of a deleted row only the key counts: a fault in a value must not lose the deletion
+        hashed = ", ".join(f"coalesce({text}, '\x1e')" for text in content)
+        waived = ["_waived", "_waived_until"]
+        if not self.extract.replays:
+            waived = ["cast(null as varchar) as _waived", "cast(null as date) as _waived_until"]
+        clear = [f'"text_{name}"' for name in self.personal]
         cases = " ".join(
-            f"when {fault['sql']} then {i}"
-            if fault["column"] in self.contract.key
-            else f"when not is_deleted and {fault['sql']} then {i}"
-            for i, fault in enumerate(faults)
+            f"when {self._breaks(fault)} then {number}" for number, fault in enumerate(faults)
         )
         self.connection.execute(
             f"""
             create temp table staged as
             with texts as (
-                select file_row_number as _row, {SOURCE_COLUMN}, {", ".join(texts)}
+                select file_row_number as _row, {SOURCE_COLUMN}, {", ".join([*texts, *waived])}
                 from read_parquet('{self.extract.raw}', file_row_number = true)
             ),
             typed as (
-                select
-                    *, {", ".join(values)},
-                    md5_number_upper(concat_ws('\x1f', {", ".join(hashed)})) as _row_hash
+                select *, {", ".join(values)},
+                    md5_number_upper(concat_ws('\x1f', {hashed})) as _row_hash
                 from texts
             )
             select
-                _row, {SOURCE_COLUMN}, _row_hash,
-                {", ".join(_name(column) for column in self.contract.landed_columns)},
+                _row, {SOURCE_COLUMN}, _row_hash, _waived, _waived_until,
+                {", ".join([*map(identifier, self.contract.landed_columns), *clear])},
                 case {cases} end as _fault
             from typed
             """
         )
         return faults
 
-    def _suite_faults(self, today: date) -> list[dict[str, Any]]:
+    def _breaks(self, fault: Fault) -> str:
+        conditions = [fault.sql]
+        if fault.column not in self.contract.key:
+            # of a deleted row only the key counts: a fault in a value must not lose the deletion
+            conditions.insert(0, "not is_deleted")
+        if self.extract.replays and fault.may_be_waived:
+            conditions.append(f"not coalesce(contains(_waived, ';{fault.rule};'), false)")
+        return " and ".join(conditions)
+
+    def _suite_faults(self, today: date) -> list[Fault]:
         faults = [
-            {
-                "sql": f"({rule.fault_sql})",
-                "rule": rule.rule,
-                "column": rule.column,
-                "reason": f"{rule.reason_en} / {rule.reason_zh}",
-                "owner": rule.owner,
-            }
+            Fault(
+                f"({rule.fault_sql})",
+                rule.rule,
+                rule.column,
+                f"{rule.reason_en} / {rule.reason_zh}",
+                rule.owner,
+                may_be_waived=True,
+            )
             for rule in row_rules(suite_path(self.feed), today)
         ]
         if self.contract.currency:
-            currency = self.company.reporting_currency
+            declared = [self.company.reporting_currency, *self.company.currencies]
+            listed = ", ".join(literal(code) for code in declared)
             faults.append(
-                {
-                    "sql": f"({_name(self.contract.currency)} <> {_literal(currency)})",
-                    "rule": "currency_without_rate",
-                    "column": self.contract.currency,
-                    "reason": f"no exchange rate into {currency} is known / 没有折算汇率",
-                    "owner": "finance",
-                }
+                Fault(
+                    f"({identifier(self.contract.currency)} not in ({listed}))",
+                    "currency_without_rate",
+                    self.contract.currency,
+                    "the company file declares no exchange rates for this currency / "
+                    "公司文件未声明该币种的汇率",
+                    "finance",
+                )
             )
         return faults
 
-    def _mark_conflicts(self, faults: list[dict[str, Any]]) -> None:
+    def _append_tombstones(self, released: Path) -> int:
+        """Rows of the last release whose keys the source no longer holds land as deletions."""
+        limits = self.mapping.reconcile_keys
+        assert limits is not None
+        assert self.extract.keys is not None
+        keys = [identifier(column) for column in self.contract.key]
+        texts = [text for name in self.contract.key for text in self.casting.texts(name)[0]]
+        values = [value for name in self.contract.key for value in self.casting.values(name)]
+        self.connection.execute(f"attach '{released}' as released (read_only)")
+        self.connection.execute(
+            f"""
+            create temp table gone as
+            with source_keys as (
+                select {", ".join(values)}
+                from (select {", ".join(texts)} from read_parquet('{self.extract.keys}'))
+            )
+            select * from released.landing.{self.feed} as landed
+            where not is_deleted and not exists (
+                select 1 from source_keys
+                where {" and ".join(f"source_keys.{key} = landed.{key}" for key in keys)}
+            )
+            """
+        )
+        [[held]] = self._rows(
+            f"select count(*) from released.landing.{self.feed} where not is_deleted"
+        )
+        self.connection.execute("detach released")
+        [[gone]] = self._rows("select count(*) from gone")
+        if gone > max(limits.limit_rate * held, 2):
+            examples = self._rows(f"select concat_ws('/', {', '.join(keys)}) from gone limit 3")
+            raise BatchFault(
+                f"{gone} of {held} rows are gone at the source, more than {limits.limit_rate:.0%}: "
+                f"e.g. {', '.join(str(key) for (key,) in examples)}",
+                where=f"feed {self.feed}, {self.extract.description}",
+                kept="nothing was deleted; the last release stands",
+                todo="if they were really deleted, raise reconcile_keys.limit_rate in the company "
+                "file for one run; else have the source restored",
+            )
+        names = [identifier(name) for name in self.contract.landed_columns if name != "is_deleted"]
+        self.connection.execute(
+            f"""
+            insert into staged by name
+            select {", ".join(names)}, true as is_deleted, {SOURCE_COLUMN},
+                md5_number_upper(_row_hash || ' deleted') as _row_hash,
+                {self.extract.rows} + row_number() over (order by {", ".join(keys)}) as _row
+            from gone
+            """
+        )
+        return int(gone)
+
+    def _mark_conflicts(self, faults: list[Fault]) -> None:
         """Rows of one key and one version that differ: neither is known to be right."""
-        key = ", ".join(_name(column) for column in self.contract.key)
+        key = ", ".join(identifier(column) for column in self.contract.key)
         doubled = self._rows(
             f"select count(*) - count(distinct ({key})) from staged where _fault is null"
         )
         number = len(faults)
         faults.append(
-            {
-                "rule": "key_conflict",
-                "column": self.contract.key[0],
-                "reason": "one key, one version, different contents / 同一主键同一版本内容不一致",
-                "owner": self.contract.owner,
-            }
+            Fault(
+                "",
+                "key_conflict",
+                self.contract.key[0],
+                "one key, one version, different contents / 同一主键同一版本内容不一致",
+                self.contract.owner,
+            )
         )
         if doubled[0][0] == 0:
             return
@@ -309,7 +457,8 @@ class _Landing:
             """
         )
         same_key = " and ".join(
-            f"staged.{_name(column)} = conflicts.{_name(column)}" for column in self.contract.key
+            f"staged.{identifier(column)} = conflicts.{identifier(column)}"
+            for column in self.contract.key
         )
         self.connection.execute(
             f"""
@@ -324,7 +473,8 @@ class _Landing:
     def _brings_news(self, released: Path) -> bool:
         self.connection.execute(f"attach '{released}' as released (read_only)")
         same_key = " and ".join(
-            f"staged.{_name(column)} = landed.{_name(column)}" for column in self.contract.key
+            f"staged.{identifier(column)} = landed.{identifier(column)}"
+            for column in self.contract.key
         )
         news = self._rows(
             f"""
@@ -349,19 +499,21 @@ class _Landing:
             "select count(*), sum(cast(_row_hash as hugeint)), bit_xor(_row_hash) from staged"
         )[0]
         rejects = sorted(reject.raw for reject in self.extract.rejects)
+        rejects += [str(item["quarantine_id"]) for item in self.extract.replays]
         parts = [self.feed, self.company.mapping_digest(self.feed), *map(str, sums), *rejects]
         return _digest(*parts)
 
-    def _write_rows(self, staging: Path, faults: list[dict[str, Any]]) -> None:
-        columns = ", ".join(_name(column) for column in self.contract.landed_columns)
+    def _write_rows(self, staging: Path, faults: list[Fault]) -> None:
+        columns = ", ".join(identifier(column) for column in self.contract.landed_columns)
         self.connection.execute(
             f"""
             copy (
-                select {columns}, _row_hash, {SOURCE_COLUMN}, _row
+                select {columns}, _row_hash, {SOURCE_COLUMN}, _row, _waived, _waived_until
                 from staged where _fault is null order by _row
             ) to '{staging / "data.parquet"}' (format parquet, compression zstd)
             """
         )
+        self._write_restricted(staging)
         self.connection.execute(
             """
             create temp table faults (
@@ -372,27 +524,25 @@ class _Landing:
         self.connection.executemany(
             "insert into faults values (?, ?, ?, ?, ?)",
             [
-                (i, fault["rule"], fault["column"], fault["reason"], fault["owner"])
-                for i, fault in enumerate(faults)
+                (number, fault.rule, fault.column, fault.reason, fault.owner)
+                for number, fault in enumerate(faults)
             ],
         )
-        sources = {
-            name: mapped.column for name, mapped in self.mapping.columns.items() if mapped.column
-        }
         raw = ", ".join(
-            f"{_name(column)} := cast(raw.{_name(column)} as varchar)"
-            for column in dict.fromkeys(sources.values())
+            f"{identifier(column)} := {self._shown(column)}"
+            for column in self.mapping.source_columns
         )
         value = " ".join(
-            f"when {_literal(name)} then cast(raw.{_name(column)} as varchar)"
-            for name, column in sources.items()
+            f"when {literal(name)} then {self._shown(mapped.column)}"
+            for name, mapped in self.mapping.columns.items()
+            if mapped.column
         )
         reporting = self.company.reporting_currency
         # the key as the source wrote it: a key that cannot be typed must still be shown
         key = ", ".join(
-            f"coalesce(trim(cast(raw.{_name(sources[column])} as varchar)), '')"
-            for column in self.contract.key
-            if column in sources
+            f"coalesce(trim(cast(raw.{identifier(source)} as varchar)), '')"
+            for source in map(self._source_of, self.contract.key)
+            if source
         )
         self.connection.execute(
             f"""
@@ -414,38 +564,124 @@ class _Landing:
             order by staged._row
             """
         )
-        self.connection.executemany(
-            """
-            insert into quarantined
-            select 'unreadable_row', ?, null, null, ?, '', ?, ?, null, ?,
-                md5_number_upper(?)
-            """,
-            [
-                (
-                    f"{reject.reason} / 该行无法解析",
-                    reject.source,
-                    reject.raw,
-                    self.company.reporting_currency,
-                    self.contract.owner,
-                    reject.raw,
-                )
-                for reject in self.extract.rejects
-            ],
-        ) if self.extract.rejects else None
+        if self.extract.rejects:
+            self.connection.executemany(
+                """
+                insert into quarantined
+                select 'unreadable_row', ?, ?, ?, ?, '', ?, ?, null, ?, md5_number_upper(?)
+                """,
+                [
+                    (
+                        f"{reject.reason} / 该行无法解析",
+                        reject.column,
+                        self._unless_personal(reject.value),
+                        reject.source,
+                        self._unless_personal(reject.raw),
+                        reporting,
+                        self.contract.owner,
+                        reject.raw,
+                    )
+                    for reject in self.extract.rejects
+                ],
+            )
         self.connection.execute(
             f"copy quarantined to '{staging / 'quarantine.parquet'}' (format parquet)"
         )
 
+    def _shown(self, column: str) -> str:
+        """A source value for people to look at: a personal one masked."""
+        text = f"cast(raw.{identifier(column)} as varchar)"
+        for name, kind in self.personal.items():
+            if self.mapping.columns[name].column == column:
+                return masked(text, kind)
+        return text
+
+    def _unless_personal(self, text: str | None) -> str | None:
+        """The text of an unreadable row, unless one cannot tell what in it is personal."""
+        withheld = "(withheld: this feed holds personal data; see the source)"
+        return withheld if self.personal and text else text
+
+    def _write_restricted(self, staging: Path) -> None:
+        if not self.personal:
+            return
+        file = staging / "restricted.parquet"
+        clear = ", ".join(f'"text_{name}" as {identifier(name)}' for name in self.personal)
+        self.connection.execute(
+            f"copy (select distinct _row_hash, {clear} from staged where _row_hash is not null) "
+            f"to '{file}' (format parquet)"
+        )
+        file.chmod(0o600)
+
     def _currency(self, prefix: str = "") -> str:
         column = self.contract.currency
-        return f"{prefix}{_name(column)}" if column else "null"
+        return f"{prefix}{identifier(column)}" if column else "null"
 
     def _amount(self, prefix: str = "") -> str:
         column = self.contract.amount
-        return f"{prefix}{_name(column)}" if column else "null"
+        return f"{prefix}{identifier(column)}" if column else "null"
 
-    def _manifest(self, batch_id: str, staging: Path, unmapped: list[str]) -> dict[str, Any]:
-        currency = f"coalesce({self._currency()}, '{self.company.reporting_currency}')"
+    def _manifest(
+        self, batch_id: str, staging: Path, unmapped: list[str], tombstones: int
+    ) -> dict[str, Any]:
+        data = f"read_parquet('{staging / 'data.parquet'}')"
+        ledger = self._ledger(staging)
+        totals = {
+            state: sum(line[f"rows_{state}"] for line in ledger.values()) for state in LEDGER_STATES
+        }
+        split = totals["accepted"] + totals["quarantined"]
+        if not self.extract.rows + tombstones == totals["pulled"] == split:
+            raise MartsError(
+                f"rows were lost: {self.extract.rows} read, {tombstones} deletions found, "
+                f"{totals['pulled']} typed, {split} split",
+                where=f"feed {self.feed}",
+                kept="nothing landed; the last release stands",
+                todo="this is a fault of the program: report it with the company file",
+            )
+        through: tuple[Any, Any] = (None, None)
+        if self.contract.event_date:
+            event = self.contract.event_date
+            through = self._rows(f"select min({event}), max({event}) from {data}")[0]
+        [[deleted, to_judge]] = self._rows(
+            f"""
+            select count(*) filter (where is_deleted),
+                count(*) filter (where not is_deleted and _waived is null)
+            from {data}
+            """
+        )
+        controls = self.extract.controls
+        return {
+            "format": MANIFEST_FORMAT,
+            "batch_id": batch_id,
+            "feed": self.feed,
+            "mapping": self.company.mapping_digest(self.feed),
+            "source": self.extract.description,
+            "landed_at": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "rows": totals,
+            "rows_deleted": deleted,
+            "rows_to_judge": to_judge,
+            "rows_reconciled": tombstones,
+            "ledger": [ledger[code] for code in sorted(ledger)],
+            "data_from": through[0],
+            "data_through": through[1],
+            "cursor": self._cursor(),
+            "control_rows": sum(item.rows for item in controls) if controls else None,
+            "control_amount": self._control_amount(),
+            "control_cursor": self.extract.control_cursor,
+            "files": [asdict(file) for file in self.extract.files],
+            "types": self.extract.types,
+            "unmapped_columns": sorted(set(unmapped)),
+            "replays": self.extract.replays,
+        }
+
+    def _control_amount(self) -> str | None:
+        """The source's own sum; none across currencies."""
+        amounts = [control.amount for control in self.extract.controls]
+        return str(amounts[0]) if len(amounts) == 1 and amounts[0] is not None else None
+
+    def _ledger(self, staging: Path) -> dict[str, dict[str, Any]]:
+        """Rows and amounts by currency: pulled, accepted, quarantined, and what the source says."""
+        reporting = self.company.reporting_currency
+        currency = f"coalesce({self._currency()}, '{reporting}')"
         amount = f"coalesce(sum(cast({self._amount()} as decimal(38, 2))), 0)"
         parts = {
             "pulled": self._rows(f"select {currency}, count(*), {amount} from staged group by all"),
@@ -465,56 +701,52 @@ class _Landing:
                 line[f"rows_{state}"] = count
                 line[f"amount_{state}"] = str(total)
         if self.extract.rejects:
-            line = ledger.setdefault(
-                self.company.reporting_currency, {"currency": self.company.reporting_currency}
-            )
+            line = ledger.setdefault(reporting, {"currency": reporting})
             line["rows_pulled"] = line.get("rows_pulled", 0) + len(self.extract.rejects)
         for line in ledger.values():
             for state in LEDGER_STATES:
                 line.setdefault(f"rows_{state}", 0)
                 line.setdefault(f"amount_{state}", "0.00")
-        totals = {
-            state: sum(line[f"rows_{state}"] for line in ledger.values()) for state in LEDGER_STATES
-        }
-        split = totals["accepted"] + totals["quarantined"]
-        if not self.extract.rows == totals["pulled"] == split:
-            raise MartsError(
-                f"rows were lost: {self.extract.rows} read, "
-                f"{totals['pulled']} typed, {split} split",
-                where=f"feed {self.feed}",
-                kept="nothing landed; the last release stands",
-                todo="this is a fault of the program: report it with the company file",
-            )
-        through: tuple[Any, Any] = (None, None)
-        if self.contract.event_date:
-            through = self._rows(
-                f"select min({self.contract.event_date}), max({self.contract.event_date}) "
-                f"from read_parquet('{staging / 'data.parquet'}')"
-            )[0]
-        return {
-            "batch_id": batch_id,
-            "feed": self.feed,
-            "mapping": self.company.mapping_digest(self.feed),
-            "source": self.extract.description,
-            "landed_at": datetime.now(UTC).isoformat(timespec="microseconds"),
-            "rows": totals,
-            "rows_deleted": self._rows(
-                "select count(*) filter (where is_deleted) "
-                f"from read_parquet('{staging / 'data.parquet'}')"
-            )[0][0],
-            "ledger": [ledger[code] for code in sorted(ledger)],
-            "data_from": through[0],
-            "data_through": through[1],
-            "cursor": self._cursor(),
-            "files": [asdict(file) for file in self.extract.files],
-            "unmapped_columns": sorted(set(unmapped)),
-        }
+            line["source_rows"] = line["source_amount"] = None
+        self._state_source_totals(ledger)
+        return ledger
+
+    def _state_source_totals(self, ledger: dict[str, dict[str, Any]]) -> None:
+        """Put the source's totals beside ours where they count the same thing: rows, and amounts
+        that are in the contract's own unit and all readable.
+        """
+        if self.extract.keys:  # deletions that we found are no rows of the source
+            return
+        mapped = self.mapping.columns.get(self.contract.amount or "")
+        converted = mapped is None or mapped.unit or mapped.unit_column or mapped.tax
+        [[faulty]] = self._rows(
+            f"select count(*) from quarantined where column_name = '{self.contract.amount}'"
+        )
+        for control in self.extract.controls:
+            code = self._ledger_currency(control.currency)
+            line = ledger.get(code)
+            if line is None:
+                continue
+            line["source_rows"] = (line["source_rows"] or 0) + control.rows
+            if control.amount is None or converted or faulty:
+                continue
+            line["source_amount"] = str(Decimal(line["source_amount"] or 0) + control.amount)
+
+    def _ledger_currency(self, given: str | None) -> str:
+        """The ledger's currency of a source's own code."""
+        mapped = self.mapping.columns.get(self.contract.currency or "")
+        code = given.strip() if given and given.strip() else None
+        if mapped is not None and mapped.constant is not None:
+            code = mapped.constant
+        if mapped is not None and mapped.values and code is not None:
+            code = mapped.values.get(code, code)
+        return code or self.company.reporting_currency
 
     def _cursor(self) -> str | None:
         """The greatest cursor value of the accepted rows: a faulty one must not move the mark."""
-        if self.mapping.cursor is None:
+        if self.mapping.cursor is None or self.extract.replays:
             return None
-        column = f"cast(raw.{_name(self.mapping.cursor.column)} as varchar)"
+        column = f"cast(raw.{identifier(self.mapping.cursor.column)} as varchar)"
         greatest = self._rows(
             f"""
             select {column} from read_parquet('{self.extract.raw}', file_row_number = true) as raw
@@ -526,138 +758,76 @@ class _Landing:
         return str(greatest[0][0]) if greatest else None
 
     def _check_budget(self, manifest: dict[str, Any], staging: Path) -> None:
-        rows = manifest["rows"]
-        allowed = self.contract.quarantine_budget_rate * rows["pulled"]
+        rows, rate = manifest["rows"], self.contract.quarantine_budget_rate
         # one or two bad rows in a small pull are rows to mend, not a broken batch
-        if rows["quarantined"] <= max(allowed, 2):
+        if rows["quarantined"] <= 2:
+            return
+        quarantine = f"read_parquet('{staging / 'quarantine.parquet'}')"
+        exceeded = ""
+        if rows["quarantined"] > rate * rows["pulled"]:
+            exceeded = f"{rows['quarantined']} of {rows['pulled']} rows are faulty"
+        # an amount that is itself at fault says nothing about how much is held back
+        amounts = {
+            code: (amount, count)
+            for code, amount, count in self._rows(
+                f"""
+                select currency, sum(abs(cast(amount as decimal(38, 2)))), count(*)
+                from {quarantine} where column_name is distinct from '{self.contract.amount}'
+                group by currency
+                """
+            )
+        }
+        for line in manifest["ledger"]:
+            held, count = amounts.get(line["currency"], (None, 0))
+            accepted = abs(Decimal(line["amount_accepted"]))
+            if (
+                held
+                and count > 2
+                and not exceeded
+                and held > Decimal(str(rate)) * (accepted + held)
+            ):
+                exceeded = (
+                    f"faulty rows hold {held} of {accepted + held} {line['currency']} of the amount"
+                )
+        if not exceeded:
             return
         reasons = self._rows(
-            "select rule, count(*), any_value(column_name), any_value(value) "
-            f"from read_parquet('{staging / 'quarantine.parquet'}') group by rule order by 2 desc"
+            f"""
+            select rule, count(*), any_value(column_name), any_value(value)
+            from {quarantine} group by rule order by 2 desc
+            """
         )
         listed = "; ".join(
             f"{rule} {count} rows" + (f" (column {column}, e.g. '{value}')" if column else "")
             for rule, count, column, value in reasons[:5]
         )
         raise BatchFault(
-            f"{rows['quarantined']} of {rows['pulled']} rows are faulty, more than the budget of "
-            f"{self.contract.quarantine_budget_rate:.0%}: {listed}",
+            f"{exceeded}, more than the budget of {rate:.0%}: {listed}",
             where=f"feed {self.feed}, {self.extract.description}",
             kept="nothing of this feed landed; the last release stands",
             todo="a column's type or meaning has probably changed at the source: compare it with "
             f"expectations/contracts/{self.feed}.yml and the company file",
         )
 
-
-# a time of day, then Z or an offset: what follows a bare date's day is no offset
-_ZONED = "[0-9]:[0-9]{2}.*([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$"
-
-
-class _Typing:
-    """SQL that types a column's text and finds the texts that do not fit, losing nothing."""
-
-    def __init__(self, company: Company, zone: str) -> None:
-        self.zone, self.business_zone = zone, company.time_zone
-        hours, minutes = company.cut_off.split(":")
-        # a business day that begins at 17:00 is named by the day it ends in
-        self.shift_minutes = -(int(hours) * 60 + int(minutes)) % 1440
-
-    def values(self, name: str, column: Column, mapped: Mapped | None) -> list[str]:
-        text = self._mapped_text(name, mapped)
-        if column.type == "timestamp":
-            moment = (
-                f"case when regexp_matches({text}, '{_ZONED}') "
-                f"then try_cast({text} as timestamptz) "
-                f"else timezone('{self.zone}', {self._parsed(text, mapped, 'timestamp')}) end"
-            )
-            values = [f"timezone('UTC', {moment}) as {_name(name)}"]
-            if column.business_date:
-                local = f"timezone('{self.business_zone}', {moment})"
-                if self.shift_minutes:
-                    local = f"{local} + interval {self.shift_minutes} minute"
-                values.append(f"cast({local} as date) as {_name(column.business_date)}")
-            return values
-        if column.type == "date":
-            parsed = self._parsed(text, mapped, "date")
-            whole = f"cast({self._parsed(text, mapped, 'timestamp')} as date)"
-            return [f"coalesce({parsed}, {whole}) as {_name(name)}"]
-        if column.type == "boolean":
-            value = (
-                f"case when lower({text}) in ('1', 'true', 't', 'yes', 'y', '是') then true "
-                f"when lower({text}) in ('0', 'false', 'f', 'no', 'n', '否') then false end"
-            )
-            if name == "is_deleted":
-                return [
-                    f'{value} as "given_{name}"',
-                    f'coalesce("given_{name}", false) as {_name(name)}',
-                ]
-            return [f"{value} as {_name(name)}"]
-        if column.type == "text":
-            return [f"{text} as {_name(name)}"]
-        return [f"try_cast({text} as {column.sql_type}) as {_name(name)}"]
-
-    def faults(self, name: str, column: Column, contract: Contract) -> list[dict[str, Any]]:
-        text, faults = f'"text_{name}"', []
-
-        def fault(sql: str, rule: str, en: str, zh: str) -> None:
-            faults.append(
-                {
-                    "sql": f"({sql})",
-                    "rule": rule,
-                    "column": name,
-                    "reason": f"{en} / {zh}",
-                    "owner": contract.owner,
-                }
-            )
-
-        if column.required:
-            fault(f"{text} is null", f"missing_{name}", f"{name} is missing", f"缺少{name}")
-        if column.type in ("date", "timestamp"):
-            fault(
-                f"{text} is not null and {_name(name)} is null",
-                f"invalid_{name}",
-                f"{name} is not a {column.type}",
-                f"{name}不是有效日期",
-            )
-        elif column.type in ("integer", "money", "price", "quantity", "score"):
-            fault(
-                f"{text} is not null and {_name(name)} is null",
-                f"invalid_{name}",
-                f"{name} is not a number",
-                f"{name}不是数字",
-            )
-            fault(
-                f"{_name(name)} <> try_cast({text} as decimal(38, 12))",
-                f"too_precise_{name}",
-                f"{name} has more decimals than {column.sql_type} holds",
-                f"{name}小数位过多",
-            )
-        elif column.type == "boolean":
-            value = f'"given_{name}"' if name == "is_deleted" else _name(name)
-            fault(
-                f"{text} is not null and {value} is null",
-                f"invalid_{name}",
-                f"{name} is neither yes nor no",
-                f"{name}不是布尔值",
-            )
-        return faults
-
-    @staticmethod
-    def _mapped_text(name: str, mapped: Mapped | None) -> str:
-        text = f'"text_{name}"'
-        if mapped is None or not mapped.values:
-            return text
-        cases = " ".join(
-            f"when {_literal(given)} then {_literal(meant)}"
-            for given, meant in mapped.values.items()
+    def _check_replay(self, staging: Path) -> None:
+        """A replayed row that is still faulty is no repair."""
+        still = self._rows(
+            f"""
+            select source, rule, column_name, value, reason
+            from read_parquet('{staging / "quarantine.parquet"}') limit 5
+            """
         )
-        return f"case {text} {cases} else {text} end"
-
-    @staticmethod
-    def _parsed(text: str, mapped: Mapped | None, kind: str) -> str:
-        if mapped is not None and mapped.format:
-            return f"cast(try_strptime({text}, {_literal(mapped.format)}) as {kind})"
-        return f"try_cast({text} as {kind})"
+        if still:
+            listed = "\n".join(
+                f"  - {source}: {rule}, {column} = '{value}': {reason}"
+                for source, rule, column, value, reason in still
+            )
+            raise BatchFault(
+                f"replayed rows are still faulty:\n{listed}",
+                where=f"feed {self.feed}",
+                kept="the rows stay in quarantine and the decisions on file; nothing landed",
+                todo="decide these rows anew (marts quarantine fix or waive), then replay",
+            )
 
 
 def _digest(*parts: str) -> str:
@@ -673,14 +843,6 @@ def data_through(batches: list[Batch]) -> date | None:
     """The latest business date among the batches' accepted rows."""
     days = [batch.manifest["data_through"] for batch in batches]
     return max((date.fromisoformat(day) for day in days if day), default=None)
-
-
-def _name(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def sync_folder(folder: Path) -> None:

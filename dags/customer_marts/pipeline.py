@@ -21,6 +21,7 @@ from typing import Any
 from customer_marts import __version__, releases, sources, warehouse
 from customer_marts.errors import Busy, ConfigurationError, GateFailure, MartsError
 from customer_marts.feeds import FEEDS, Company, load_company, load_contract
+from customer_marts.identity import crosswalk_file, load_crosswalk
 from customer_marts.journal import Journal
 from customer_marts.landing import (
     Batch,
@@ -39,12 +40,23 @@ from customer_marts.settings import (
     PROJECT_ROOT,
     Settings,
 )
+from customer_marts.sources.extract import Watermark
 
 # which pull DAG brings which feeds
 PULLS = {
-    "pull_orders": ("customers", "products", "orders", "order_lines", "invoices"),
-    "pull_payments": ("payments",),
+    "pull_orders": (
+        "customers",
+        "products",
+        "fx_rates",
+        "market_prices",
+        "orders",
+        "order_lines",
+        "deliveries",
+        "invoices",
+    ),
+    "pull_payments": ("payments", "customer_costs"),
     "pull_surveys": ("survey_responses",),
+    "pull_service": ("complaints", "interactions", "opportunities"),
 }
 
 
@@ -86,8 +98,11 @@ def open_run(
 # --- pull and gate one ---------------------------------------------------------------------------
 
 
-def pull(run: Run, feed: str) -> str | None:
-    """Pull what is new in a feed and land it; returns the batch's id, or None for nothing new."""
+def pull(run: Run, feed: str, *, reread: bool = False) -> str | None:
+    """Pull what is new in a feed and land it; returns the batch's id, or None for nothing new.
+
+    reread: pull everything the source has, as if nothing had been pulled before.
+    """
     paths = run.settings.paths
     if feed not in run.company.feeds:
         run.journal.write("feed_absent", feed=feed)
@@ -99,8 +114,8 @@ def pull(run: Run, feed: str) -> str | None:
     ):
         released = releases.current_release(paths)
         applied = _released_batches(paths, released, feed)
-        mark = watermark(applied, digest)
-        extract = sources.extract(run.settings, run.company, feed, mark, work)
+        mark = Watermark() if reread else watermark(applied, digest, paths)
+        extract = sources.extract(run.settings, run.company, feed, mark, work, run.now)
         batch = None
         if extract is not None:
             known = released.build_database if released else None
@@ -121,7 +136,18 @@ def pull(run: Run, feed: str) -> str | None:
         result["batch_id"] = batch.batch_id
         result["rows"] = batch.manifest["rows"]
         result["unmapped"] = batch.manifest["unmapped_columns"]
+        _warn_of_new_columns(run, batch, applied)
         return batch.batch_id
+
+
+def _warn_of_new_columns(run: Run, batch: Batch, applied: list[Batch]) -> None:
+    """Say once that the source has columns it did not have before; nobody maps them yet."""
+    before = [item.manifest for item in applied]
+    same = [item for item in before if item["mapping"] == batch.manifest["mapping"]]
+    known = {name for item in same for name in item["unmapped_columns"]}
+    added = sorted(set(batch.manifest["unmapped_columns"]) - known)
+    if same and added:
+        run.journal.write("columns_added", feed=batch.feed, columns=added)
 
 
 def _released_batches(paths: Any, released: releases.Release | None, feed: str) -> list[Batch]:
@@ -172,14 +198,15 @@ def _judge(run: Run, batches: list[Batch]) -> None:
     views: dict[str, Batch] = {}
     with duckdb.connect(str(database)) as connection:
         for batch in batches:
-            if batch.holds_only_deletions:
+            if not batch.has_rows_to_judge:
                 _write_verdict(run, batch, True, _no_rows_line(batch))
                 continue
             view = f"{batch.feed}__{batch.batch_id}"
             views[view] = batch
             connection.execute(
                 f'create view "{view}" as '
-                f"select * from read_parquet('{batch.data}') where not is_deleted"
+                f"select * from read_parquet('{batch.data}') "
+                "where not is_deleted and _waived is null"
             )
     if not views:
         return
@@ -393,7 +420,9 @@ def code_version(settings: Settings) -> str:
         for file in sorted(folder.rglob("*"))
         if file.suffix in suffixes and "target" not in file.parts
     ]
-    for file in [*files, settings.company_file]:
+    crosswalk = crosswalk_file(settings)
+    given = [file for file in (settings.company_file, crosswalk) if file.exists()]
+    for file in [*files, *given]:
         name = file.relative_to(PROJECT_ROOT) if file.is_relative_to(PROJECT_ROOT) else file.name
         digest.update(f"{name}\n".encode())
         digest.update(file.read_bytes())
@@ -430,8 +459,15 @@ def build_candidate(run: Run, as_of: date | None = None, *, rebuild: bool = Fals
             if the_plan.parent is not None and not the_plan.start_empty:
                 warehouse.copy_database(the_plan.parent.build_database, database)
             with warehouse.connect(database, run.settings, run.candidate / "spill") as connection:
+                # it holds personal data in clear
+                database.chmod(0o600)
                 result["applied"] = warehouse.apply_batches(
-                    connection, run.company, context, the_plan.batches, the_plan.history
+                    connection,
+                    run.company,
+                    context,
+                    the_plan.batches,
+                    the_plan.history,
+                    load_crosswalk(run.settings),
                 )
         from customer_marts import transform
 
@@ -675,12 +711,19 @@ def _plain(value: Any) -> Any:
 
 
 def refresh(
-    run: Run, as_of: date | None = None, *, rebuild: bool = False
+    run: Run,
+    as_of: date | None = None,
+    *,
+    rebuild: bool = False,
+    reread: Iterable[str] = (),
 ) -> releases.Release | None:
-    """All stages in a row; returns the new release, or None when nothing is new."""
+    """All stages in a row; returns the new release, or None when nothing is new.
+
+    reread: feeds to pull whole, whatever was pulled before.
+    """
     for feeds in PULLS.values():
         for feed in feeds:
-            pull(run, feed)
+            pull(run, feed, reread=feed in set(reread))
     gate_landing(run, FEEDS)
     if build_candidate(run, as_of, rebuild=rebuild) is None:
         return None

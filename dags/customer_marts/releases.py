@@ -1,8 +1,9 @@
 """Releases: a folder that appears whole, and one link that says which of them readers see.
 
 ``releases/<release_id>/`` holds ``marts.duckdb`` (the marts only, in a storage version that DuckDB
-1.4 and later open), ``parquet/``, ``manifest.json``, ``report.html`` and ``build.duckdb`` (the
-state the next candidate starts from). ``current`` points to the one readers see; replacing that
+1.4 and later open), ``parquet/``, ``manifest.json``, ``report.html``, ``restricted/`` (personal
+data in clear, for the owner of the files alone) and ``build.duckdb`` (the state the next candidate
+starts from, so restricted too). ``current`` points to the one readers see; replacing that
 link is the commit.
 """
 
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from customer_marts.errors import ConfigurationError, MartsError
+from customer_marts.feeds import FEEDS, load_contract
 from customer_marts.landing import sync_folder
 from customer_marts.locks import writer_lock
 from customer_marts.settings import Settings, StatePaths
@@ -127,6 +129,7 @@ def assemble(
                 "(format parquet, compression zstd)"
             )
         connection.execute("checkpoint release")
+        _copy_restricted(connection, folder)
     _audit(marts, folder, manifest["rows"], settings)
     # linked, not moved: a publish that dies from here on can be run again
     (folder / "build.duckdb").hardlink_to(build_database)
@@ -142,9 +145,35 @@ def assemble(
         if item.is_file():
             with item.open("rb") as stream:
                 os.fsync(stream.fileno())
-    sync_folder(folder / "parquet")
+    for inner in ("parquet", "restricted"):
+        sync_folder(folder / inner)
     sync_folder(folder)
     return folder
+
+
+def _copy_restricted(connection: Any, folder: Path) -> None:
+    """Personal data in clear go to ``restricted/<feed>.parquet``, which only the owner may read."""
+    for feed in FEEDS:
+        contract = load_contract(feed)
+        if not contract.personal:
+            continue
+        target = folder / "restricted"
+        target.mkdir(mode=0o700, exist_ok=True)
+        file = target / f"{feed}.parquet"
+        key = ", ".join(f'landed."{name}"' for name in contract.key)
+        clear = ", ".join(f'clear."{name}"' for name in contract.personal)
+        connection.execute(
+            f"""
+            copy (
+                select distinct {key}, {clear}
+                from candidate.landing.{feed} as landed
+                inner join candidate.restricted.{feed} as clear using (_row_hash)
+                where not landed.is_deleted and landed._held_reason is null
+                order by {key}
+            ) to '{file}' (format parquet)
+            """
+        )
+        file.chmod(0o600)
 
 
 def _copy_comments(connection: Any, name: str) -> None:

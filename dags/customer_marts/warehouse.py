@@ -14,8 +14,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from customer_marts.errors import MartsError
+from customer_marts.errors import DataError, MartsError
 from customer_marts.feeds import FEEDS, Company, Contract, load_contract
+from customer_marts.identity import (
+    FEEDS_WITH_CUSTOMERS,
+    Identity,
+    resolve_customers,
+    write_identities,
+)
 from customer_marts.landing import Batch, file_of_source
 from customer_marts.settings import Settings
 
@@ -27,7 +33,14 @@ META_COLUMNS = {
     "_batch_id": "varchar",
     "_changed_in": "integer",
     "_held_reason": "varchar",
+    "_waived": "varchar",
+    "_waived_until": "date",
 }
+
+# a rate holds until the next one, over holidays too, but no longer than this
+FX_RATE_VALID_DAYS = 10
+
+WAIVER_EXPIRED = "waiver_expired"
 
 _CONTROL_TABLES = """
 create or replace table landing.releases (
@@ -37,7 +50,8 @@ create or replace table landing.releases (
 );
 create table if not exists landing.batches (
     feed varchar, batch_id varchar, landed_at timestamp, rows_pulled bigint,
-    release_sequence integer, cursor_max varchar, source varchar, mapping varchar
+    release_sequence integer, cursor_max varchar, source varchar, mapping varchar,
+    control_rows bigint, control_amount decimal(38, 2), control_cursor varchar, is_replay boolean
 );
 create table if not exists landing.ledger (
     feed varchar, currency varchar, batch_id varchar, release_sequence integer,
@@ -45,13 +59,23 @@ create table if not exists landing.ledger (
     rows_superseded bigint, rows_held bigint,
     amount_pulled decimal(38, 2), amount_accepted decimal(38, 2),
     amount_quarantined decimal(38, 2), amount_duplicate decimal(38, 2),
-    amount_superseded decimal(38, 2), amount_held decimal(38, 2)
+    amount_superseded decimal(38, 2), amount_held decimal(38, 2),
+    source_rows bigint, source_amount decimal(38, 2)
 );
 create table if not exists landing.quarantine (
-    feed varchar, batch_id varchar, rule varchar, reason varchar, column_name varchar,
-    value varchar, source varchar, row_key varchar, raw varchar, currency varchar,
+    quarantine_id varchar, feed varchar, batch_id varchar, rule varchar, reason varchar,
+    column_name varchar, value varchar, source varchar, row_key varchar, raw varchar, currency varchar,
     amount decimal(18, 2), owner varchar, first_seen_at timestamp, release_sequence integer,
     _row_hash ubigint
+);
+create table if not exists landing.quarantine_closed (
+    quarantine_id varchar, feed varchar, rule varchar, row_key varchar, source varchar,
+    owner varchar, currency varchar, amount decimal(18, 2), first_seen_at timestamp,
+    batch_id varchar, closed_by varchar, decided_by varchar, decision_reason varchar,
+    waived_until date, replay_batch_id varchar, release_sequence integer, _row_hash ubigint
+);
+create table if not exists landing.fx_days (
+    currency varchar, valid_on date, rate_on date, rate decimal(18, 8)
 );
 """
 
@@ -103,10 +127,12 @@ def apply_batches(
     context: RunContext,
     batches: dict[str, list[Batch]],
     history: list[dict[str, Any]],
+    crosswalk: list[Identity],
 ) -> dict[str, dict[str, int]]:
     """Bring the batches into schema ``landing`` and write the control tables.
 
-    history: the releases on the chain, this one last (rows of ``landing.releases``).
+    history: the releases on the chain, this one last (rows of ``landing.releases``). crosswalk:
+    which customers count for which others.
 
     Returns the count of accepted, duplicate, superseded, quarantined rows by feed. What stands in
     the end depends on the batches' contents and landing order only, not on how releases grouped
@@ -123,6 +149,11 @@ def apply_batches(
     for feed in FEEDS:
         _FeedApplier(connection, company, context, feed).hold(set(company.feeds))
     _count_held(connection)
+    write_identities(connection, crosswalk)
+    if crosswalk:
+        for feed in FEEDS_WITH_CUSTOMERS:
+            resolve_customers(connection, feed, context.release_sequence)
+    _convert_currencies(connection, context)
     _write_context(connection, company, context)
     _write_history(connection, history)
     return outcome
@@ -134,6 +165,8 @@ class _FeedApplier:
         self.connection, self.context, self.feed = connection, context, feed
         self.contract: Contract = load_contract(feed)
         self.columns = {**self.contract.landed_columns, **META_COLUMNS}
+        if feed in FEEDS_WITH_CUSTOMERS:
+            self.columns["_customer_id"] = "varchar"
         self.key = [f'"{column}"' for column in self.contract.key]
         amount, currency = self.contract.amount, self.contract.currency
         self.amount = f'coalesce("{amount}", 0)' if amount else "0"
@@ -143,6 +176,12 @@ class _FeedApplier:
     def create_table(self) -> None:
         columns = ", ".join(f'"{name}" {kind}' for name, kind in self.columns.items())
         self.connection.execute(f"create table if not exists landing.{self.feed} ({columns})")
+        if self.contract.personal:
+            clear = ", ".join(f'"{name}" varchar' for name in self.contract.personal)
+            self.connection.execute("create schema if not exists restricted")
+            self.connection.execute(
+                f"create table if not exists restricted.{self.feed} (_row_hash ubigint, {clear})"
+            )
 
     def apply(self, batches: list[Batch]) -> dict[str, int]:
         before = self._one(f"select count(*) from landing.{self.feed}")
@@ -159,26 +198,20 @@ class _FeedApplier:
                 f"(select ({keys}) from judged where verdict = 'accepted')"
             )
         names = ", ".join(f'"{name}"' for name in self.contract.landed_columns)
+        carried = f"{names}, _row_hash, _source, _batch_id, _waived, _waived_until"
+        if "_customer_id" in self.columns:
+            carried += ", customer_id as _customer_id"
         contested = "incoming.contested" if self._contested else "false"
-        self.connection.execute(
-            f"""
-            insert into landing.{self.feed} by name
-            select {names}, _row_hash, _source, _batch_id,
-                {self.context.release_sequence} as _changed_in,
-                cast(null as varchar) as _held_reason
-            from incoming where not {contested}
-            """
-        )
-        if self._contested:
+        fresh = f"from incoming where not {contested}"
+        judged = "from judged where verdict = 'accepted'"
+        for rows in [fresh, judged] if self._contested else [fresh]:
             self.connection.execute(
                 f"""
                 insert into landing.{self.feed} by name
-                select {names}, _row_hash, _source, _batch_id,
-                    {self.context.release_sequence} as _changed_in,
-                    cast(null as varchar) as _held_reason
-                from judged where verdict = 'accepted'
+                select {carried}, {self.context.release_sequence} as _changed_in {rows}
                 """
             )
+        if self._contested:
             same = " and ".join(f"rows.{key} = judged.{key}" for key in self.key)
             # the newest copy's file ranks the row, however releases grouped the batches
             self.connection.execute(
@@ -198,7 +231,9 @@ class _FeedApplier:
                 todo="this is a fault of the program: report it with the batches' manifests",
             )
         self._read_quarantine(batches)
-        self._close_quarantine()
+        self._close_quarantine(batches)
+        if self.contract.personal:
+            self._read_restricted(batches)
         for table in ("incoming", "judged"):
             self.connection.execute(f"drop table {table}")
         return counts
@@ -247,11 +282,11 @@ class _FeedApplier:
             f"""
             create temp table judged as
             with versions as (
-                select {names}, _row_hash, _source, _batch_id, _batch_no, _row, _present,
-                    false as is_current
+                select {names}, _row_hash, _source, _batch_id, _waived, _waived_until, _batch_no,
+                    _row, _present, false as is_current
                 from incoming where contested
                 union all
-                select {names}, _row_hash, _source, _batch_id, -1, 0,
+                select {names}, _row_hash, _source, _batch_id, _waived, _waived_until, -1, 0,
                     _batch_id in (
                         select batch_id from landing.batches
                         where feed = '{self.feed}' and mapping = '{self.mapping}'
@@ -323,6 +358,8 @@ class _FeedApplier:
                         copies_amount,
                         older_amount,
                         Decimal(0),
+                        line["source_rows"],
+                        None if line["source_amount"] is None else Decimal(line["source_amount"]),
                     )
                 )
                 totals["accepted"] += accepted
@@ -340,13 +377,17 @@ class _FeedApplier:
                     manifest["cursor"],
                     manifest["source"],
                     manifest["mapping"],
+                    manifest["control_rows"],
+                    manifest["control_amount"],
+                    manifest["control_cursor"],
+                    bool(manifest["replays"]),
                 )
             )
-        marks = ", ".join("?" * 16)
+        marks = ", ".join("?" * 18)
         if ledger:
             self.connection.executemany(f"insert into landing.ledger values ({marks})", ledger)
         self.connection.executemany(
-            "insert into landing.batches values (?, ?, ?, ?, ?, ?, ?, ?)", listed
+            f"insert into landing.batches values ({', '.join('?' * 12)})", listed
         )
         return totals
 
@@ -356,6 +397,7 @@ class _FeedApplier:
                 f"""
                 insert into landing.quarantine
                 select
+                    {_quarantine_id(self.feed, "rule", "_row_hash")},
                     '{self.feed}', '{batch.batch_id}', rule, reason, column_name, value, source,
                     row_key, raw, currency, amount, owner,
                     cast('{batch.manifest["landed_at"]}' as timestamptz),
@@ -364,30 +406,95 @@ class _FeedApplier:
                 """
             )
 
-    def _close_quarantine(self) -> None:
-        """A row pulled again is listed once; one whose key a later batch brought right, no more."""
+    def _close_quarantine(self, batches: list[Batch]) -> None:
+        """A row that was replayed, or whose key a later batch brought right, is closed; the same
+        faulty row pulled again is listed once, and not again after it was closed.
+        """
+        replays = [
+            (
+                item["quarantine_id"],
+                item["action"] if item["action"] == "fix" else "waiver",
+                item["by"],
+                item["reason"],
+                item["waived_until"],
+                batch.batch_id,
+            )
+            for batch in batches
+            for item in batch.manifest["replays"]
+        ]
         key = ", ".join(f"cast(rows.{column} as varchar)" for column in self.key)
         self.connection.execute(
-            f"""
-            delete from landing.quarantine where feed = '{self.feed}' and rowid in (
-                select faulty.rowid
-                from landing.quarantine as faulty
-                inner join landing.batches as origin
-                    on origin.feed = faulty.feed and origin.batch_id = faulty.batch_id
-                left join (
-                    select concat_ws('/', {key}) as row_key, batches.landed_at
-                    from landing.{self.feed} as rows
-                    inner join landing.batches
-                        on batches.feed = '{self.feed}' and batches.batch_id = rows._batch_id
-                ) as mended on mended.row_key = faulty.row_key
-                where faulty.feed = '{self.feed}'
-                qualify mended.landed_at > origin.landed_at or row_number() over (
-                    partition by faulty.rule, faulty._row_hash
-                    order by origin.landed_at, faulty.rowid
-                ) > 1
+            """
+            create or replace temp table closing (
+                quarantine_id varchar, closed_by varchar, decided_by varchar,
+                decision_reason varchar, waived_until date, replay_batch_id varchar
             )
             """
         )
+        if replays:
+            self.connection.executemany("insert into closing values (?, ?, ?, ?, ?, ?)", replays)
+        self.connection.execute(
+            f"""
+            insert into closing by name
+            select distinct faulty.quarantine_id, 'source' as closed_by
+            from landing.quarantine as faulty
+            inner join landing.batches as origin
+                on origin.feed = faulty.feed and origin.batch_id = faulty.batch_id
+            inner join (
+                select concat_ws('/', {key}) as row_key, batches.landed_at
+                from landing.{self.feed} as rows
+                inner join landing.batches
+                    on batches.feed = '{self.feed}' and batches.batch_id = rows._batch_id
+                where not batches.is_replay
+            ) as mended on mended.row_key = faulty.row_key and mended.landed_at > origin.landed_at
+            where faulty.feed = '{self.feed}'
+                and faulty.quarantine_id not in (select quarantine_id from closing)
+            """
+        )
+        self.connection.execute(
+            f"""
+            insert into landing.quarantine_closed
+            select quarantine_id, feed, rule, row_key, source, owner, currency, amount,
+                first_seen_at, batch_id, closed_by, decided_by, decision_reason, waived_until,
+                replay_batch_id, {self.context.release_sequence}, _row_hash
+            from landing.quarantine
+            inner join closing using (quarantine_id)
+            where feed = '{self.feed}' and quarantine_id not in (
+                select quarantine_id from landing.quarantine_closed
+            )
+            qualify row_number() over (
+                partition by quarantine_id order by first_seen_at, batch_id
+            ) = 1
+            """
+        )
+        self.connection.execute(
+            f"""
+            delete from landing.quarantine where feed = '{self.feed}' and (
+                quarantine_id in (
+                    select quarantine_id from landing.quarantine_closed
+                    where closed_by <> 'source'
+                    union all
+                    select quarantine_id from closing
+                )
+                or rowid in (
+                    select rowid from landing.quarantine
+                    where feed = '{self.feed}'
+                    qualify row_number() over (
+                        partition by quarantine_id order by first_seen_at, rowid
+                    ) > 1
+                )
+            )
+            """
+        )
+        self.connection.execute("drop table closing")
+
+    def _read_restricted(self, batches: list[Batch]) -> None:
+        for batch in batches:
+            if batch.restricted.exists():
+                self.connection.execute(
+                    f"insert into restricted.{self.feed} by name "
+                    f"select * from read_parquet('{batch.restricted}')"
+                )
 
     def hold(self, configured: set[str]) -> None:
         """Hold rows whose reference is unknown, and free those whose reference has come.
@@ -430,11 +537,24 @@ class _FeedApplier:
                     and {absent}
                 """
             )
+        self._hold_expired_waivers()
+        self._list_held()
+
+    def _hold_expired_waivers(self) -> None:
+        expired = f"_waived_until < date '{self.context.as_of}'"
+        self.connection.execute(
+            f"""
+            update landing.{self.feed}
+            set _held_reason = '{WAIVER_EXPIRED}', _changed_in = {self.context.release_sequence}
+            where _held_reason is null and not is_deleted and {expired}
+            """
+        )
+
+    def _list_held(self) -> None:
+        """Held rows stand in the quarantine for as long as they are held."""
         rules = [reference.rule for reference in self.contract.references]
-        if not rules:
-            return
-        listed = ", ".join(f"'{rule}'" for rule in rules)
-        columns = ", ".join(f'"{name}"' for name in self.contract.columns)
+        listed = ", ".join(f"'{rule}'" for rule in [*rules, WAIVER_EXPIRED])
+        columns = ", ".join(f'rows."{name}"' for name in self.contract.all_columns)
         key = " || '/' || ".join(f"cast(rows.{column} as varchar)" for column in self.key)
         value = " ".join(
             f"when '{reference.rule}' then rows.\"{reference.column}\""
@@ -451,9 +571,15 @@ class _FeedApplier:
             f"""
             insert into landing.quarantine
             select
+                {_quarantine_id(self.feed, "rows._held_reason", "rows._row_hash")},
                 '{self.feed}', rows._batch_id, rows._held_reason,
-                'the referenced row is not known yet; the row waits for it / 引用的记录尚未出现',
-                case rows._held_reason {column} end, case rows._held_reason {value} end,
+                case rows._held_reason
+                    when '{WAIVER_EXPIRED}' then 'its waiver has expired / 豁免已到期'
+                    else 'the referenced row is not known yet; the row waits for it / '
+                        '引用的记录尚未出现'
+                end,
+                case rows._held_reason {column} when '{WAIVER_EXPIRED}' then null end,
+                case rows._held_reason {value} when '{WAIVER_EXPIRED}' then rows._waived end,
                 rows._source, {key},
                 (select cast(to_json(t) as varchar) from (select {columns}) as t),
                 {self.currency}, cast({self.amount} as decimal(18, 2)),
@@ -473,6 +599,7 @@ class _FeedApplier:
 def _count_held(connection: Any) -> None:
     connection.execute("update landing.ledger set rows_held = 0, amount_held = 0")
     rules = {ref.rule for feed in FEEDS for ref in load_contract(feed).references}
+    rules.add(WAIVER_EXPIRED)
     listed = ", ".join(f"'{rule}'" for rule in sorted(rules))
     connection.execute(
         f"""
@@ -487,6 +614,87 @@ def _count_held(connection: Any) -> None:
             and ledger.currency = held.currency
         """
     )
+
+
+def _convert_currencies(connection: Any, context: RunContext) -> None:
+    """Table ``landing.fx_days``: which rate holds on which day. Rows whose rate changed count as
+    changed. Raises DataError when a released row has no rate on its business day.
+    """
+    connection.execute("create temp table fx_days_before as from landing.fx_days")
+    connection.execute("delete from landing.fx_days")
+    connection.execute(
+        f"""
+        insert into landing.fx_days
+        with rates as (
+            select currency, rate_on, rate,
+                least(
+                    date '{context.as_of}',
+                    rate_on + {FX_RATE_VALID_DAYS},
+                    coalesce(
+                        lead(rate_on) over (partition by currency order by rate_on) - 1,
+                        date '9999-12-31'
+                    )
+                ) as valid_until
+            from landing.fx_rates
+            where not is_deleted and rate_on <= date '{context.as_of}'
+        )
+        select currency,
+            cast(unnest(generate_series(rate_on, valid_until, interval 1 day)) as date),
+            rate_on, rate
+        from rates
+        """
+    )
+    connection.execute(
+        """
+        create temp table fx_days_changed as
+        select distinct currency, valid_on from (
+            (from landing.fx_days except from fx_days_before)
+            union all
+            (from fx_days_before except from landing.fx_days)
+        )
+        """
+    )
+    missing = []
+    for feed in FEEDS:
+        contract = load_contract(feed)
+        if contract.currency is None or contract.event_date is None:
+            continue
+        foreign = f"{contract.currency} <> '{context.reporting_currency}'"
+        on_day = f"(rows.{contract.currency}, rows.{contract.event_date})"
+        connection.execute(
+            f"""
+            update landing.{feed} as rows set _changed_in = {context.release_sequence}
+            where {foreign} and {on_day} in (select (currency, valid_on) from fx_days_changed)
+            """
+        )
+        missing += [
+            f"  - {feed}: {count} rows in {code}, {first} to {last}"
+            for code, count, first, last in connection.execute(
+                f"""
+                select {contract.currency}, count(*), min({contract.event_date}),
+                    max({contract.event_date})
+                from landing.{feed} as rows
+                where {foreign} and not is_deleted and _held_reason is null
+                    and {contract.event_date} <= date '{context.as_of}'
+                    and {on_day} not in (select (currency, valid_on) from landing.fx_days)
+                group by 1 order by 1
+                """
+            ).fetchall()
+        ]
+    connection.execute("drop table fx_days_before")
+    connection.execute("drop table fx_days_changed")
+    if missing:
+        raise DataError(
+            "exchange rates are missing:\n" + "\n".join(missing),
+            where=f"feed fx_rates; a rate holds for {FX_RATE_VALID_DAYS} days at most",
+            kept="everything landed; the last release stands",
+            todo="deliver the rates of these days, then run again",
+        )
+
+
+def _quarantine_id(feed: str, rule: str, row_hash: str) -> str:
+    """SQL of a case's id: the same faulty row is the same case, however often it is pulled."""
+    return f"left(md5('{feed}/' || {rule} || '/' || {row_hash}), 10)"
 
 
 def _write_history(connection: Any, history: list[dict[str, Any]]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from customer_marts.errors import BatchFault, ConfigurationError
 from customer_marts.feeds import FeedMapping, TypeFamily
@@ -71,7 +72,9 @@ class Extract:
     mapped them. controls: the source's own totals of exactly these rows, taken in the same
     snapshot (empty: it gives none), and control_cursor the greatest cursor value it saw. types:
     families of the source columns' types, where the source has types. keys: Parquet with every key
-    the source holds now (in source columns), when they were to be reconciled.
+    the source holds now (in source columns), when they were to be reconciled. replays: the decided
+    rows of the quarantine that this is (see ``quarantine``), whose raw Parquet also has ``_waived``
+    and ``_waived_until``; mapping: how to read them, if not as the company file says.
     """
 
     raw: Path
@@ -85,6 +88,8 @@ class Extract:
     control_cursor: str | None = None
     types: dict[str, TypeFamily] = field(default_factory=dict)
     keys: Path | None = None
+    replays: list[dict[str, Any]] = field(default_factory=list)
+    mapping: FeedMapping | None = None
 
 
 def cursor_start(mapping: FeedMapping, watermark: Watermark) -> str | None:
