@@ -19,13 +19,24 @@ if TYPE_CHECKING:
     from customer_marts.pipeline import Run
 
 # the same names as customer_marts.pipeline.PULLS; a test holds them together
-ORDER_FEEDS = ("customers", "products", "orders", "order_lines", "invoices")
-PAYMENT_FEEDS = ("payments",)
+ORDER_FEEDS = (
+    "customers",
+    "products",
+    "fx_rates",
+    "market_prices",
+    "orders",
+    "order_lines",
+    "deliveries",
+    "invoices",
+)
+PAYMENT_FEEDS = ("payments", "customer_costs")
 SURVEY_FEEDS = ("survey_responses",)
+SERVICE_FEEDS = ("complaints", "interactions", "opportunities")
 
 ORDERS = Asset("orders")
 PAYMENTS = Asset("payments")
 SURVEYS = Asset("surveys")
+SERVICE = Asset("service")
 
 TIME_ZONE = os.environ.get("MARTS_TIME_ZONE", "Asia/Shanghai")
 
@@ -44,12 +55,26 @@ DAG_OPTIONS: dict[str, Any] = {
 }
 
 
+def _connection_uri(name: str) -> str | None:
+    """The address of an Airflow connection, wherever this deployment keeps its connections."""
+    from airflow.sdk import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    try:
+        connection = Connection.get(name)
+    except AirflowNotFoundException:
+        return None
+    if connection.conn_type == "sqlite":  # whose address in Airflow's notation is no path
+        return f"sqlite:///{connection.host}"
+    return str(connection.get_uri())
+
+
 def _open_run(context: Any) -> Run:
     from customer_marts.pipeline import open_run
     from customer_marts.settings import Settings
 
     name = os.environ.get("MARTS_RUN_ID") or re.sub(r"[^A-Za-z0-9]+", "-", context["run_id"])
-    return open_run(Settings.load(), name)
+    return open_run(Settings.load(connections=_connection_uri), name)
 
 
 def _stage(function: Callable[[Run], Any], context: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Refresh the marts when orders, payments and surveys have been pulled."""
+"""Refresh the marts when orders, payments, surveys and service records have been pulled."""
 
 from airflow.sdk import DAG, chain
 
@@ -7,6 +7,7 @@ from marts_tasks import (
     ORDERS,
     PAYMENTS,
     REFRESH_PARAMETERS,
+    SERVICE,
     SURVEYS,
     build_candidate,
     gate_candidate,
@@ -15,7 +16,7 @@ from marts_tasks import (
 
 with DAG(
     dag_id="refresh_marts",
-    schedule=[ORDERS, PAYMENTS, SURVEYS],
+    schedule=[ORDERS, PAYMENTS, SURVEYS, SERVICE],
     params=REFRESH_PARAMETERS,
     tags=["refresh"],
     doc_md="""
@@ -28,6 +29,8 @@ publishes it. Which batches are new is read from the last release, not from the 
   `runs/candidate/build.duckdb` until the next run.
 - `gate_candidate`: a suite of `expectations/marts` refused the candidate; the message names rule
   and table.
+- *exchange rates are missing*: a document in a foreign currency has no rate on its day; deliver the
+  rates (feed `fx_rates`) and clear `pull_orders`.
 - *Busy*: another run is writing or has overtaken this one; it is tried again, or let be.
 - *nothing new* (tasks skipped) is success.
 

@@ -7,6 +7,7 @@ from marts_tasks import (
     ORDER_FEEDS,
     PAYMENT_FEEDS,
     REFRESH_PARAMETERS,
+    SERVICE_FEEDS,
     SURVEY_FEEDS,
     build_candidate,
     gate_candidate,
@@ -15,7 +16,7 @@ from marts_tasks import (
     pull_task,
 )
 
-ALL_FEEDS = (*ORDER_FEEDS, *PAYMENT_FEEDS, *SURVEY_FEEDS)
+ALL_FEEDS = (*ORDER_FEEDS, *PAYMENT_FEEDS, *SURVEY_FEEDS, *SERVICE_FEEDS)
 
 with DAG(
     dag_id="run_all",
@@ -26,7 +27,7 @@ with DAG(
 ### run_all 一键全流程
 The pull DAGs and `refresh_marts` in one chain, started by hand or by `make run`; it has no
 schedule. For triage see the DAGs it chains: `pull_orders`, `pull_payments`, `pull_surveys`,
-`refresh_marts`.
+`pull_service`, `refresh_marts`.
 """,
     **DAG_OPTIONS,
 ):

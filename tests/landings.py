@@ -1,36 +1,101 @@
-"""Landing one feed in a test, and reading what landed."""
+"""Landing one feed in a test, bringing batches into a build database, and reading what is there."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from customer_marts import sources
+from customer_marts import sources, warehouse
+from customer_marts.feeds import FEEDS
+from customer_marts.identity import load_crosswalk
 from customer_marts.landing import Batch, feed_work_folder, land, watermark
 from tests.mini import MiniCompany
 
 NOW = datetime(2026, 6, 30, 4, tzinfo=UTC)
 
 
-def land_feed(mini: MiniCompany, feed: str, after: list[Batch] | None = None) -> Batch:
+def land_feed(
+    mini: MiniCompany, feed: str, after: list[Batch] | None = None, released: Path | None = None
+) -> Batch:
     """Pull ``feed`` as after a release that holds ``after``, and land it."""
-    batch = land_feed_or_nothing(mini, feed, after)
+    batch = land_feed_or_nothing(mini, feed, after, released)
     assert batch is not None
     return batch
 
 
 def land_feed_or_nothing(
-    mini: MiniCompany, feed: str, after: list[Batch] | None = None
+    mini: MiniCompany,
+    feed: str,
+    after: list[Batch] | None = None,
+    released: Path | None = None,
+    now: datetime = NOW,
 ) -> Batch | None:
     settings, company = mini.settings, mini.company
     mark = watermark(after or [], company.mapping_digest(feed), settings.paths)
     with feed_work_folder(settings.paths, feed) as work:
-        extract = sources.extract(settings, company, feed, mark, work, NOW)
+        extract = sources.extract(settings, company, feed, mark, work, now)
         if extract is None:
             return None
-        return land(settings, company, feed, extract, work, None, date(2026, 6, 30))
+        ids = [batch.batch_id for batch in after or []]
+        return land(settings, company, feed, extract, work, released, now.date(), ids)
+
+
+def apply(
+    mini: MiniCompany,
+    database: Path,
+    batches: dict[str, list[Batch]],
+    *,
+    sequence: int = 1,
+    as_of: date = date(2026, 6, 30),
+) -> Path:
+    """Bring batches into a build database, new or of the release before, as a refresh does."""
+    context = warehouse.RunContext(
+        release_id=f"r{sequence:05d}",
+        release_sequence=sequence,
+        parent_release_id=None,
+        parent_as_of=None,
+        as_of=as_of,
+        is_rebuild=False,
+        reporting_currency=mini.company.reporting_currency,
+        company="mini",
+        company_name_en="Mini",
+        company_name_zh="迷你",
+        run_id="test",
+        started_at=NOW.replace(tzinfo=None),
+        code_version="test",
+    )
+    fields = (
+        "release_id",
+        "release_sequence",
+        "parent_release_id",
+        "run_id",
+        "as_of",
+        "started_at",
+        "code_version",
+    )
+    this = {name: getattr(context, name) for name in fields}
+    history = [{**this, "count_batches": 1, "is_rebuild": False}]
+    crosswalk = load_crosswalk(mini.settings)
+    temp = database.with_suffix(".spill")
+    with warehouse.connect(database, mini.settings, temp) as connection:
+        warehouse.apply_batches(connection, mini.company, context, batches, history, crosswalk)
+    return database
+
+
+def land_everything(mini: MiniCompany) -> dict[str, list[Batch]]:
+    """First batch of every feed that brings anything."""
+    feeds = [feed for feed in FEEDS if feed in mini.company.feeds]
+    landed = {feed: land_feed_or_nothing(mini, feed) for feed in feeds}
+    return {feed: [batch] for feed, batch in landed.items() if batch is not None}
+
+
+def table(database: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Rows of a query on a build database, values as texts."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        return _texts(connection.execute(sql).fetchall())
 
 
 def rows_of(batch: Batch, columns: str = "*") -> list[tuple[Any, ...]]:
@@ -44,7 +109,10 @@ def quarantined(batch: Batch, columns: str = "rule, column_name, value") -> list
 
 def _read(path: Any, columns: str, order: str) -> list[tuple[Any, ...]]:
     with duckdb.connect() as connection:
-        rows = connection.execute(
-            f"select {columns} from read_parquet('{path}') {order}"
-        ).fetchall()
+        return _texts(
+            connection.execute(f"select {columns} from read_parquet('{path}') {order}").fetchall()
+        )
+
+
+def _texts(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [tuple(None if value is None else str(value) for value in row) for row in rows]

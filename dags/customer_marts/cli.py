@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from customer_marts import __version__
+from customer_marts.commands.identity import identity
 from customer_marts.commands.options import as_json, company_option, plain_errors
 from customer_marts.commands.quarantine import quarantine
 from customer_marts.settings import Settings
@@ -160,6 +161,7 @@ def rollback(company: str | None, to: str | None) -> None:
 
 
 marts.add_command(quarantine)
+marts.add_command(identity)
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from customer_marts import __version__, releases, sources, warehouse
 from customer_marts.errors import Busy, ConfigurationError, GateFailure, MartsError
@@ -41,6 +41,9 @@ from customer_marts.settings import (
     Settings,
 )
 from customer_marts.sources.extract import Watermark
+
+if TYPE_CHECKING:
+    from customer_marts.quarantine import QuarantinedRow
 
 # which pull DAG brings which feeds
 PULLS = {
@@ -153,6 +156,21 @@ def _warn_of_new_columns(run: Run, batch: Batch, applied: list[Batch]) -> None:
 def _released_batches(paths: Any, released: releases.Release | None, feed: str) -> list[Batch]:
     applied = set(released.manifest["batches"].get(feed, [])) if released else set()
     return [batch for batch in landed_batches(paths, feed) if batch.batch_id in applied]
+
+
+def replay(run: Run, rows: list[QuarantinedRow]) -> list[Batch]:
+    """Land decided rows of the quarantine and put them through gate ①; returns their batches."""
+    from customer_marts.quarantine import replay as replay_rows
+
+    batches = []
+    for feed in dict.fromkeys(row.feed for row in rows):
+        with run.journal.step(f"replay {feed}", feed=feed) as result:
+            group = [row for row in rows if row.feed == feed]
+            landed = replay_rows(run.settings, run.company, group, run.today)
+            result["rows"] = sum(batch.manifest["rows"]["accepted"] for batch in landed)
+        batches += landed
+    gate_landing(run, FEEDS)
+    return [batch for batch in batches if (batch.verdict or {}).get("success")]
 
 
 def gate_landing(run: Run, feeds: Iterable[str]) -> dict[str, list[str]]:

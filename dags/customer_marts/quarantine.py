@@ -25,7 +25,7 @@ from customer_marts.gates.rules import row_rules
 from customer_marts.landing import Batch, feed_work_folder, land, landed_batches, suite_path
 from customer_marts.settings import Settings, StatePaths
 from customer_marts.sources.extract import SOURCE_COLUMN, Extract
-from customer_marts.warehouse import WAIVER_EXPIRED, connect
+from customer_marts.warehouse import WAIVER_EXPIRED, connect, held_rules
 
 State = Literal["open", "fixed", "waived", "replayed"]
 
@@ -105,7 +105,7 @@ def quarantined_rows(settings: Settings) -> list[QuarantinedRow]:
             kept="everything landed",
             todo="run marts run; the next release has its quarantine",
         )
-    held_rules = _held_rules()
+    waiting = held_rules()
     decisions = _decisions(settings.paths)
     replayed = _replayed(settings.paths)
     with connect(
@@ -113,8 +113,8 @@ def quarantined_rows(settings: Settings) -> list[QuarantinedRow]:
     ) as connection:
         found = connection.execute(
             """
-            select quarantine_id, feed, rule, reason, owner, row_key, column_name as "column", value,
-                source, batch_id, currency, amount, first_seen_at, _row_hash as row_hash,
+            select quarantine_id, feed, rule, reason, owner, row_key, column_name as "column",
+                value, source, batch_id, currency, amount, first_seen_at, _row_hash as row_hash,
                 raw as raw_text
             from landing.quarantine order by first_seen_at, feed, rule, source, row_key
             """
@@ -129,9 +129,27 @@ def quarantined_rows(settings: Settings) -> list[QuarantinedRow]:
             state = "replayed"
         elif decision is not None:
             state = "fixed" if decision.action == "fix" else "waived"
-        is_held = line["rule"] in held_rules
+        is_held = line["rule"] in waiting
         rows.append(QuarantinedRow(**line, is_held=is_held, state=state, decision=decision))
     return rows
+
+
+def closed_rows(settings: Settings) -> list[dict[str, Any]]:
+    """How cases ended, as the current release knows it, the last first."""
+    current = releases.current_release(settings.paths)
+    if current is None or not current.build_database.exists():
+        return []
+    with connect(
+        current.build_database, settings, settings.paths.cache, read_only=True
+    ) as connection:
+        found = connection.execute(
+            """
+            select * exclude (_row_hash) from landing.quarantine_closed
+            order by release_sequence desc, feed, rule, row_key
+            """
+        )
+        names = [item[0] for item in found.description]
+        return [dict(zip(names, values, strict=True)) for values in found.fetchall()]
 
 
 def find_row(settings: Settings, quarantine_id: str) -> QuarantinedRow:
@@ -371,6 +389,11 @@ def _replay_entry(row: QuarantinedRow) -> dict[str, Any]:
     return {
         **decision,
         "rule": row.rule,
+        "row_key": row.row_key,
+        "owner": row.owner,
+        "currency": row.currency,
+        "amount": row.amount,
+        "row_hash": row.row_hash,
         "origin_batch_id": row.batch_id,
         "origin_source": row.source,
         "first_seen_at": row.first_seen_at.isoformat(),
@@ -414,11 +437,6 @@ def _check_open(row: QuarantinedRow) -> None:
             kept="its batch has landed",
             todo="run marts run: the next release closes it",
         )
-
-
-def _held_rules() -> set[str]:
-    rules = {ref.rule for feed in FEEDS for ref in load_contract(feed).references}
-    return {*rules, WAIVER_EXPIRED}
 
 
 def _replayed(paths: StatePaths) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +15,9 @@ COMPANIES_DIR = PROJECT_ROOT / "dags" / "companies"
 DBT_PROJECT_DIR = PROJECT_ROOT / "dbt_project"
 EXPECTATIONS_DIR = PROJECT_ROOT / "expectations"
 
+Connections = Callable[[str], str | None]
+
+_CONNECTION = "AIRFLOW_CONN_"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -32,12 +35,20 @@ class Settings:
     memory_limit: str = "1200MB"
     keep_releases: int = 10
     environment: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    connections: Connections | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def load(
-        cls, environment: Mapping[str, str] | None = None, company: str | None = None
+        cls,
+        environment: Mapping[str, str] | None = None,
+        company: str | None = None,
+        connections: Connections | None = None,
     ) -> Settings:
-        """Read the settings; raises :class:`ConfigurationError` naming the variable at fault."""
+        """Read the settings; raises :class:`ConfigurationError` naming the variable at fault.
+
+        connections: gives the address of a named Airflow connection, for ``${AIRFLOW_CONN_NAME}``
+        in a company file where no such variable is set.
+        """
         env = dict(os.environ if environment is None else environment)
         chosen = company or env.get("MARTS_COMPANY") or "sample"
         if not re.fullmatch(r"[a-z0-9_]+", chosen):
@@ -67,7 +78,7 @@ class Settings:
                 where="MARTS_HOME",
                 todo="choose a folder without one",
             )
-        return cls(home, chosen, memory, int(keep), env)
+        return cls(home, chosen, memory, int(keep), env, connections)
 
     @property
     def paths(self) -> StatePaths:
@@ -83,7 +94,7 @@ class Settings:
 
         def value(match: re.Match[str]) -> str:
             name, default = match.group(1), match.group(2)
-            found = self.environment.get(name) or default
+            found = self.environment.get(name) or self._connection(name) or default
             if found is None:
                 raise ConfigurationError(
                     f"the environment variable {name} is not set",
@@ -93,6 +104,11 @@ class Settings:
             return found
 
         return _VARIABLE.sub(value, text)
+
+    def _connection(self, variable: str) -> str | None:
+        if self.connections is None or not variable.startswith(_CONNECTION):
+            return None
+        return self.connections(variable.removeprefix(_CONNECTION).lower())
 
 
 @dataclass(frozen=True)

@@ -64,9 +64,9 @@ create table if not exists landing.ledger (
 );
 create table if not exists landing.quarantine (
     quarantine_id varchar, feed varchar, batch_id varchar, rule varchar, reason varchar,
-    column_name varchar, value varchar, source varchar, row_key varchar, raw varchar, currency varchar,
-    amount decimal(18, 2), owner varchar, first_seen_at timestamp, release_sequence integer,
-    _row_hash ubigint
+    column_name varchar, value varchar, source varchar, row_key varchar, raw varchar,
+    currency varchar, amount decimal(18, 2), owner varchar, first_seen_at timestamp,
+    release_sequence integer, _row_hash ubigint
 );
 create table if not exists landing.quarantine_closed (
     quarantine_id varchar, feed varchar, rule varchar, row_key varchar, source varchar,
@@ -305,17 +305,21 @@ class _FeedApplier:
                 from versions
             ),
             copies as (
-                select *, row_number() over (
-                    partition by {keys}, _row_hash order by is_current desc, version_no
-                ) as copy_no
+                select *,
+                    min(version_no) over copies_of_one = 1 as is_latest,
+                    -- the first to bring a content keeps it, in whatever groups batches are applied
+                    row_number() over (
+                        copies_of_one order by is_current desc, _batch_no, _row
+                    ) as copy_no
                 from ranked
+                window copies_of_one as (partition by {keys}, _row_hash)
             )
             select
-                * exclude (copy_no, version_no, is_current),
+                * exclude (copy_no, version_no, is_latest, is_current),
                 version_no = 1 as stands,
                 case
                     when copy_no > 1 then 'duplicate'
-                    when version_no = 1 then 'accepted'
+                    when is_latest then 'accepted'
                     else 'superseded'
                 end as verdict
             from copies
@@ -410,83 +414,89 @@ class _FeedApplier:
         """A row that was replayed, or whose key a later batch brought right, is closed; the same
         faulty row pulled again is listed once, and not again after it was closed.
         """
+        sequence = self.context.release_sequence
         replays = [
             (
                 item["quarantine_id"],
-                item["action"] if item["action"] == "fix" else "waiver",
+                self.feed,
+                item["rule"],
+                item["row_key"],
+                item["origin_source"],
+                item["owner"],
+                item["currency"],
+                item["amount"],
+                item["first_seen_at"],
+                item["origin_batch_id"],
+                "fix" if item["action"] == "fix" else "waiver",
                 item["by"],
                 item["reason"],
                 item["waived_until"],
                 batch.batch_id,
+                sequence,
+                item["row_hash"],
             )
             for batch in batches
             for item in batch.manifest["replays"]
         ]
+        if replays:
+            marks = ", ".join("?" * len(replays[0]))
+            self.connection.executemany(
+                f"insert into landing.quarantine_closed values ({marks})", replays
+            )
         key = ", ".join(f"cast(rows.{column} as varchar)" for column in self.key)
         self.connection.execute(
-            """
-            create or replace temp table closing (
-                quarantine_id varchar, closed_by varchar, decided_by varchar,
-                decision_reason varchar, waived_until date, replay_batch_id varchar
-            )
-            """
-        )
-        if replays:
-            self.connection.executemany("insert into closing values (?, ?, ?, ?, ?, ?)", replays)
-        self.connection.execute(
             f"""
-            insert into closing by name
-            select distinct faulty.quarantine_id, 'source' as closed_by
+            create or replace temp table mended as
+            select faulty.rowid as row_no, origin.landed_at
             from landing.quarantine as faulty
-            inner join landing.batches as origin
-                on origin.feed = faulty.feed and origin.batch_id = faulty.batch_id
+            inner join landing.batches as origin using (feed, batch_id)
             inner join (
                 select concat_ws('/', {key}) as row_key, batches.landed_at
                 from landing.{self.feed} as rows
                 inner join landing.batches
                     on batches.feed = '{self.feed}' and batches.batch_id = rows._batch_id
                 where not batches.is_replay
-            ) as mended on mended.row_key = faulty.row_key and mended.landed_at > origin.landed_at
-            where faulty.feed = '{self.feed}'
-                and faulty.quarantine_id not in (select quarantine_id from closing)
+            ) as better on better.row_key = faulty.row_key and better.landed_at > origin.landed_at
+            where feed = '{self.feed}' and rule not in ({_held_rules()})
             """
         )
         self.connection.execute(
             f"""
             insert into landing.quarantine_closed
             select quarantine_id, feed, rule, row_key, source, owner, currency, amount,
-                first_seen_at, batch_id, closed_by, decided_by, decision_reason, waived_until,
-                replay_batch_id, {self.context.release_sequence}, _row_hash
-            from landing.quarantine
-            inner join closing using (quarantine_id)
-            where feed = '{self.feed}' and quarantine_id not in (
-                select quarantine_id from landing.quarantine_closed
-            )
+                first_seen_at, batch_id, 'source', null, null, null, null, {sequence}, _row_hash
+            from landing.quarantine as faulty
+            inner join mended on faulty.rowid = mended.row_no
+            where quarantine_id not in (select quarantine_id from landing.quarantine_closed)
             qualify row_number() over (
-                partition by quarantine_id order by first_seen_at, batch_id
+                partition by quarantine_id order by mended.landed_at, batch_id
             ) = 1
+            """
+        )
+        # a fault that comes back after the source had mended it is a new one
+        self.connection.execute(
+            f"""
+            delete from landing.quarantine where feed = '{self.feed}' and (
+                rowid in (select row_no from mended)
+                or quarantine_id in (
+                    select quarantine_id from landing.quarantine_closed
+                    where closed_by <> 'source'
+                )
+            )
             """
         )
         self.connection.execute(
             f"""
-            delete from landing.quarantine where feed = '{self.feed}' and (
-                quarantine_id in (
-                    select quarantine_id from landing.quarantine_closed
-                    where closed_by <> 'source'
-                    union all
-                    select quarantine_id from closing
-                )
-                or rowid in (
-                    select rowid from landing.quarantine
-                    where feed = '{self.feed}'
-                    qualify row_number() over (
-                        partition by quarantine_id order by first_seen_at, rowid
-                    ) > 1
-                )
+            delete from landing.quarantine where rowid in (
+                select rowid from landing.quarantine
+                where feed = '{self.feed}'
+                qualify row_number() over (
+                    partition by quarantine_id order by first_seen_at, rowid
+                ) > 1
             )
             """
         )
-        self.connection.execute("drop table closing")
+        self.connection.execute("drop table mended")
 
     def _read_restricted(self, batches: list[Batch]) -> None:
         for batch in batches:
@@ -552,8 +562,6 @@ class _FeedApplier:
 
     def _list_held(self) -> None:
         """Held rows stand in the quarantine for as long as they are held."""
-        rules = [reference.rule for reference in self.contract.references]
-        listed = ", ".join(f"'{rule}'" for rule in [*rules, WAIVER_EXPIRED])
         columns = ", ".join(f'rows."{name}"' for name in self.contract.all_columns)
         key = " || '/' || ".join(f"cast(rows.{column} as varchar)" for column in self.key)
         value = " ".join(
@@ -565,7 +573,8 @@ class _FeedApplier:
             for reference in self.contract.references
         )
         self.connection.execute(
-            f"delete from landing.quarantine where feed = '{self.feed}' and rule in ({listed})"
+            "delete from landing.quarantine "
+            f"where feed = '{self.feed}' and rule in ({_held_rules()})"
         )
         self.connection.execute(
             f"""
@@ -598,9 +607,6 @@ class _FeedApplier:
 
 def _count_held(connection: Any) -> None:
     connection.execute("update landing.ledger set rows_held = 0, amount_held = 0")
-    rules = {ref.rule for feed in FEEDS for ref in load_contract(feed).references}
-    rules.add(WAIVER_EXPIRED)
-    listed = ", ".join(f"'{rule}'" for rule in sorted(rules))
     connection.execute(
         f"""
         update landing.ledger
@@ -608,7 +614,7 @@ def _count_held(connection: Any) -> None:
         from (
             select feed, batch_id, currency, count(*) as held_rows,
                 sum(coalesce(amount, 0)) as held_amount
-            from landing.quarantine where rule in ({listed}) group by all
+            from landing.quarantine where rule in ({_held_rules()}) group by all
         ) as held
         where ledger.feed = held.feed and ledger.batch_id = held.batch_id
             and ledger.currency = held.currency
@@ -690,6 +696,16 @@ def _convert_currencies(connection: Any, context: RunContext) -> None:
             kept="everything landed; the last release stands",
             todo="deliver the rates of these days, then run again",
         )
+
+
+def held_rules() -> set[str]:
+    """Rules whose rows have landed and wait, instead of being left out of the batch."""
+    rules = {reference.rule for feed in FEEDS for reference in load_contract(feed).references}
+    return {*rules, WAIVER_EXPIRED}
+
+
+def _held_rules() -> str:
+    return ", ".join(f"'{rule}'" for rule in sorted(held_rules()))
 
 
 def _quarantine_id(feed: str, rule: str, row_hash: str) -> str:
