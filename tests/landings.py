@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from customer_marts import sources, warehouse
 from customer_marts.feeds import FEEDS
 from customer_marts.identity import load_crosswalk
 from customer_marts.landing import Batch, feed_work_folder, land, watermark
+from customer_marts.warehouse import copy_database
 from tests.mini import MiniCompany
 
 NOW = datetime(2026, 6, 30, 4, tzinfo=UTC)
@@ -116,3 +118,20 @@ def _read(path: Any, columns: str, order: str) -> list[tuple[Any, ...]]:
 
 def _texts(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return [tuple(None if value is None else str(value) for value in row) for row in rows]
+
+
+def publish(mini: MiniCompany, database: Path, batches: dict[str, list[Batch]]) -> None:
+    """Let readers see a build database as a release, without dbt, gate two and report."""
+    folder = mini.settings.paths.releases / "r00001"
+    folder.mkdir(parents=True, exist_ok=True)
+    copy_database(database, folder / "build.duckdb")
+    manifest = {
+        "release_id": "r00001",
+        "release_sequence": 1,
+        "as_of": "2026-06-30",
+        "code_version": "test",
+        "batches": {feed: [item.batch_id for item in items] for feed, items in batches.items()},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    if not mini.settings.paths.current.is_symlink():
+        mini.settings.paths.current.symlink_to(folder)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -163,13 +164,13 @@ class MiniCompany:
     ) -> Path:
         """A bank file of ready lines; its trailer is right unless given."""
         lines = list(rows)
-        total = 0.0
+        total = Decimal("0.00")
         for line in lines:
             try:
-                total += float(line.split(",")[4])
-            except (IndexError, ValueError):
+                total += Decimal(line.split(",")[4])
+            except (IndexError, InvalidOperation):
                 continue
-        closing = f"合计,{len(lines)},{total:.2f}" if trailer is None else trailer
+        closing = f"合计,{len(lines)},{total}" if trailer is None else trailer
         text = "\r\n".join([BANK_HEADER, *lines, *([closing] if closing else []), ""])
         path = self.bank / f"bank_{day}.csv"
         path.write_bytes(text.encode(encoding))

@@ -59,7 +59,7 @@ def test_a_required_column_must_be_mapped(mini: MiniCompany) -> None:
 def test_an_unknown_company_lists_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match="no company 'nobody'") as caught:
         load_company(Settings.load({}, company="nobody"))
-    assert "olist, sample" in caught.value.todo
+    assert "olist, receivables_ibm, sample" in caught.value.todo
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from customer_marts import sources
 from customer_marts.errors import BatchFault
-from tests.landings import land_feed, quarantined, rows_of
+from customer_marts.landing import Batch, feed_work_folder, land
+from customer_marts.sources.extract import ControlTotal, Watermark
+from tests.landings import (
+    NOW,
+    apply,
+    land_feed,
+    land_feed_or_nothing,
+    quarantined,
+    rows_of,
+    table,
+)
 from tests.mini import MiniCompany
 
 
@@ -102,3 +117,200 @@ def test_a_killed_pull_leaves_nothing_that_counts(mini: MiniCompany) -> None:
     batch = land_feed(mini, "orders")
     assert batch.manifest["rows"]["accepted"] == 1
     assert not leftover.exists()
+
+
+# --- units and tax ------------------------------------------------------------------------------
+
+
+def test_a_unit_is_converted_exactly(mini: MiniCompany) -> None:
+    mini.mapping["feeds"]["customers"]["columns"]["credit_limit"] = {
+        "column": "credit_limit",
+        "unit": "万元",
+    }
+    mini.save_mapping()
+    mini.execute("update crm_customer set credit_limit = '123.456789' where cust_code = 'C1'")
+    mini.execute("update crm_customer set credit_limit = '0.1234567' where cust_code = 'C2'")
+    batch = land_feed(mini, "customers")
+    assert rows_of(batch, "customer_id, credit_limit") == [("C1", "1234567.89")]
+    # 1,234.567 yuan is no amount in cents
+    assert quarantined(batch) == [("too_precise_credit_limit", "credit_limit", "0.1234567")]
+
+
+def test_each_row_may_have_its_own_unit(mini: MiniCompany) -> None:
+    mini.execute("alter table so_order_line add column uom")
+    mini.mapping["feeds"]["order_lines"]["columns"]["quantity"] = {
+        "column": "qty",
+        "unit_column": "uom",
+    }
+    mini.save_mapping()
+    for number, unit in (("O1", "万吨"), ("O2", "千克"), ("O3", "桶")):
+        mini.execute(
+            "insert into so_order_line values "
+            f"('{number}', '1', 'P1', '1500', '0', '0', '0', '0', '400', "
+            f"'2026-01-05 10:00:00', '0', '{unit}')"
+        )
+    batch = land_feed(mini, "order_lines")
+    assert rows_of(batch, "order_id, quantity") == [("O1", "15000000.000"), ("O2", "1.500")]
+    assert quarantined(batch) == [("unknown_unit_quantity", "quantity", "1500")]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "given", "landed"),
+    [
+        # 113.00 with 13 % tax is 100.00 and 13.00
+        ({"tax": "included", "tax_rate": 0.13}, "113.00", ("100.00", "13.00")),
+        # 0.10 / 1.13 = 0.0885: whole cents, halves away from zero
+        ({"tax": "included", "tax_rate": 0.13}, "0.10", ("0.09", "0.01")),
+        ({"tax": "excluded"}, "113.00", ("113.00", None)),
+    ],
+)
+def test_an_amount_with_tax_is_landed_without(
+    mini: MiniCompany, mapping: dict[str, object], given: str, landed: tuple[str, str | None]
+) -> None:
+    columns = mini.mapping["feeds"]["order_lines"]["columns"]
+    columns["amount"] = {"column": "net_amount", **mapping}
+    del columns["tax"]
+    mini.save_mapping()
+    mini.add_order("O1", quantity="1", price=landed[0], net=given)
+    batch = land_feed(mini, "order_lines")
+    assert rows_of(batch, "amount, tax") == [landed]
+
+
+def test_a_tax_column_converts_an_amount(mini: MiniCompany) -> None:
+    mini.mapping["feeds"]["order_lines"]["columns"]["amount"] = {
+        "column": "net_amount",
+        "tax": "included",
+    }
+    mini.save_mapping()
+    mini.add_order("O1", net="5650.00")
+    assert rows_of(land_feed(mini, "order_lines"), "amount, tax") == [("5000.00", "650.00")]
+
+
+@pytest.mark.parametrize("number", ["0x10", "1_000", "1,000.00", "壹佰", "1e5x", "--1"])
+def test_what_only_looks_like_a_number_is_none(mini: MiniCompany, number: str) -> None:
+    mini.add_order("O1")
+    mini.add_order("O2", net=number)
+    batch = land_feed(mini, "order_lines")
+    assert quarantined(batch) == [("invalid_amount", "amount", number)]
+
+
+# --- deletions found by comparing keys ----------------------------------------------------------
+
+
+def reconciling(mini: MiniCompany, limit_rate: float = 0.5) -> MiniCompany:
+    mini.mapping["feeds"]["orders"]["reconcile_keys"] = {"every_days": 1, "limit_rate": limit_rate}
+    mini.save_mapping()
+    for number in range(1, 9):
+        mini.add_order(f"O{number}")
+    return mini
+
+
+def test_rows_gone_at_the_source_land_as_deletions(mini: MiniCompany, tmp_path: Path) -> None:
+    reconciling(mini)
+    first = land_feed(mini, "orders")
+    database = apply(mini, tmp_path / "build.duckdb", {"orders": [first]})
+    mini.execute("delete from so_order where order_no in ('O3', 'O4')")
+    gone = land_feed(mini, "orders", [first], database)
+    assert gone.manifest["rows_reconciled"] == gone.manifest["rows_deleted"] == 2
+    apply(mini, database, {"orders": [gone]}, sequence=2)
+    left = "select order_id from landing.orders where not is_deleted order by 1"
+    assert [row for (row,) in table(database, left)] == ["O1", "O2", "O5", "O6", "O7", "O8"]
+    # one that comes back is back, though its version is the old one
+    mini.add_order("O3")
+    back = land_feed(mini, "orders", [first, gone], database)
+    apply(mini, database, {"orders": [back]}, sequence=3)
+    assert ("O3",) in table(database, left)
+    rebuilt = apply(mini, tmp_path / "rebuilt.duckdb", {"orders": [first, gone, back]})
+    assert table(rebuilt, left) == table(database, left)
+
+
+def test_a_mass_deletion_is_taken_for_a_fault(mini: MiniCompany, tmp_path: Path) -> None:
+    reconciling(mini, limit_rate=0.3)
+    first = land_feed(mini, "orders")
+    database = apply(mini, tmp_path / "build.duckdb", {"orders": [first]})
+    mini.execute("delete from so_order where order_no > 'O5'")
+    with pytest.raises(BatchFault, match="3 of 8 rows are gone at the source, more than 30%"):
+        land_feed(mini, "orders", [first], database)
+
+
+def test_keys_are_compared_when_they_are_due(mini: MiniCompany, tmp_path: Path) -> None:
+    reconciling(mini)
+    first = land_feed(mini, "orders")
+    database = apply(mini, tmp_path / "build.duckdb", {"orders": [first]})
+    assert land_feed_or_nothing(mini, "orders", [first], database) is None
+    mini.execute("delete from so_order where order_no = 'O3'")
+    assert land_feed_or_nothing(mini, "orders", [first], database) is None
+    gone = land_feed_or_nothing(mini, "orders", [first], database, NOW + timedelta(days=1))
+    assert gone is not None
+    assert gone.manifest["rows_reconciled"] == 1
+
+
+# --- the source's own totals --------------------------------------------------------------------
+
+
+def land_extract(mini: MiniCompany, feed: str, **changes: Any) -> Batch | None:
+    """Pull a feed, then land the pull with parts of it changed, as a broken connector would."""
+    settings, company = mini.settings, mini.company
+    with feed_work_folder(settings.paths, feed) as work:
+        extract = sources.extract(settings, company, feed, Watermark(), work, NOW)
+        assert extract is not None
+        return land(settings, company, feed, replace(extract, **changes), work, None, NOW.date())
+
+
+@pytest.mark.parametrize(
+    ("control", "message"),
+    [
+        (ControlTotal(None, 3, None), "the source counts 3 rows, 2 arrived"),
+        (ControlTotal(None, 2, Decimal("10000.01")), "sums 10000.01, the rows sum 10000"),
+    ],
+)
+def test_a_pull_that_misses_its_control_total_lands_nothing(
+    mini: MiniCompany, control: ControlTotal, message: str
+) -> None:
+    mini.add_order("O1")
+    mini.add_order("O2")
+    with pytest.raises(BatchFault, match=message):
+        land_extract(mini, "order_lines", controls=[control])
+    assert not list((mini.settings.paths.landing / "order_lines").glob("*/manifest.json"))
+
+
+def test_the_sources_totals_stand_in_the_ledger(mini: MiniCompany, tmp_path: Path) -> None:
+    mini.add_order("O1")
+    mini.add_order("O2")
+    batch = land_extract(mini, "order_lines", controls=[ControlTotal(None, 2, Decimal("10000.00"))])
+    assert batch is not None
+    database = apply(mini, tmp_path / "build.duckdb", {"order_lines": [batch]})
+    assert table(
+        database,
+        "select rows_pulled, source_rows, amount_pulled, source_amount from landing.ledger",
+    ) == [("2", "2", "10000.00", "10000.00")]
+
+
+def test_faulty_rows_that_hold_much_of_the_amount_stop_the_batch(mini: MiniCompany) -> None:
+    rows = [mini.payment(f"B{i}", amount="10.00") for i in range(97)]
+    rows += [mini.payment(f"X{i}", amount="5000.00", method="微信红包") for i in range(3)]
+    mini.write_bank("2026-01-20", rows)
+    with pytest.raises(BatchFault, match=r"faulty rows hold 15000.00 of 15970.00 CNY") as caught:
+        land_feed(mini, "payments")
+    assert "method_known 3 rows" in caught.value.what
+
+
+# --- personal data ------------------------------------------------------------------------------
+
+
+def test_personal_data_are_masked_outside_the_restricted_file(mini: MiniCompany) -> None:
+    columns = mini.mapping["feeds"]["customers"]["columns"]
+    columns |= {"contact_name": "contact_name", "contact_phone": "contact_phone"}
+    mini.save_mapping()
+    mini.execute("update crm_customer set terms_days = 'thirty' where cust_code = 'C2'")
+    batch = land_feed(mini, "customers")
+    assert rows_of(batch, "contact_name, contact_phone") == [("李**", "190****1111")]
+    [(raw,)] = quarantined(batch, "raw")
+    assert json.loads(raw)["contact_phone"] == "190****1111"
+    assert batch.restricted.stat().st_mode & 0o077 == 0
+    holding = [
+        file.name
+        for file in batch.folder.iterdir()
+        if b"19000001111" in file.read_bytes() or "李雷".encode() in file.read_bytes()
+    ]
+    assert holding == ["restricted.parquet"]

@@ -58,9 +58,7 @@ class Casting:
     ) -> None:
         self.contract, self.mapping, self.zone = contract, mapping, zone
         self.business_zone = company.time_zone
-        hours, minutes = company.cut_off.split(":")
-        # a business day that begins at 17:00 is named by the day it ends in
-        self.shift_minutes = -(int(hours) * 60 + int(minutes)) % 1440
+        self.shift_minutes = int(company.day_shift.total_seconds()) // 60
 
     def texts(self, name: str) -> tuple[list[str], list[str]]:
         """Selected texts of a column (and of its unit), and the names of those that identify the
@@ -189,45 +187,47 @@ class Casting:
         )
 
     def _converts_tax(self, name: str) -> bool:
-        mapped = self.mapping.columns.get(name)
         if name == "tax":
-            # a tax that the source does not give follows from the rate
-            return mapped is None and any(
-                self._converts_tax(other) and self.mapping.columns[other].tax_rate is not None
-                for other, column in self.contract.columns.items()
-                if column.tax
+            # a tax that the source does not give follows from the amount's rate
+            amount = self.mapping.columns.get("amount")
+            return (
+                name not in self.mapping.columns
+                and amount is not None
+                and amount.tax_rate is not None
+                and self._converts_tax("amount")
             )
+        mapped = self.mapping.columns.get(name)
         column = self.contract.columns.get(name)
         return bool(mapped and mapped.tax and column and column.tax and mapped.tax != column.tax)
 
     def _without_or_with_tax(self, name: str) -> str:
         """The amount as the contract wants it; or the tax itself, where only its rate is known."""
         if name == "tax":
-            taxed = next(
-                other
-                for other, column in self.contract.columns.items()
-                if column.tax and self._converts_tax(other)
-            )
-            given = self._number(taxed)
-            converted = self._without_or_with_tax(taxed)
+            given, converted = self._number("amount"), self._without_or_with_tax("amount")
             return f"abs(({given}) - ({converted})) * sign({given})"
         mapped = self.mapping.columns[name]
+        column = self.contract.columns[name]
         given, to_net = self._number(name), mapped.tax == "included"
         by_rate = "null"
         if mapped.tax_rate is not None:
-            share = int((1 + Decimal(str(mapped.tax_rate))) * 10_000)
-            if to_net:
-                # whole cents throughout: a decimal division would be a double's
-                cents = f"cast(({given}) * 100 as hugeint)"
-                net = f"sign({cents}) * ((2 * abs({cents}) * 10000 + {share}) // (2 * {share}))"
-                by_rate = f"cast(cast({net} as decimal(36, 0)) * 0.01 as decimal(18, 2))"
-            else:
-                factor = f"cast('{Decimal(share) / 10_000}' as decimal(6, 4))"
-                by_rate = f"cast(round(({given}) * {factor}, 2) as decimal(18, 2))"
-        if "tax" not in self.mapping.columns:
+            by_rate = self._by_tax_rate(given, column, mapped.tax_rate, to_net)
+        if name != "amount" or "tax" not in self.mapping.columns:
             return by_rate
         tax = self._number("tax")
         return f"coalesce(({given}) {'-' if to_net else '+'} ({tax}), {by_rate})"
+
+    @staticmethod
+    def _by_tax_rate(given: str, column: Column, rate: float, to_net: bool) -> str:
+        decimals = 4 if column.type == "price" else 2
+        factor = int((1 + Decimal(str(rate))) * 10_000)
+        if not to_net:
+            gross = f"({given}) * cast('{Decimal(factor) / 10_000}' as decimal(6, 4))"
+            return f"cast(round({gross}, {decimals}) as {column.sql_type})"
+        # whole smallest units throughout: a decimal division would be a double's
+        units = f"cast(({given}) * {10**decimals} as hugeint)"
+        net = f"sign({units}) * ((2 * abs({units}) * 10000 + {factor}) // (2 * {factor}))"
+        unit = f"cast('{Decimal(1).scaleb(-decimals)}' as decimal(5, 4))"
+        return f"cast(cast({net} as decimal(33, 0)) * {unit} as {column.sql_type})"
 
     @staticmethod
     def _mapped_text(name: str, mapped: Mapped | None) -> str:

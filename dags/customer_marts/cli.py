@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import click
@@ -71,7 +71,8 @@ def run(
 def status(company: str | None, print_json: bool) -> None:
     """Which release readers see, how fresh it is, and what waits."""
     from customer_marts import releases
-    from customer_marts.feeds import FEEDS
+    from customer_marts.feeds import FEEDS, load_company
+    from customer_marts.freshness import feed_statuses
     from customer_marts.landing import landed_batches
 
     settings = Settings.load(company=company)
@@ -86,13 +87,23 @@ def status(company: str | None, print_json: bool) -> None:
             verdict = batch.verdict
             group = refused if verdict and not verdict["success"] else waiting
             group[feed] = group.get(feed, 0) + 1
+    the_company = load_company(settings)
+    feeds = feed_statuses(settings, the_company, datetime.now(UTC))
     facts: dict[str, Any] = {
         "company": settings.company,
         "home": str(settings.paths.root),
         "release_id": current.release_id if current else None,
         "as_of": str(current.as_of) if current else None,
         "published_at": current.manifest["published_at"] if current else None,
-        "data_through": current.manifest["data_through"] if current else {},
+        "feeds": {
+            item.feed: {
+                "status": item.status,
+                "newest": str(item.newest) if item.newest else None,
+                "business_days_behind": item.business_days_behind,
+                "message": item.message_en,
+            }
+            for item in feeds
+        },
         "rows_quarantined": sum(r["count_rows"] for r in current.manifest["quarantine"])
         if current
         else 0,
@@ -107,9 +118,10 @@ def status(company: str | None, print_json: bool) -> None:
     else:
         click.echo(f"{settings.company}: {current.release_id}, as of {current.as_of}")
         click.echo(f"  published    {facts['published_at']}")
-        for feed, day in facts["data_through"].items():
-            click.echo(f"  data through {day or '-':<12} {feed}")
         click.echo(f"  quarantined  {facts['rows_quarantined']:,} rows")
+    for item in feeds:
+        shown = item.status.replace("_", " ")
+        click.echo(f"  {shown:<15} {item.newest or '-':<12} {item.feed:<17} {item.message_en}")
     click.echo(f"  waiting      {_counted(waiting)}")
     click.echo(f"  refused      {_counted(refused)}")
 

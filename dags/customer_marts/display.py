@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
+from customer_marts.gates.volume import VOLUME_SUITE
 from customer_marts.releases import Release
 
 STEP_WIDTH = 22
@@ -46,7 +47,16 @@ class Display:
                 f"{event['batches']} batches ({event['reason']})"
             )
         elif kind == "gate_result" and not event["success"]:
-            self.note(f"{event['suite']}: refused", style="red")
+            self.note(f"{event['table']}, {event['suite']}: refused", style="red")
+        elif kind == "gate_result" and event["suite"] == VOLUME_SUITE:
+            for item in event["failed"]:
+                self.note(f"{event['table']}: {item['message']}", style="yellow")
+        elif kind == "columns_added":
+            self.note(
+                f"{event['feed']}: new at the source, nobody maps them: "
+                f"{', '.join(event['columns'])}",
+                style="yellow",
+            )
         elif kind == "note":
             self.note(event["text"])
 
@@ -141,10 +151,10 @@ class Display:
         table = Table(box=None, pad_edge=False, padding=(0, 2), show_header=True)
         for name, side in (("feed", "left"), ("rule", "left"), ("rows", "right")):
             table.add_column(name, justify=side)  # type: ignore[arg-type]
-        table.add_column(f"amount {manifest['reporting_currency']}", justify="right")
+        table.add_column("amount", justify="right")
         table.add_column("owner")
         for row in rows:
-            amount = f"{Decimal(row['amount']):,.2f}"
+            amount = f"{Decimal(row['amount']):,.2f} {row['currency']}"
             table.add_row(row["feed"], row["rule"], f"{row['count_rows']:,}", amount, row["owner"])
         self.console.print(table)
         self.console.print("  list the rows: marts quarantine list", style="dim")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -71,6 +72,7 @@ TypeFamily = Literal["number", "text", "time", "boolean", "binary"]
 
 # user:password@ in an address, unless the password comes from the environment
 _PASSWORD = re.compile(r"://[^/@\s]*:(?!\$\{)[^/@\s]+@")
+_DIRECTIVE = re.compile(r"%-?[YymdHIMSfpbBjz%]")
 _SECRET_NAME = re.compile(r"auth|key|token|secret|password|cookie", re.IGNORECASE)
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -191,6 +193,8 @@ class Mapped(_Strict):
             raise ValueError("give either a source column or a constant")
         if self.unit and self.unit_column:
             raise ValueError("give either unit or unit_column")
+        if self.format and _DIRECTIVE.sub("", self.format).count("%"):
+            raise ValueError(f"format '{self.format}' has a directive that is not known")
         if self.unit and self.unit not in UNITS:
             raise ValueError(f"'{self.unit}' is not a unit; units are {', '.join(UNITS)}")
         return self
@@ -478,13 +482,25 @@ class Company(_Strict):
             if mapped.tax and column.tax is None:
                 raise ValueError(f"{where}: the contract says nothing of tax here")
             if mapped.tax not in (None, column.tax) and not (
-                mapped.tax_rate is not None or "tax" in mapping.columns
+                mapped.tax_rate is not None or (name == "amount" and "tax" in mapping.columns)
             ):
                 raise ValueError(f"{where}: tax {mapped.tax} needs tax_rate or the column tax")
 
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+    @property
+    def day_shift(self) -> timedelta:
+        """Added to a local time, it gives the business day: with a cut-off at 17:00 a day is named
+        by the date it ends on.
+        """
+        hours, minutes = self.cut_off.split(":")
+        return timedelta(minutes=-(int(hours) * 60 + int(minutes)) % 1440)
+
+    def business_day(self, moment: datetime) -> date:
+        """The business day that is running at a moment (aware)."""
+        return (moment.astimezone(self.zone) + self.day_shift).date()
 
     def mapping_digest(self, feed: str) -> str:
         """Identifies how ``feed`` is read; a batch read differently is another batch."""

@@ -206,14 +206,16 @@ def resolve_customers(connection: Any, feed: str, release_sequence: int) -> None
     day = f'rows."{contract.event_date}"' if contract.event_date else "cast(null as date)"
     # a master record belongs to no day: dated decisions leave it where it is
     within = (
-        f"(valid_from is null or valid_from <= {day}) and (valid_to is null or {day} < valid_to)"
+        f"(identities.valid_from is null or identities.valid_from <= {day}) "
+        f"and (identities.valid_to is null or {day} < identities.valid_to)"
     )
-    for condition in ("row_key is null", f"feed = '{feed}' and row_key = {key}"):
+    own = f"identities.feed = '{feed}' and identities.row_key = {key}"
+    for condition in ("identities.row_key is null", own):
         connection.execute(
             f"""
-            update landing.{feed} as rows set _customer_id = to_customer_id
+            update landing.{feed} as rows set _customer_id = identities.to_customer_id
             from landing.identities
-            where rows._changed_in = {release_sequence} and kind <> 'distinct'
-                and rows.customer_id = from_customer_id and {condition} and {within}
+            where rows._changed_in = {release_sequence} and identities.kind <> 'distinct'
+                and rows.customer_id = identities.from_customer_id and {condition} and {within}
             """
         )

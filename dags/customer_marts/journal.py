@@ -48,7 +48,15 @@ class Journal:
             yield result
         except BaseException as error:
             seconds = round(time.perf_counter() - start, 3)
-            self.write("step_failed", step=name, seconds=seconds, error=str(error), **fields)
+            kind = type(error).__name__
+            self.write(
+                "step_failed",
+                step=name,
+                seconds=seconds,
+                error=str(error),
+                error_kind=kind,
+                **fields,
+            )
             raise
         seconds = round(time.perf_counter() - start, 3)
         self.write("step_ended", step=name, seconds=seconds, **{**fields, **result})

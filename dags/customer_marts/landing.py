@@ -93,8 +93,9 @@ def suite_path(feed: str) -> Path:
 
 
 def suite_digest(feed: str) -> str:
-    """Identifies the suite as it is now: a verdict under another one does not count."""
-    return hashlib.sha256(suite_path(feed).read_bytes()).hexdigest()[:16]
+    """Identifies suite and contract as they are now: a verdict under others does not count."""
+    contract = load_contract(feed).model_dump_json()
+    return hashlib.sha256(suite_path(feed).read_bytes() + contract.encode()).hexdigest()[:16]
 
 
 def landed_batches(paths: StatePaths, feed: str) -> list[Batch]:

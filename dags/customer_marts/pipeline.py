@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 from customer_marts import __version__, releases, sources, warehouse
 from customer_marts.errors import Busy, ConfigurationError, GateFailure, MartsError
 from customer_marts.feeds import FEEDS, Company, load_company, load_contract
+from customer_marts.freshness import FeedHistory
+from customer_marts.gates.volume import to_gate_line
 from customer_marts.identity import crosswalk_file, load_crosswalk
 from customer_marts.journal import Journal
 from customer_marts.landing import (
@@ -167,7 +169,9 @@ def replay(run: Run, rows: list[QuarantinedRow]) -> list[Batch]:
         with run.journal.step(f"replay {feed}", feed=feed) as result:
             group = [row for row in rows if row.feed == feed]
             landed = replay_rows(run.settings, run.company, group, run.today)
-            result["rows"] = sum(batch.manifest["rows"]["accepted"] for batch in landed)
+            count = sum(batch.manifest["rows"]["pulled"] for batch in landed)
+            result["rows"] = {"pulled": count, "quarantined": 0}
+            result["batch_ids"] = [batch.batch_id for batch in landed]
         batches += landed
     gate_landing(run, FEEDS)
     return [batch for batch in batches if (batch.verdict or {}).get("success")]
@@ -191,7 +195,9 @@ def gate_landing(run: Run, feeds: Iterable[str]) -> dict[str, list[str]]:
     if waiting:
         with run.journal.step("gate 1 (landing)", batches=len(waiting)):
             _judge(run, waiting)
-    pulled = {event.get("batch_id") for event in run.journal.events()}
+    events = run.journal.events()
+    pulled = {event["batch_id"] for event in events if "batch_id" in event}
+    pulled |= {batch_id for event in events for batch_id in event.get("batch_ids", [])}
     passed: dict[str, list[str]] = {}
     refused: list[Batch] = []
     for batch in fresh:
@@ -217,7 +223,6 @@ def _judge(run: Run, batches: list[Batch]) -> None:
     with duckdb.connect(str(database)) as connection:
         for batch in batches:
             if not batch.has_rows_to_judge:
-                _write_verdict(run, batch, True, _no_rows_line(batch))
                 continue
             view = f"{batch.feed}__{batch.batch_id}"
             views[view] = batch
@@ -226,26 +231,35 @@ def _judge(run: Run, batches: list[Batch]) -> None:
                 f"select * from read_parquet('{batch.data}') "
                 "where not is_deleted and _waived is null"
             )
-    if not views:
-        return
     suites = {view: suite_path(batch.feed) for view, batch in views.items()}
-    for result in validate(database, "main", suites, work / "gx", run.today):
-        line = _gate_line("landing", result)
-        _write_verdict(run, views[result.table], result.success, line)
+    results = validate(database, "main", suites, work / "gx", run.today) if views else []
+    lines = {views[result.table].batch_id: _gate_line("landing", result) for result in results}
+    history = FeedHistory(run.settings, run.company, run.now)
+    for batch in batches:
+        report = [lines.get(batch.batch_id) or _no_rows_line(batch)]
+        if not batch.manifest["replays"]:
+            findings = history.findings(batch)
+            rows = batch.manifest["rows"]["accepted"]
+            report.append(to_gate_line(batch.feed, rows, findings))
+        _write_verdict(run, batch, report)
 
 
-def _write_verdict(run: Run, batch: Batch, success: bool, line: dict[str, Any]) -> None:
+def _write_verdict(run: Run, batch: Batch, report: list[dict[str, Any]]) -> None:
     verdict = {
-        "success": success,
+        "success": all(line["success"] for line in report),
         "suite": suite_digest(batch.feed),
         "run_id": run.run_id,
-        "report": line,
+        "report": report,
     }
     # two gates may judge the same batch at once: each writes its own file, the last one stands
     temporary = batch.verdict_file.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(verdict, ensure_ascii=False, indent=1), "utf-8")
+    with temporary.open("w", encoding="utf-8") as stream:
+        json.dump(verdict, stream, ensure_ascii=False, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
     temporary.replace(batch.verdict_file)
-    run.journal.write("gate_result", **line)
+    for line in report:
+        run.journal.write("gate_result", **line)
 
 
 def _no_rows_line(batch: Batch) -> dict[str, Any]:
@@ -288,9 +302,11 @@ def _gate_line(gate: str, result: Any) -> dict[str, Any]:
 def _refuse(batches: list[Batch]) -> None:
     lines = []
     for batch in batches:
-        verdict = batch.verdict or {"report": {"failed": []}}
         rules = ", ".join(
-            f"{item['rule']}: {item['message']}" for item in verdict["report"]["failed"]
+            f"{item['rule']}: {item['message']}"
+            for line in (batch.verdict or {"report": []})["report"]
+            for item in line["failed"]
+            if item["severity"] == "critical"
         )
         lines.append(f"  - {batch.feed} {batch.batch_id}: {rules}")
     raise GateFailure(
@@ -420,7 +436,7 @@ def plan(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> Plan 
 
 def _default_as_of(run: Run, batches: list[Batch], parent: releases.Release | None) -> date:
     """The last complete day; or, for a company whose data stand still, their last day."""
-    yesterday = run.today - timedelta(days=1)
+    yesterday = run.company.business_day(run.now) - timedelta(days=1)
     if run.company.as_of == "yesterday":
         return max(yesterday, parent.as_of) if parent else yesterday
     latest = data_through(batches) or yesterday
@@ -586,9 +602,10 @@ def _landing_lines(run: Run, batches: dict[str, list[str]]) -> list[dict[str, An
         known = set(parent.manifest["batches"].get(feed, [])) if parent else set()
         fresh = set(ids) - known
         lines += [
-            {**batch.verdict["report"], "table": feed, "batch": batch.batch_id}
+            {**line, "table": feed, "batch": batch.batch_id}
             for batch in landed_batches(run.settings.paths, feed)
             if batch.batch_id in fresh and batch.verdict
+            for line in batch.verdict["report"]
         ]
     return lines
 
@@ -637,8 +654,8 @@ def _manifest(
         through = connection.execute("select feed, data_through from landing.feeds").fetchall()
         quarantine = connection.execute(
             """
-            select feed, rule, any_value(reason), count(*), sum(coalesce(amount, 0)), owner
-            from landing.quarantine group by feed, rule, owner order by 4 desc, 1, 2
+            select feed, rule, any_value(reason), count(*), sum(coalesce(amount, 0)), currency, owner
+            from landing.quarantine group by feed, rule, currency, owner order by 4 desc, 1, 2, 6
             """
         ).fetchall()
     keys = (
@@ -674,9 +691,10 @@ def _manifest(
                 "reason": reason,
                 "count_rows": count,
                 "amount": str(amount),
+                "currency": currency,
                 "owner": owner,
             }
-            for feed, rule, reason, count, amount, owner in quarantine
+            for feed, rule, reason, count, amount, currency, owner in quarantine
         ],
         "steps": run.journal.step_seconds(),
         "models": {"clv": "historical"},

@@ -562,7 +562,10 @@ class _FeedApplier:
 
     def _list_held(self) -> None:
         """Held rows stand in the quarantine for as long as they are held."""
-        columns = ", ".join(f'rows."{name}"' for name in self.contract.all_columns)
+        # as texts: a number in JSON would come back as a double
+        columns = ", ".join(
+            f'cast(rows."{name}" as varchar) as "{name}"' for name in self.contract.all_columns
+        )
         key = " || '/' || ".join(f"cast(rows.{column} as varchar)" for column in self.key)
         value = " ".join(
             f"when '{reference.rule}' then rows.\"{reference.column}\""

@@ -84,6 +84,66 @@ GOOD: Mapping[str, Row] = {
         "importance": "5",
         "urgency": "1",
     },
+    "fx_rates": {"rate_on": "2026-03-02", "currency": "USD", "rate": "7.12345678"},
+    "market_prices": {
+        "price_on": "2026-03-02",
+        "price_code": "thermal_coal_5500",
+        "price": "715.0000",
+        "currency": "CNY",
+        "category": "coal",
+    },
+    "deliveries": {
+        "delivery_id": "D1",
+        "order_id": "O1",
+        "delivered_at": "2026-03-05 06:00:00",
+        "delivered_on": "2026-03-05",
+        "promised_on": "2026-03-04",
+        "quantity": "10.000",
+        "amount": "1000.00",
+    },
+    "complaints": {
+        "complaint_id": "K1",
+        "customer_id": "C1",
+        "order_id": "O1",
+        "opened_at": "2026-03-06 01:00:00",
+        "opened_on": "2026-03-06",
+        "category": "quality",
+        "severity": "high",
+        "responded_at": "2026-03-06 03:00:00",
+        "resolved_at": "2026-03-09 08:00:00",
+        "resolved_on": "2026-03-09",
+        "reopened": "false",
+        "compensation": "500.00",
+        "satisfied": "true",
+    },
+    "interactions": {
+        "interaction_id": "V1",
+        "customer_id": "C1",
+        "occurred_at": "2026-03-10 02:00:00",
+        "occurred_on": "2026-03-10",
+        "kind": "visit",
+        "cost": "120.00",
+    },
+    "opportunities": {
+        "opportunity_id": "N1",
+        "customer_id": "C1",
+        "stage": "won",
+        "amount": "50000.00",
+        "currency": "CNY",
+        "probability": "1",
+        "opened_on": "2026-01-05",
+        "expected_on": "2026-02-20",
+        "closed_on": "2026-02-25",
+        "won": "true",
+    },
+    "customer_costs": {
+        "cost_id": "X1",
+        "customer_id": "C1",
+        "incurred_on": "2026-03-31",
+        "kind": "logistics",
+        "amount": "80.00",
+        "currency": "CNY",
+    },
 }
 
 # feed -> rule -> what to change in the good row so that this rule, and only it, is broken
@@ -156,6 +216,76 @@ CORRUPTIONS: Mapping[str, Mapping[str, Row]] = {
         "answered_at_plausible": {"answered_at": "1970-01-01 00:00:00"},
         "updated_at_plausible": {"updated_at": "2999-01-01 00:00:00"},
     },
+    "fx_rates": {
+        "rate_positive": {"rate": "1000000"},
+        "currency_is_iso_4217": {"currency": "US$"},
+        "rate_on_plausible": {"rate_on": "2100-01-01"},
+        "updated_at_plausible": {"updated_at": "2999-01-01 00:00:00"},
+    },
+    "market_prices": {
+        "price_positive": {"price": "0"},
+        "price_on_plausible": {"price_on": "1999-12-31"},
+        "updated_at_plausible": {"updated_at": "2999-01-01 00:00:00"},
+    },
+    "deliveries": {
+        "quantity_positive": {"quantity": "0"},
+        "delivered_at_plausible": {"delivered_at": "1999-12-31 23:59:59"},
+        "amount_in_range": {"amount": "-0.01"},
+        "updated_at_plausible": {"updated_at": "2999-01-01 00:00:00"},
+    },
+    "complaints": {
+        "severity_known": {"severity": "urgent"},
+        "resolved_after_opened": {"resolved_at": "2026-03-06 00:59:59"},
+        "compensation_not_negative": {"compensation": "-0.01"},
+        "opened_at_plausible": {"opened_at": "1999-12-31 23:59:59"},
+        "updated_at_plausible": {"updated_at": "2999-01-01 00:00:00"},
+    },
+    "interactions": {
+        "kind_known": {"kind": "fax"},
+        "cost_not_negative": {"cost": "-0.01"},
+        "occurred_at_plausible": {"occurred_at": "2100-01-01 00:00:00"},
+        "updated_at_plausible": {"updated_at": "2999-01-01 00:00:00"},
+    },
+    "opportunities": {
+        "stage_known": {"stage": "maybe"},
+        "probability_between_0_and_1": {"probability": "1.00000001"},
+        "amount_in_range": {"amount": "10000000000.01"},
+        "closed_after_opened": {"closed_on": "2026-01-04"},
+        "opened_on_plausible": {"opened_on": "1999-12-31"},
+        "updated_at_plausible": {"updated_at": "2999-01-01 00:00:00"},
+    },
+    "customer_costs": {
+        "kind_known": {"kind": "bribe"},
+        "amount_not_negative": {"amount": "-0.01"},
+        "incurred_on_plausible": {"incurred_on": "2100-01-01"},
+        "updated_at_plausible": {"updated_at": "1999-12-31 23:59:59"},
+    },
+}
+
+# as CORRUPTIONS, for the rules that only warn
+DOUBTS: Mapping[str, Mapping[str, Row]] = {
+    "customers": {"name_present": {"name": None}},
+    "products": {"name_present": {"name": None}},
+    "orders": {"contract_id_present": {"contract_id": None}},
+    "order_lines": {"unit_cost_plausible": {"unit_cost": "300.3001"}},
+    "payments": {
+        "bill_matures_after_receipt": {"bill_matures_on": "2026-03-31"},
+        "bill_maturity_present": {"bill_matures_on": None},
+    },
+    "survey_responses": {"scale_present": {"scale_min": None}},
+    "market_prices": {"currency_is_iso_4217": {"currency": "yuan"}},
+    "deliveries": {"promised_within_a_year": {"promised_on": "2025-03-04"}},
+    "complaints": {
+        "resolved_at_plausible": {"resolved_at": "2100-01-01 00:00:00"},
+        "responded_after_opened": {"responded_at": "2026-03-06 00:59:59"},
+        "resolved_after_responded": {"responded_at": "2026-03-10 00:00:00"},
+    },
+    "opportunities": {
+        "expected_on_plausible": {"expected_on": "2100-01-01"},
+        "closed_on_plausible": {"closed_on": "2100-01-01"},
+        "won_agrees_with_stage": {"won": "false"},
+        "closed_on_present": {"closed_on": None},
+    },
 }
 
 # Around every threshold, on both sides, and null.
@@ -164,6 +294,7 @@ _POOLS: Mapping[str, list[str | None]] = {
     "price": [None, "-0.0001", "0", "0.0001", "1", "99.995", "300.0001", "10000.0001"],
     "quantity": [None, "-1", "0", "0.001", "1", "10", "500"],
     "score": [None, "-1", "0", "1", "4.99", "5", "5.01", "10"],
+    "rate": [None, "-0.00000001", "0", "0.5", "1", "1.00000001", "7.1", "999999", "1000000"],
     "integer": [None, "-1", "0", "1", "365", "366"],
     "boolean": [None, "true", "false"],
     "date": [
@@ -210,8 +341,10 @@ def _literal(value: str | None) -> str:
     return "null" if value is None else "'" + value.replace("'", "''") + "'"
 
 
-def corrupted_rows(feed: str) -> list[Row]:
-    return [{**GOOD[feed], **change} for change in CORRUPTIONS[feed].values()]
+def changed_rows(feed: str) -> list[Row]:
+    """For every rule of the feed's suite, the row that breaks it."""
+    changes = [*CORRUPTIONS[feed].values(), *DOUBTS.get(feed, {}).values()]
+    return [{**GOOD[feed], **change} for change in changes]
 
 
 def random_rows(feed: str, count: int, seed: int) -> list[Row]:
@@ -231,10 +364,11 @@ def random_rows(feed: str, count: int, seed: int) -> list[Row]:
 
 __all__ = [
     "CORRUPTIONS",
+    "DOUBTS",
     "FEEDS",
     "GOOD",
     "Row",
-    "corrupted_rows",
+    "changed_rows",
     "create_table",
     "random_rows",
     "suite_path",

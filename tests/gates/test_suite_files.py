@@ -20,7 +20,14 @@ from customer_marts.settings import EXPECTATIONS_DIR, PROJECT_ROOT
 SUITES = sorted((EXPECTATIONS_DIR / "landing").glob("*.json")) + sorted(
     (EXPECTATIONS_DIR / "marts").glob("*.json")
 )
-ROLES = {"data-engineering", "credit-control", "sales-operations", "customer-service", "finance"}
+ROLES = {
+    "credit-control",
+    "customer-service",
+    "data-engineering",
+    "finance",
+    "logistics",
+    "sales-operations",
+}
 
 
 def test_every_feed_has_a_landing_suite() -> None:
