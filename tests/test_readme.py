@@ -54,13 +54,10 @@ def first_run(home: Path) -> str:
 
 
 def test_every_command_is_one_this_file_runs() -> None:
-    assert commands() == [
+    others = [line for line in commands() if not line.startswith(".venv/bin/marts ")]
+    assert others == [
         "make run",
         "make test",
-        ".venv/bin/marts status",
-        ".venv/bin/marts releases",
-        ".venv/bin/marts quarantine list",
-        ".venv/bin/marts rollback",
         "MARTS_COMPANY=olist OLIST_DATA=/data/olist .venv/bin/marts run",
     ]
     # `make test` is what runs this: the build server's script calls it
@@ -98,16 +95,28 @@ def test_nothing_new_then_one_more_day_then_back(first_run: str, home: Path) -> 
     day = call("make day", home)
     assert day.returncode == 0, day.stdout[-2000:]
     assert "increment as of 2026-07-01" in day.stdout
+    listed = json.loads(call(".venv/bin/marts quarantine list --json", home).stdout)
+    rows = {row["rule"]: row["quarantine_id"] for row in listed if row["feed"] == "payments"}
+    # what the README's examples stand for
+    meant = {
+        "4f1c09ab2e": rows["method_known"],
+        "9b07d2c1e4": rows["amount_in_range"],
+        "/tmp/faults.csv": str(home / "faults.csv"),
+    }
     outputs = {}
     for command in commands():
         if command.startswith(".venv/bin/marts"):
-            done = call(command, home)
-            assert done.returncode == 0, done.stderr
+            typed = command
+            for example, real in meant.items():
+                typed = typed.replace(example, real)
+            done = call(typed, home, **sources(home))
+            assert done.returncode == 0, command + done.stdout + done.stderr
             assert done.stderr == ""
             outputs[command.removeprefix(".venv/bin/marts ")] = done.stdout
     assert "r00002-20260701" in outputs["status"]
     assert "* r00002-20260701" in outputs["releases"]
     assert "method_known" in outputs["quarantine list"]
+    assert "payments" in outputs["quarantine replay"]
     assert "readers now see r00001-20260630" in outputs["rollback"]
 
 

@@ -716,22 +716,28 @@ class _Landing:
         """Put the source's totals beside ours where they count the same thing: rows, and amounts
         that are in the contract's own unit and all readable.
         """
-        if self.extract.keys:  # deletions that we found are no rows of the source
+        # deletions that we found, and rows that could not be read, are in no currency of the source
+        if self.extract.keys or (self.extract.rejects and len(ledger) > 1):
+            return
+        codes = [self._ledger_currency(control.currency) for control in self.extract.controls]
+        # totals across currencies cannot be split, nor added up where one is unknown
+        if set(codes) != set(ledger):
             return
         mapped = self.mapping.columns.get(self.contract.amount or "")
         converted = mapped is None or mapped.unit or mapped.unit_column or mapped.tax
         [[faulty]] = self._rows(
             f"select count(*) from quarantined where column_name = '{self.contract.amount}'"
         )
-        for control in self.extract.controls:
-            code = self._ledger_currency(control.currency)
-            line = ledger.get(code)
-            if line is None:
-                continue
+        unstated = {
+            code
+            for code, control in zip(codes, self.extract.controls, strict=True)
+            if converted or faulty or control.amount is None
+        }
+        for code, control in zip(codes, self.extract.controls, strict=True):
+            line = ledger[code]
             line["source_rows"] = (line["source_rows"] or 0) + control.rows
-            if control.amount is None or converted or faulty:
-                continue
-            line["source_amount"] = str(Decimal(line["source_amount"] or 0) + control.amount)
+            if code not in unstated and control.amount is not None:
+                line["source_amount"] = str(Decimal(line["source_amount"] or 0) + control.amount)
 
     def _ledger_currency(self, given: str | None) -> str:
         """The ledger's currency of a source's own code."""

@@ -654,7 +654,8 @@ def _manifest(
         through = connection.execute("select feed, data_through from landing.feeds").fetchall()
         quarantine = connection.execute(
             """
-            select feed, rule, any_value(reason), count(*), sum(coalesce(amount, 0)), currency, owner
+            select feed, rule, any_value(reason), count(*), sum(coalesce(amount, 0)), currency,
+                owner
             from landing.quarantine group by feed, rule, currency, owner order by 4 desc, 1, 2, 6
             """
         ).fetchall()

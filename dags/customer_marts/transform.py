@@ -58,6 +58,8 @@ def build(
     else:
         # the copied database has the views and seeds already, of the same code version
         arguments += ["--exclude-resource-type=seed", "--exclude=config.materialized:view"]
+        # or every test that reads a view beside its own model would be left out with the views
+        arguments.append("--indirect-selection=cautious")
     with _environment(
         MARTS_BUILD_DB=str(database),
         MARTS_MEMORY_LIMIT=settings.memory_limit,

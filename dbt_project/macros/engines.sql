@@ -63,6 +63,28 @@
     explode(sequence({{ first_month }}, {{ last_month }}, interval 1 month))
 {%- endmacro %}
 
+{#- The text with every match of a regular expression replaced. -#}
+{% macro replace_pattern(text, pattern, replacement) -%}
+    {{ adapter.dispatch('replace_pattern', 'customer_marts')(text, pattern, replacement) }}
+{%- endmacro %}
+{% macro default__replace_pattern(text, pattern, replacement) -%}
+    regexp_replace({{ text }}, '{{ pattern }}', '{{ replacement }}', 'g')
+{%- endmacro %}
+{% macro spark__replace_pattern(text, pattern, replacement) -%}
+    regexp_replace({{ text }}, '{{ pattern | replace('\\', '\\\\') }}', '{{ replacement }}')
+{%- endmacro %}
+
+{#- Predicate: the text has a match of a regular expression. -#}
+{% macro has_pattern(text, pattern) -%}
+    {{ adapter.dispatch('has_pattern', 'customer_marts')(text, pattern) }}
+{%- endmacro %}
+{% macro default__has_pattern(text, pattern) -%}
+    regexp_matches({{ text }}, '{{ pattern }}')
+{%- endmacro %}
+{% macro spark__has_pattern(text, pattern) -%}
+    {{ text }} rlike '{{ pattern | replace('\\', '\\\\') }}'
+{%- endmacro %}
+
 {#- The value in the type, or null where it does not fit. -#}
 {% macro try_cast_to(value, data_type) -%}
     try_cast({{ value }} as {{ data_type }})

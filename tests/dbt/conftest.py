@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.results import NodeStatus, TestStatus
 from dbt.cli.main import dbtRunner
 
+from tests.dbt.landing_fixture import Landing
 from tests.dbt.toy_company import land_first_release, new_landing
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
@@ -81,6 +83,14 @@ def first_build(dbt: Dbt, database: Path, workspace: Path) -> Any:
     (workspace / "first").mkdir()
     (workspace / "first" / "build.duckdb").write_bytes(database.read_bytes())
     return landing, results
+
+
+@pytest.fixture
+def landing(first_build: Any, database: Path, workspace: Path) -> Landing:
+    """The first release to go on from, whatever tests before made of it."""
+    first: Landing = first_build[0]
+    database.write_bytes((workspace / "first" / "build.duckdb").read_bytes())
+    return copy.copy(first)
 
 
 @pytest.fixture

@@ -9,49 +9,18 @@ from typing import Any
 
 import duckdb
 
+from customer_marts.feeds import FEEDS, load_contract
+from customer_marts.identity import (
+    FEEDS_WITH_CUSTOMERS,
+    Identity,
+    resolve_customers,
+    write_identities,
+)
+from customer_marts.warehouse import FX_RATE_VALID_DAYS, META_COLUMNS
+
 Row = Mapping[str, Any]
 
-KEYS = {
-    "customers": ("customer_id",),
-    "products": ("product_id",),
-    "orders": ("order_id",),
-    "order_lines": ("order_id", "line_no"),
-    "invoices": ("invoice_id",),
-    "payments": ("payment_id",),
-    "survey_responses": ("response_id", "question_code"),
-}
-BUSINESS_DATES = {
-    "orders": ("ordered_at", "ordered_on"),
-    "payments": ("received_at", "received_on"),
-    "survey_responses": ("answered_at", "answered_on"),
-}
-FEED_COLUMNS = {
-    "customers": """customer_id varchar, name varchar, legal_id varchar, group_id varchar,
-        industry varchar, size_class varchar, region varchar, customer_type varchar,
-        account_manager varchar, payment_terms_days integer, credit_limit decimal(18, 2),
-        onboarded_on date""",
-    "products": """product_id varchar, name varchar, category varchar, unit varchar,
-        tonnes_per_unit decimal(18, 4)""",
-    "orders": """order_id varchar, customer_id varchar, ordered_at timestamp, ordered_on date,
-        status varchar, currency varchar, channel varchar, contract_id varchar,
-        sale_type varchar, amount decimal(18, 2)""",
-    "order_lines": """order_id varchar, line_no integer, product_id varchar,
-        quantity decimal(18, 3), unit_price decimal(18, 4), discount decimal(18, 2),
-        tax decimal(18, 2), amount decimal(18, 2), unit_cost decimal(18, 4)""",
-    "invoices": """invoice_id varchar, order_id varchar, customer_id varchar, invoiced_on date,
-        due_on date, amount decimal(18, 2), tax decimal(18, 2), currency varchar, kind varchar,
-        disputed boolean""",
-    "payments": """payment_id varchar, customer_id varchar, received_at timestamp,
-        received_on date, amount decimal(18, 2), currency varchar, method varchar,
-        reference varchar, order_id varchar, bill_no varchar, bill_matures_on date,
-        bill_status varchar, kind varchar""",
-    "survey_responses": """response_id varchar, question_code varchar, customer_id varchar,
-        order_id varchar, survey_id varchar, answered_at timestamp, answered_on date,
-        score decimal(9, 2), scale_min decimal(9, 2), scale_max decimal(9, 2),
-        importance decimal(9, 2), urgency decimal(9, 2), need_type varchar, text varchar""",
-}
-ROW_COLUMNS = """updated_at timestamp, is_deleted boolean default false, _batch_id varchar,
-    _row_hash ubigint, _source varchar, _changed_in integer, _held_reason varchar"""
+CONTRACTS = {feed: load_contract(feed) for feed in FEEDS}
 CONTROL_TABLES = {
     "run_context": """release_id varchar, release_sequence integer, parent_release_id varchar,
         parent_as_of date, as_of date, is_rebuild boolean, reporting_currency varchar,
@@ -61,16 +30,25 @@ CONTROL_TABLES = {
         run_id varchar, as_of date, started_at timestamp, code_version varchar,
         count_batches integer, is_rebuild boolean""",
     "batches": """feed varchar, batch_id varchar, landed_at timestamp, rows_pulled bigint,
-        release_sequence integer, cursor_max varchar, source varchar""",
+        release_sequence integer, cursor_max varchar, source varchar, mapping varchar,
+        control_rows bigint, control_amount decimal(38, 2), control_cursor varchar,
+        is_replay boolean""",
     "ledger": """feed varchar, currency varchar, batch_id varchar, release_sequence integer,
         rows_pulled bigint, rows_accepted bigint, rows_quarantined bigint, rows_duplicate bigint,
-        rows_superseded bigint, amount_pulled decimal(38, 2), amount_accepted decimal(38, 2),
-        amount_quarantined decimal(38, 2), amount_duplicate decimal(38, 2),
-        amount_superseded decimal(38, 2), rows_held bigint, amount_held decimal(38, 2)""",
-    "quarantine": """feed varchar, batch_id varchar, rule varchar, reason varchar,
-        column_name varchar, value varchar, source varchar, row_key varchar, raw varchar,
-        currency varchar, amount decimal(18, 2), owner varchar, first_seen_at timestamp,
+        rows_superseded bigint, rows_held bigint, amount_pulled decimal(38, 2),
+        amount_accepted decimal(38, 2), amount_quarantined decimal(38, 2),
+        amount_duplicate decimal(38, 2), amount_superseded decimal(38, 2),
+        amount_held decimal(38, 2), source_rows bigint, source_amount decimal(38, 2)""",
+    "quarantine": """quarantine_id varchar, feed varchar, batch_id varchar, rule varchar,
+        reason varchar, column_name varchar, value varchar, source varchar, row_key varchar,
+        raw varchar, currency varchar, amount decimal(18, 2), owner varchar,
+        first_seen_at timestamp, release_sequence integer, _row_hash ubigint""",
+    "quarantine_closed": """quarantine_id varchar, feed varchar, rule varchar, row_key varchar,
+        source varchar, owner varchar, currency varchar, amount decimal(18, 2),
+        first_seen_at timestamp, batch_id varchar, closed_by varchar, decided_by varchar,
+        decision_reason varchar, waived_until date, replay_batch_id varchar,
         release_sequence integer, _row_hash ubigint""",
+    "fx_days": "currency varchar, valid_on date, rate_on date, rate decimal(18, 8)",
     "feeds": """feed varchar, is_configured boolean, data_through date, count_rows bigint""",
 }
 
@@ -84,7 +62,8 @@ class Landing:
     """A landing schema in a DuckDB file; closed after every call, as dbt needs the file.
 
     `put` upserts rows by key and stamps them with the release that is being built, `delete` leaves
-    tombstones, `begin_release` sets the run context. The company's zone is UTC+8.
+    tombstones, `begin_release` sets the run context, `decide` the crosswalk. The company's zone is
+    UTC+8, its currency CNY.
     """
 
     def __init__(self, path: Path, without_feeds: Iterable[str] = ()) -> None:
@@ -93,12 +72,18 @@ class Landing:
         self.sequence = 0
         self.parent_as_of: date | None = None
         self.as_of: date | None = None
+        self.crosswalk: list[Identity] = []
         with duckdb.connect(str(path)) as con:
             con.execute("create schema landing")
-            for feed, columns in FEED_COLUMNS.items():
-                con.execute(f"create table landing.{feed} ({columns}, {ROW_COLUMNS})")
-            for table, columns in CONTROL_TABLES.items():
-                con.execute(f"create table landing.{table} ({columns})")
+            for feed, contract in CONTRACTS.items():
+                columns = contract.landed_columns | META_COLUMNS
+                if feed in FEEDS_WITH_CUSTOMERS:
+                    columns["_customer_id"] = "varchar"
+                listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+                con.execute(f"create table landing.{feed} ({listed})")
+            for table, listed in CONTROL_TABLES.items():
+                con.execute(f"create table landing.{table} ({listed})")
+            write_identities(con, [])
 
     def begin_release(self, as_of: date, *, is_rebuild: bool = False) -> None:
         """Start the next release: its parent is the release begun before."""
@@ -135,47 +120,116 @@ class Landing:
                     is_rebuild,
                 ],
             )
-            self._count_feeds(con)
+            self._settle(con)
 
     def put(self, feed: str, rows: Iterable[Row]) -> None:
         """Upsert rows by key; a `*_at` column gives its business date where that is missing."""
+        contract = CONTRACTS[feed]
+        business_dates = {
+            name: column.business_date
+            for name, column in contract.columns.items()
+            if column.business_date
+        }
         with duckdb.connect(str(self.path)) as con:
             for row in rows:
                 values = {"is_deleted": False, "_changed_in": self.sequence, **row}
-                if feed in BUSINESS_DATES:
-                    at_column, on_column = BUSINESS_DATES[feed]
-                    values.setdefault(on_column, (values[at_column] + timedelta(hours=8)).date())
-                keys = KEYS[feed]
-                condition = " and ".join(f"{key} = ?" for key in keys)
+                for at_column, on_column in business_dates.items():
+                    if values.get(at_column):
+                        day = (values[at_column] + timedelta(hours=8)).date()
+                        values.setdefault(on_column, day)
+                if feed in FEEDS_WITH_CUSTOMERS:
+                    values["_customer_id"] = values["customer_id"]
+                condition = " and ".join(f"{key} = ?" for key in contract.key)
                 con.execute(
-                    f"delete from landing.{feed} where {condition}", [row[key] for key in keys]
+                    f"delete from landing.{feed} where {condition}",
+                    [row[key] for key in contract.key],
                 )
                 con.execute(
                     f"insert into landing.{feed} ({', '.join(values)})"
                     f" values ({', '.join('?' * len(values))})",
                     list(values.values()),
                 )
-            self._count_feeds(con)
+            self._settle(con)
+
+    def put_control(self, table: str, row: Row) -> None:
+        """Add a row to a table that accounts for landing."""
+        with duckdb.connect(str(self.path)) as con:
+            con.execute(
+                f"insert into landing.{table} ({', '.join(row)})"
+                f" values ({', '.join('?' * len(row))})",
+                list(row.values()),
+            )
 
     def delete(self, feed: str, *key: Any) -> None:
         """Leave a tombstone of the row, as a source's deletion does."""
-        condition = " and ".join(f"{column} = ?" for column in KEYS[feed])
+        condition = " and ".join(f"{column} = ?" for column in CONTRACTS[feed].key)
         self.execute(
             f"update landing.{feed} set is_deleted = true, _changed_in = {self.sequence}"
             f" where {condition}",
             list(key),
         )
 
+    def decide(self, entries: list[Identity]) -> None:
+        """Make these the crosswalk; another crosswalk is a rebuild, where every row changed."""
+        self.crosswalk = entries
+        with duckdb.connect(str(self.path)) as con:
+            write_identities(con, entries)
+            con.execute("update landing.run_context set is_rebuild = true")
+            for feed in FEEDS:
+                con.execute(f"update landing.{feed} set _changed_in = {self.sequence}")
+            for feed in FEEDS_WITH_CUSTOMERS:
+                con.execute(f"update landing.{feed} set _customer_id = customer_id")
+            self._settle(con)
+
     def execute(self, sql: str, parameters: list[Any] | None = None) -> None:
         """Run one statement on the file."""
         with duckdb.connect(str(self.path)) as con:
             con.execute(sql, parameters)
 
-    def _count_feeds(self, con: duckdb.DuckDBPyConnection) -> None:
+    def _settle(self, con: duckdb.DuckDBPyConnection) -> None:
+        """What the warehouse derives from the landed rows: identities, rates, counts."""
+        if self.crosswalk:
+            for feed in FEEDS_WITH_CUSTOMERS:
+                resolve_customers(con, feed, self.sequence)
+        self._convert_currencies(con)
         con.execute("delete from landing.feeds")
-        for feed in FEED_COLUMNS:
+        for feed in FEEDS:
             con.execute(
                 f"insert into landing.feeds"
                 f" select ?, ?, cast(null as date), count(*) from landing.{feed}",
                 [feed, feed not in self.without_feeds],
             )
+
+    def _convert_currencies(self, con: duckdb.DuckDBPyConnection) -> None:
+        """The rate of every day up to the as-of date; rows whose rate changed count as changed."""
+        con.execute("create temp table fx_days_before as from landing.fx_days")
+        con.execute(
+            f"""
+            create or replace table landing.fx_days as
+            select rates.currency, cast(days.day as date) as valid_on, rates.rate_on, rates.rate
+            from (select distinct currency from landing.fx_rates) as currencies
+            cross join (
+                select unnest(generate_series(min(rate_on), date '{self.as_of}', interval 1 day))
+                    as day
+                from landing.fx_rates
+            ) as days
+            asof inner join (from landing.fx_rates where not is_deleted) as rates
+                on currencies.currency = rates.currency and days.day >= rates.rate_on
+            where date_diff('day', rates.rate_on, days.day) <= {FX_RATE_VALID_DAYS}
+            """
+        )
+        for feed, contract in CONTRACTS.items():
+            if contract.currency and contract.event_date:
+                con.execute(
+                    f"""
+                    update landing.{feed} set _changed_in = {self.sequence}
+                    where ({contract.currency}, {contract.event_date}) in (
+                        select (currency, valid_on) from (
+                            (from landing.fx_days except from fx_days_before)
+                            union all
+                            (from fx_days_before except from landing.fx_days)
+                        )
+                    )
+                    """
+                )
+        con.execute("drop table fx_days_before")

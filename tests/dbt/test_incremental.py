@@ -1,13 +1,18 @@
-"""Increments by changed keys give what a rebuild gives, table by table."""
+"""Increments by changed keys give what a rebuild gives; a crosswalk undone gives what was."""
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
+from customer_marts.identity import Identity
 from tests.dbt.conftest import WITHOUT_UNIT_TESTS, Dbt
+from tests.dbt.landing_fixture import Landing
 from tests.dbt.toy_company import (
     land_fourth_release,
     land_second_release,
@@ -25,10 +30,21 @@ def read_marts(database: Path) -> dict[str, list[tuple[Any, ...]]]:
         }
 
 
+def one(database: Path, sql: str) -> tuple[Any, ...]:
+    with duckdb.connect(str(database), read_only=True) as con:
+        (row,) = con.execute(sql).fetchall()
+        return tuple(row)
+
+
+def amount(database: Path, column: str, mart: str, where: str) -> Decimal | None:
+    value: Decimal | None
+    (value,) = one(database, f"select sum({column}) from marts.{mart} where {where}")
+    return value
+
+
 def test_three_increments_equal_a_rebuild(
-    dbt: Dbt, first_build: Any, database: Path, workspace: Path
+    dbt: Dbt, landing: Landing, database: Path, workspace: Path
 ) -> None:
-    landing, _ = first_build
     first = read_marts(workspace / "first" / "build.duckdb")
     for land in (land_second_release, land_third_release):
         land(landing)
@@ -58,3 +74,97 @@ def test_three_increments_equal_a_rebuild(
     assert "o-slow-deleted" not in order_ids  # deleted
     assert "o-future" not in order_ids  # shown as of 10 March, gone again as of 4 March
     assert {"o-late", "o-held"} <= order_ids  # landed late, let in
+    # 100 dollars at the corrected rate
+    assert amount(database, "revenue_amount", "fct_orders", "order_id = 'o-abroad'") == 705
+
+
+def test_missing_rates_and_wrong_source_totals_stop_the_build(dbt: Dbt, landing: Landing) -> None:
+    landing.execute("delete from landing.fx_days")
+    landing.execute("update landing.ledger set source_amount = source_amount + 0.01")
+    landing.execute("update landing.run_context set is_rebuild = true")
+    with pytest.raises(AssertionError) as caught:
+        dbt("build", *WITHOUT_UNIT_TESTS)
+    for test in (
+        "fct_order_lines__holds",
+        "fct_payments__holds",
+        "conservation_ledger__pulled_is_what_the_source_states",
+    ):
+        assert test in str(caught.value)
+
+
+def decision(entry_no: int, kind: str, of: str, to: str, **where: Any) -> Identity:
+    fields = {"feed": None, "row_key": None, "valid_from": None, "valid_to": None, **where}
+    return Identity(
+        entry_no,
+        kind,
+        of,
+        to,
+        decided_by="li",
+        decided_on=date(2026, 2, 27),
+        reason="toy",
+        **fields,
+    )
+
+
+CROSSWALK = [
+    decision(2, "merge", "leaving", "idle"),
+    decision(3, "rekey", "slow", "slower", valid_from=date(2026, 1, 1)),
+    decision(4, "split", "steady", "branch", feed="orders", row_key="o-steady-2"),
+    decision(5, "distinct", "refunded", "credited"),
+]
+TOTALS = """
+    select
+        (select sum(revenue_amount) from marts.fct_customer_totals),
+        (select sum(margin_amount) from marts.fct_orders),
+        (select sum(invoice_amount) from marts.fct_invoices),
+        (select sum(payment_amount) from marts.fct_payments),
+        (select sum(balance_amount) from marts.receivables_balances),
+        (select sum(count_survey_responses) from marts.fct_customer_months),
+        (select count(*) from marts.fct_order_lines)
+"""
+
+
+def test_a_crosswalk_moves_rows_conserves_totals_and_is_undone(
+    dbt: Dbt, landing: Landing, database: Path, workspace: Path
+) -> None:
+    first = read_marts(workspace / "first" / "build.duckdb")
+    before = one(workspace / "first" / "build.duckdb", TOTALS)
+
+    landing.decide(CROSSWALK)
+    dbt("build", *WITHOUT_UNIT_TESTS)
+    assert one(database, TOTALS) == before
+    customers = {row[0] for row in read_marts(database)["dim_customers"]}
+    assert customers == {row[0] for row in first["dim_customers"]} - {"leaving"} | {
+        "slower",
+        "branch",
+    }
+    revenue = {
+        customer: amount(
+            database, "revenue_amount", "fct_customer_totals", f"customer_id = '{customer}'"
+        )
+        for customer in ("idle", "slow", "slower", "branch")
+    }
+    # 10 and 60; the order of December stays with slow; the split takes one order of 200
+    assert revenue == {"idle": 70, "slow": 330, "slower": 120, "branch": 200}
+    assert one(
+        database,
+        "select customer_id, source_customer_id from marts.fct_orders where order_id = 'o-leaving'",
+    ) == ("idle", "leaving")
+    with duckdb.connect(str(database), read_only=True) as con:
+        moved = con.execute(
+            """
+            select source_customer_id, customer_id, kind, is_split, count_rows, count_rows_moved
+            from marts.customer_identities where kind <> 'own' order by 1
+            """
+        ).fetchall()
+    assert moved == [
+        ("leaving", "idle", "merge", False, 2, 2),
+        # its record and the order and invoice of December stay
+        ("slow", "slower", "rekey", False, 6, 3),
+        ("steady", "steady", "split", True, 9, 1),
+    ]
+
+    landing.decide([])
+    dbt("run")
+    for mart, rows in read_marts(database).items():
+        assert rows == first[mart], mart

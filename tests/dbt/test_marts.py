@@ -23,13 +23,13 @@ def one(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
 
 
 def test_customers(first_marts: duckdb.DuckDBPyConnection) -> None:
-    """Nine of the ten: the one who comes in June is not known in February."""
+    """Ten of the eleven: the one who comes in June is not known in February."""
     names = first_marts.execute("select customer_id from marts.dim_customers").fetchall()
     assert {name for (name,) in names} == {
         *("steady", "slow", "prospect", "cancelled_only", "refunded", "credited"),
-        *("bills", "leaving", "idle"),
+        *("bills", "leaving", "idle", "abroad"),
     }
-    assert one(first_marts, "select count(*) from marts.customer_360") == (9,)
+    assert one(first_marts, "select count(*) from marts.customer_360") == (10,)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,8 @@ def test_customers(first_marts: duckdb.DuckDBPyConnection) -> None:
         ("cancelled_only", 0, "0.00", "0.00", "potential"),
         # an order without lines: its amount is its revenue, its cost is unknown
         ("bills", 1, "500.00", None, "new"),
+        # 100 dollars at 7.00, cost 60 %
+        ("abroad", 1, "700.00", "280.00", "new"),
         # 415 days ago
         ("leaving", 1, "60.00", "24.00", "lost"),
     ],
@@ -73,6 +75,8 @@ def test_value_and_stage(
         ("credited", "0.00", "0.00", "150.00"),
         # the held bill pays on receipt, the dishonoured one never
         ("bills", "200.00", "200.00", "0.00"),
+        # 113 dollars at 7.10 less 50 at 7.20
+        ("abroad", "442.30", "442.30", "0.00"),
     ],
 )
 def test_receivables(
@@ -109,6 +113,50 @@ def test_an_order_after_midnight_counts_in_the_next_month(
         ("2026-01-01", Decimal("40.00")),
         ("2026-02-01", Decimal("80.00")),
     ]
+
+
+def test_documents_keep_their_own_currency_beside_the_reporting_one(
+    first_marts: duckdb.DuckDBPyConnection,
+) -> None:
+    assert one(
+        first_marts,
+        """select currency, document_currency, fx_rate, document_unit_price, unit_price,
+            document_ordered_amount, ordered_amount, discount_amount, tax_amount, cost_amount
+           from marts.fct_order_lines where order_id = 'o-abroad'""",
+    ) == (
+        *("CNY", "USD", Decimal("7.00000000")),
+        *(Decimal("10.0000"), Decimal("70.0000")),
+        *(Decimal("100.00"), Decimal("700.00")),
+        *(Decimal("35.00"), Decimal("91.00"), Decimal("420.00")),
+    )
+    assert first_marts.execute(
+        """select document_currency, document_amount, fx_rate, invoice_amount
+           from marts.fct_invoices where customer_id = 'abroad'
+           union all
+           select document_currency, document_amount, fx_rate, payment_amount
+           from marts.fct_payments where customer_id = 'abroad' order by 2 desc"""
+    ).fetchall() == [
+        ("USD", Decimal("113.00"), Decimal("7.10000000"), Decimal("802.30")),
+        ("USD", Decimal("50.00"), Decimal("7.20000000"), Decimal("360.00")),
+    ]
+
+
+def test_the_ledger_sets_what_the_source_states_beside_what_was_pulled(
+    first_marts: duckdb.DuckDBPyConnection,
+) -> None:
+    assert first_marts.execute(
+        """select batch_id, count_rows_pulled, count_rows_accepted, source_rows, source_amount
+           from marts.conservation_ledger order by 1"""
+    ).fetchall() == [("b-1", 10, 6, 10, Decimal("600.00")), ("b-2", 1, 1, None, None)]
+
+
+def test_a_closed_row_tells_how_it_ended(first_marts: duckdb.DuckDBPyConnection) -> None:
+    assert one(
+        first_marts,
+        """select quarantine_id, owner, quarantined_amount, closed_by, decided_by,
+            decision_reason, batch_id, replay_batch_id
+           from marts.quarantine_history""",
+    ) == (*("q-1", "unassigned", Decimal("100.00"), "fix", "li"), "typing error", "b-1", "b-2")
 
 
 def test_satisfaction(first_marts: duckdb.DuckDBPyConnection) -> None:

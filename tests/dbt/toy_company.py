@@ -1,4 +1,4 @@
-"""A company of ten customers with one awkward case each, and three days of changes to it."""
+"""A company of eleven customers with one awkward case each, and three days of changes to it."""
 
 from __future__ import annotations
 
@@ -80,6 +80,11 @@ def answer(response_id: str, customer_id: str, day: date, score: int, **values: 
     }
 
 
+def fx_rate(day: date, rate: str) -> Row:
+    """What a dollar is worth in yuan."""
+    return {"rate_on": day, "currency": "USD", "rate": rate}
+
+
 def land_first_release(landing: Landing) -> None:
     """As of 27 February 2026; some rows lie later and must not show yet."""
     landing.begin_release(date(2026, 2, 27))
@@ -96,10 +101,20 @@ def land_first_release(landing: Landing) -> None:
             {"customer_id": "leaving", "name": "Leaving Ltd"},
             # no row of it ever changes: it must gain a month all the same
             {"customer_id": "idle", "name": "Idle Ltd"},
+            # buys in dollars
+            {"customer_id": "abroad", "name": "Abroad Inc"},
             {"customer_id": "later", "name": "Not yet", "onboarded_on": date(2026, 6, 1)},
         ],
     )
     landing.put("products", [{"product_id": "coal", "name": "Coal", "tonnes_per_unit": 1}])
+    landing.put(
+        "fx_rates",
+        [
+            fx_rate(date(2026, 1, 30), "7.00"),
+            fx_rate(date(2026, 2, 2), "7.10"),
+            fx_rate(date(2026, 2, 16), "7.20"),
+        ],
+    )
     landing.put(
         "orders",
         [
@@ -118,6 +133,8 @@ def land_first_release(landing: Landing) -> None:
             # 16:30 UTC on the 31st is the 1st of February for the company
             order("o-midnight", "slow", date(2026, 1, 31), ordered_at=utc(2026, 1, 31, 16, 30)),
             order("o-held", "steady", date(2026, 2, 10), _held_reason="unknown_customer"),
+            # a Sunday: the rate of Friday the 30th holds
+            order("o-abroad", "abroad", date(2026, 2, 1), currency="USD"),
         ],
     )
     landing.put(
@@ -135,6 +152,7 @@ def land_first_release(landing: Landing) -> None:
             line("o-future", "70.00"),
             line("o-midnight", "80.00"),
             line("o-held", "90.00"),
+            line("o-abroad", "100.00", discount="5.00"),
         ],
     )
     landing.put(
@@ -147,6 +165,7 @@ def land_first_release(landing: Landing) -> None:
             invoice("i-credited", "credited", date(2026, 1, 6), "100.00"),
             invoice("i-credit-note", "credited", date(2026, 1, 9), "250.00", kind="credit_note"),
             invoice("i-bills", "bills", date(2026, 1, 7), "500.00"),
+            invoice("i-abroad", "abroad", date(2026, 2, 2), "113.00", currency="USD"),
         ],
     )
     landing.put(
@@ -156,6 +175,7 @@ def land_first_release(landing: Landing) -> None:
             payment("p-refunded", "refunded", date(2026, 1, 8), "100.00"),
             payment("p-refund", "refunded", date(2026, 1, 18), "130.00", kind="refund"),
             payment("p-moved", "steady", date(2026, 2, 20), "10.00"),
+            payment("p-abroad", "abroad", date(2026, 2, 20), "50.00", currency="USD"),
             payment(
                 "p-bill",
                 "bills",
@@ -194,6 +214,67 @@ def land_first_release(landing: Landing) -> None:
             answer("r-slow", "slow", date(2026, 2, 1), 2),
         ],
     )
+    _keep_the_books_of_landing(landing)
+
+
+def _keep_the_books_of_landing(landing: Landing) -> None:
+    """Two batches, one of which has its source's totals, and a quarantined row that was mended."""
+    landing.put_control(
+        "ledger",
+        {
+            "feed": "orders",
+            "currency": "CNY",
+            "batch_id": "b-1",
+            "release_sequence": 1,
+            "rows_pulled": 10,
+            "rows_accepted": 7,
+            "rows_quarantined": 1,
+            "rows_duplicate": 2,
+            "rows_superseded": 0,
+            "rows_held": 1,
+            "amount_pulled": 600,
+            "amount_accepted": 500,
+            "amount_quarantined": 100,
+            "amount_duplicate": 0,
+            "amount_superseded": 0,
+            "amount_held": 0,
+            "source_rows": 10,
+            "source_amount": 600,
+        },
+    )
+    landing.put_control(
+        "ledger",
+        {
+            "feed": "orders",
+            "currency": "CNY",
+            "batch_id": "b-2",
+            "release_sequence": 1,
+            "rows_pulled": 1,
+            "rows_accepted": 1,
+            "rows_quarantined": 0,
+            "rows_duplicate": 0,
+            "rows_superseded": 0,
+        },
+    )
+    landing.put_control(
+        "quarantine_closed",
+        {
+            "quarantine_id": "q-1",
+            "feed": "orders",
+            "rule": "status_known",
+            "row_key": "o-idle",
+            "source": "orders.csv:record 8",
+            "currency": "CNY",
+            "amount": 100,
+            "first_seen_at": utc(2026, 2, 1),
+            "batch_id": "b-1",
+            "closed_by": "fix",
+            "decided_by": "li",
+            "decision_reason": "typing error",
+            "replay_batch_id": "b-2",
+            "release_sequence": 1,
+        },
+    )
 
 
 def land_second_release(landing: Landing) -> None:
@@ -207,8 +288,9 @@ def land_second_release(landing: Landing) -> None:
 
 
 def land_third_release(landing: Landing) -> None:
-    """The same month: a held row is let in, terms and weights change, a bill matures."""
+    """The same month: a held row is let in, terms, weights and a rate change, a bill matures."""
     landing.begin_release(date(2026, 3, 10))
+    landing.put("fx_rates", [fx_rate(date(2026, 1, 30), "7.05")])
     landing.put("orders", [order("o-held", "prospect", date(2026, 2, 10))])
     landing.put("orders", [order("o-refunded", "credited", date(2026, 1, 6))])
     landing.put("products", [{"product_id": "coal", "name": "Coal", "tonnes_per_unit": "0.9"}])

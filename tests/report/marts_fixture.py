@@ -44,20 +44,24 @@ create table dim_customers (
     onboarded_on date, first_ordered_on date, last_ordered_on date, is_derived boolean
 );
 create table fct_orders (
-    order_id varchar, customer_id varchar, ordered_at timestamp, ordered_on date,
-    order_month date, status varchar, is_cancelled boolean, sale_type varchar, channel varchar,
-    contract_id varchar, currency varchar, count_lines integer, weight_tonnes decimal(18, 4),
+    order_id varchar, customer_id varchar, source_customer_id varchar, ordered_at timestamp,
+    ordered_on date, order_month date, status varchar, is_cancelled boolean, sale_type varchar,
+    channel varchar, contract_id varchar, currency varchar, document_currency varchar,
+    fx_rate decimal(18, 8), count_lines integer, weight_tonnes decimal(18, 4),
     revenue_amount decimal(18, 2), discount_amount decimal(18, 2), tax_amount decimal(18, 2),
     gross_amount decimal(18, 2), cost_amount decimal(18, 2), margin_amount decimal(18, 2)
 );
 create table fct_invoices (
-    invoice_id varchar, order_id varchar, customer_id varchar, invoiced_on date, due_on date,
-    due_on_source varchar, kind varchar, currency varchar, invoice_amount decimal(18, 2),
-    tax_amount decimal(18, 2), is_disputed boolean, is_derived boolean, open_amount decimal(18, 2)
+    invoice_id varchar, order_id varchar, customer_id varchar, source_customer_id varchar,
+    invoiced_on date, due_on date, due_on_source varchar, kind varchar, currency varchar,
+    document_currency varchar, fx_rate decimal(18, 8), document_amount decimal(18, 2),
+    invoice_amount decimal(18, 2), tax_amount decimal(18, 2), is_disputed boolean,
+    is_derived boolean, open_amount decimal(18, 2)
 );
 create table fct_payments (
-    payment_id varchar, customer_id varchar, received_at timestamp, received_on date,
-    settled_on date, kind varchar, method varchar, currency varchar,
+    payment_id varchar, customer_id varchar, source_customer_id varchar, received_at timestamp,
+    received_on date, settled_on date, kind varchar, method varchar, currency varchar,
+    document_currency varchar, fx_rate decimal(18, 8), document_amount decimal(18, 2),
     payment_amount decimal(18, 2), reference varchar, order_id varchar, bill_no varchar,
     bill_matures_on date, bill_status varchar
 );
@@ -72,13 +76,14 @@ create table conservation_ledger (
     feed varchar, currency varchar, batch_id varchar, release_sequence integer,
     count_rows_pulled bigint, count_rows_accepted bigint, count_rows_quarantined bigint,
     count_rows_duplicate bigint, count_rows_superseded bigint, count_rows_held bigint,
-    pulled_amount decimal(38, 2), accepted_amount decimal(38, 2),
+    source_rows bigint, pulled_amount decimal(38, 2), accepted_amount decimal(38, 2),
     quarantined_amount decimal(38, 2), duplicate_amount decimal(38, 2),
-    superseded_amount decimal(38, 2), held_amount decimal(38, 2)
+    superseded_amount decimal(38, 2), held_amount decimal(38, 2), source_amount decimal(38, 2)
 );
 create table quarantine_summary (
     feed varchar, rule varchar, owner varchar, count_rows integer, amount decimal(38, 2),
-    currency varchar, count_currencies integer, oldest_first_seen_at timestamp
+    currency varchar, count_currencies integer, oldest_first_seen_at timestamp,
+    count_rows_closed integer
 );
 """
 
@@ -318,6 +323,7 @@ def _add_facts(connection: duckdb.DuckDBPyConnection, book: Book, chance: random
                 (
                     order_id,
                     customer_id,
+                    customer_id,
                     datetime.combine(on, datetime.min.time()),
                     on,
                     on.replace(day=1),
@@ -326,7 +332,9 @@ def _add_facts(connection: duckdb.DuckDBPyConnection, book: Book, chance: random
                     "contract",
                     "field",
                     None,
+                    "CNY",
                     currency,
+                    1,
                     1,
                     Decimal(40),
                     revenue,
@@ -350,11 +358,15 @@ def _add_facts(connection: duckdb.DuckDBPyConnection, book: Book, chance: random
                         f"I{order_id[1:]}",
                         order_id,
                         customer_id,
+                        customer_id,
                         on,
                         due,
                         "terms",
                         "invoice",
+                        "CNY",
                         currency,
+                        1,
+                        gross,
                         gross,
                         tax,
                         False,
@@ -368,11 +380,15 @@ def _add_facts(connection: duckdb.DuckDBPyConnection, book: Book, chance: random
                             f"N{order_id[1:]}",
                             order_id,
                             customer_id,
+                            customer_id,
                             on,
                             on,
                             "invoice",
                             "credit_note",
                             currency,
+                            currency,
+                            1,
+                            -gross / 10,
                             -gross / 10,
                             -tax / 10,
                             False,
@@ -385,12 +401,16 @@ def _add_facts(connection: duckdb.DuckDBPyConnection, book: Book, chance: random
                     (
                         f"P{order_id[1:]}",
                         customer_id,
+                        customer_id,
                         datetime.combine(paid_on, datetime.min.time()),
                         paid_on,
                         paid_on,
                         "receipt",
                         "transfer",
+                        "CNY",
                         currency,
+                        1,
+                        gross,
                         gross,
                         f"I{order_id[1:]}",
                         order_id,
@@ -434,28 +454,31 @@ def _add_trust(connection: duckdb.DuckDBPyConnection) -> None:
         insert into conservation_ledger
         select
             'orders', currency, 'b1', 1,
-            count(*) + 12, count(*), 4, 6, 2, 0,
+            count(*) + 12, count(*), 4, 6, 2, 0, count(*) + 12,
             sum(revenue_amount) + 120, sum(revenue_amount), 40, 60, 20, 0,
+            sum(revenue_amount) + 120,
         from fct_orders group by currency
         union all
         select
             'payments', currency, 'b2', 1,
-            count(*) + 3, count(*), 3, 0, 0, 1,
-            sum(payment_amount) + 88123.45, sum(payment_amount), 88123.45, 0, 0, 10,
+            count(*) + 3, count(*), 3, 0, 0, 1, null,
+            sum(payment_amount) + 88123.45, sum(payment_amount), 88123.45, 0, 0, 10, null,
         from fct_payments group by currency
         union all
-        select 'customers', null, 'b3', 1, count(*), count(*), 0, 0, 0, 0, null, null, null, null,
-            null, null
+        select 'customers', null, 'b3', 1, count(*), count(*), 0, 0, 0, 0, count(*), null, null,
+            null, null, null, null, null
         from dim_customers
         """
     )
     connection.execute(
         """
         insert into quarantine_summary values
-            ('payments', 'unknown_customer', 'finance', 1, 10.00, 'CNY', 1, '2026-11-19 01:00:00'),
+            ('payments', 'unknown_customer', 'finance', 1, 10.00, 'CNY', 1,
+                '2026-11-19 01:00:00', 3),
             ('payments', 'amount_positive', 'finance', 2, 88113.45, 'CNY', 1,
-                '2026-11-12 01:00:00'),
-            ('orders', 'ordered_at_in_range', 'sales', 4, 40.00, 'CNY', 1, '2026-11-12 01:00:00')
+                '2026-11-12 01:00:00', 0),
+            ('orders', 'ordered_at_in_range', 'sales', 4, 40.00, 'CNY', 1,
+                '2026-11-12 01:00:00', 0)
         """
     )
 

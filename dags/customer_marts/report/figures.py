@@ -87,7 +87,7 @@ class Overview:
 
 @dataclass(frozen=True)
 class OtherCurrency:
-    """What the book holds in a currency that the report does not show."""
+    """Orders written in another currency; their revenue is converted, and part of all figures."""
 
     currency: str
     count_customers: int
@@ -416,14 +416,14 @@ def _currency(marts: Marts, manifest: Mapping[str, Any]) -> str | None:
 def _other_currencies(
     marts: Marts, windows: Windows, currency: str | None
 ) -> tuple[OtherCurrency, ...]:
-    if not marts.has("fct_orders", "currency", "customer_id", "revenue_amount"):
+    if not marts.has("fct_orders", "document_currency", "customer_id", "revenue_amount"):
         return ()
     return tuple(
         OtherCurrency(*row)
         for row in marts.rows(
             """
             select
-                currency,
+                document_currency,
                 count(distinct customer_id),
                 count(*),
                 sum(revenue_amount),
@@ -431,9 +431,9 @@ def _other_currencies(
             where not is_cancelled
                 and ordered_on > $start
                 and ordered_on <= $as_of
-                and currency is distinct from $currency
-            group by currency
-            order by count(*) desc, currency
+                and document_currency is distinct from $currency
+            group by document_currency
+            order by count(*) desc, document_currency
             """,
             {"start": windows.start, "as_of": windows.as_of, "currency": currency},
         )

@@ -27,11 +27,18 @@ _LABELS: dict[str, tuple[str, str]] = {
     # feeds
     "feed.customers": ("Customers", "客户"),
     "feed.products": ("Products", "产品"),
+    "feed.fx_rates": ("Exchange rates", "汇率"),
+    "feed.market_prices": ("Market prices", "市场价格"),
     "feed.orders": ("Orders", "订单"),
     "feed.order_lines": ("Order lines", "订单明细"),
+    "feed.deliveries": ("Deliveries", "交货"),
     "feed.invoices": ("Invoices", "发票"),
     "feed.payments": ("Payments", "收款"),
     "feed.survey_responses": ("Survey responses", "调查问卷"),
+    "feed.complaints": ("Complaints", "投诉"),
+    "feed.interactions": ("Customer contacts", "客户往来"),
+    "feed.opportunities": ("Opportunities", "商机"),
+    "feed.customer_costs": ("Customer costs", "客户成本"),
     # verdicts
     "verdict.gates_passed": ("All gates passed", "质量门全部通过"),
     "verdict.gates_warned": ("Gates passed with warnings", "质量门通过，但有警告"),
@@ -134,8 +141,8 @@ _LABELS: dict[str, tuple[str, str]] = {
         "截至 {as_of}，金额币种为 {currency}。",
     ),
     "overview.other_currencies": (
-        "Other currencies, last 12 months (never added to the figures above)",
-        "其他币种，近12个月（不计入以上数据）",
+        "Of these, orders in other currencies, converted, last 12 months",
+        "其中：外币订单（已折算），近12个月",
     ),
     # segments
     "segments.rfm": ("RFM segment", "RFM细分"),
@@ -223,6 +230,14 @@ _LABELS: dict[str, tuple[str, str]] = {
     "todo.type": (
         "Correct the value at the source, or the column's mapping in the company file.",
         "在源系统更正数值，或修改公司配置中的列映射。",
+    ),
+    "todo.waiver": (
+        "Mend the row, or waive it again: marts quarantine fix or waive.",
+        "更正该行或重新豁免：marts quarantine fix 或 waive。",
+    ),
+    "todo.currency": (
+        "Correct the code, or declare the currency and its rates in the company file.",
+        "更正币种代码，或在公司配置中声明该币种及其汇率。",
     ),
     "todo.default": (
         "Correct the row at the source; the corrected row arrives with the next batch.",

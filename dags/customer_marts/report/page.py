@@ -263,10 +263,20 @@ def _is_absent(value: object) -> bool:
     return isinstance(value, Absent)
 
 
+_TODO_BY_RULE = {
+    "unknown_unit": "type",
+    "unknown": "unknown",
+    "invalid": "type",
+    "too_precise": "type",
+    "waiver": "waiver",
+    "currency_without_rate": "currency",
+}
+
+
 def _todo(rule: str) -> Text:
-    for prefix in ("unknown", "type"):
+    for prefix, kind in _TODO_BY_RULE.items():
         if rule.startswith(prefix):
-            return text(f"todo.{prefix}")
+            return text(f"todo.{kind}")
     return text("todo.default")
 
 

@@ -16,7 +16,7 @@ orders_changed as (
 
 -- the due date hangs on the customer's payment terms
 changed_customers as (
-    select row_key as customer_id
+    select customer_id
     from rows_changed
     where feed = 'customers'
 ),

@@ -26,3 +26,7 @@ where
         row_changes.business_on > run_context.window_after
         and row_changes.business_on <= run_context.window_until
     )
+    or (
+        row_changes.later_on > run_context.window_after
+        and row_changes.later_on <= run_context.window_until
+    )

@@ -2,7 +2,8 @@ select
     -- keys
     invoice_id,
     order_id,
-    customer_id,
+    _customer_id as customer_id,
+    customer_id as source_customer_id,
     -- dates
     invoiced_on,
     due_on,

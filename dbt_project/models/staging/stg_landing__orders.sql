@@ -1,7 +1,8 @@
 select
     -- keys
     order_id,
-    customer_id,
+    _customer_id as customer_id,
+    customer_id as source_customer_id,
     contract_id,
     -- dates: ordered_at is UTC, ordered_on the company's business date
     ordered_at,

@@ -1,7 +1,8 @@
 select
     -- keys
     payment_id,
-    customer_id,
+    _customer_id as customer_id,
+    customer_id as source_customer_id,
     order_id,
     reference,
     bill_no,

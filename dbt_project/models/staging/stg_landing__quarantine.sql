@@ -1,5 +1,6 @@
 select
     -- keys
+    quarantine_id,
     feed,
     batch_id,
     row_key,

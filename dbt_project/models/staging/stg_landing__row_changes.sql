@@ -1,74 +1,72 @@
+{#-
+    How each feed is keyed, whom it names, and the business dates on which its row comes into view:
+    later_on is the second date of a row that means something else from then on (a dishonoured bill
+    stops paying on the day it should have been cash).
+-#}
+{%- set feeds = {
+    'customers': {
+        'row_key': 'customer_id', 'has_customer': true, 'business_on': 'onboarded_on',
+    },
+    'products': {'row_key': 'product_id'},
+    'fx_rates': {
+        'row_key': "concat(cast(rate_on as " ~ dbt.type_string() ~ "), '/', currency)",
+        'business_on': 'rate_on',
+    },
+    'market_prices': {
+        'row_key': "concat(cast(price_on as " ~ dbt.type_string() ~ "), '/', price_code)",
+        'business_on': 'price_on',
+    },
+    'orders': {
+        'row_key': 'order_id', 'has_customer': true, 'has_order': true,
+        'business_on': 'ordered_on',
+    },
+    'order_lines': {'row_key': 'order_id', 'has_order': true},
+    'deliveries': {
+        'row_key': 'delivery_id', 'has_order': true, 'business_on': 'delivered_on',
+    },
+    'invoices': {
+        'row_key': 'invoice_id', 'has_customer': true, 'has_order': true,
+        'business_on': 'invoiced_on',
+    },
+    'payments': {
+        'row_key': 'payment_id', 'has_customer': true, 'has_order': true,
+        'business_on': 'received_on',
+        'later_on': "case when bill_status = 'dishonoured' then bill_matures_on end",
+    },
+    'survey_responses': {
+        'row_key': 'response_id', 'has_customer': true, 'has_order': true,
+        'business_on': 'answered_on',
+    },
+    'complaints': {
+        'row_key': 'complaint_id', 'has_customer': true, 'has_order': true,
+        'business_on': 'opened_on', 'later_on': 'resolved_on',
+    },
+    'interactions': {
+        'row_key': 'interaction_id', 'has_customer': true, 'business_on': 'occurred_on',
+    },
+    'opportunities': {
+        'row_key': 'opportunity_id', 'has_customer': true, 'business_on': 'opened_on',
+        'later_on': 'closed_on',
+    },
+    'customer_costs': {
+        'row_key': 'cost_id', 'has_customer': true, 'business_on': 'incurred_on',
+    },
+} -%}
+{%- set no_text = 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
+{%- set no_date = 'cast(null as date)' -%}
+
 -- Deleted and held rows are kept here: a deletion is a change, and so is a row that is released.
-select
-    'customers' as feed,
-    customer_id as row_key,
-    customer_id,
-    cast(null as {{ dbt.type_string() }}) as order_id,
-    cast(null as date) as business_on,
-    _changed_in as changed_in
-from {{ source('landing', 'customers') }}
-union all
-select
-    'products' as feed,
-    product_id as row_key,
-    cast(null as {{ dbt.type_string() }}) as customer_id,
-    cast(null as {{ dbt.type_string() }}) as order_id,
-    cast(null as date) as business_on,
-    _changed_in as changed_in
-from {{ source('landing', 'products') }}
-union all
-select
-    'orders' as feed,
-    order_id as row_key,
-    customer_id,
-    order_id,
-    ordered_on as business_on,
-    _changed_in as changed_in
-from {{ source('landing', 'orders') }}
-union all
-select
-    'order_lines' as feed,
-    order_id as row_key,
-    cast(null as {{ dbt.type_string() }}) as customer_id,
-    order_id,
-    cast(null as date) as business_on,
-    _changed_in as changed_in
-from {{ source('landing', 'order_lines') }}
-union all
-select
-    'invoices' as feed,
-    invoice_id as row_key,
-    customer_id,
-    order_id,
-    invoiced_on as business_on,
-    _changed_in as changed_in
-from {{ source('landing', 'invoices') }}
-union all
-select
-    'payments' as feed,
-    payment_id as row_key,
-    customer_id,
-    order_id,
-    received_on as business_on,
-    _changed_in as changed_in
-from {{ source('landing', 'payments') }}
-union all
--- a dishonoured bill stops paying on the day it should have been cash
-select
-    'payments' as feed,
-    payment_id as row_key,
-    customer_id,
-    order_id,
-    bill_matures_on as business_on,
-    _changed_in as changed_in
-from {{ source('landing', 'payments') }}
-where bill_status = 'dishonoured'
-union all
-select
-    'survey_responses' as feed,
-    response_id as row_key,
-    customer_id,
-    order_id,
-    answered_on as business_on,
-    _changed_in as changed_in
-from {{ source('landing', 'survey_responses') }}
+{% for feed, columns in feeds.items() -%}
+    select
+        '{{ feed }}' as feed,
+        {{ columns.row_key }} as row_key,
+        {{ '_customer_id' if columns.has_customer else no_text }} as customer_id,
+        {{ 'customer_id' if columns.has_customer else no_text }} as source_customer_id,
+        {{ 'order_id' if columns.has_order else no_text }} as order_id,
+        {{ columns.business_on or no_date }} as business_on,
+        {{ columns.later_on or no_date }} as later_on,
+        _held_reason is null and not is_deleted as is_accepted,
+        _changed_in as changed_in
+    from {{ source('landing', feed) }}
+    {{ 'union all' if not loop.last }}
+{% endfor %}

@@ -2,7 +2,8 @@ select
     -- keys
     response_id,
     question_code,
-    customer_id,
+    _customer_id as customer_id,
+    customer_id as source_customer_id,
     order_id,
     survey_id,
     -- dates: answered_at is UTC, answered_on the company's business date

@@ -13,6 +13,10 @@ with invoices as (
         and {{ where_changed('invoice_id', changed_invoices()) }}
 ),
 
+fx_days as (
+    select * from {{ ref('stg_landing__fx_days') }}
+),
+
 orders as (
     select
         *,
@@ -25,21 +29,33 @@ customers as (
     select * from {{ ref('stg_landing__customers') }}
 ),
 
+rated_invoices as (
+    select
+        invoices.*,
+        {{ rate_into_reporting('invoices.currency', 'fx_days.rate') }} as fx_rate,
+        case when invoices.kind = 'credit_note' then -1 else 1 end as kind_sign
+    from invoices
+    left join fx_days
+        on invoices.currency = fx_days.currency and invoices.invoiced_on = fx_days.valid_on
+),
+
 landed_documents as (
     select
         invoice_id,
         order_id,
         customer_id,
+        source_customer_id,
         invoiced_on,
         due_on,
         kind,
-        currency,
-        case when kind = 'credit_note' then -document_amount else document_amount end
-            as invoice_amount,
-        case when kind = 'credit_note' then -tax_amount else tax_amount end as tax_amount,
+        currency as document_currency,
+        fx_rate,
+        document_amount * kind_sign as document_amount,
+        {{ to_amount('document_amount * fx_rate') }} * kind_sign as invoice_amount,
+        {{ to_amount('tax_amount * fx_rate') }} * kind_sign as tax_amount,
         is_disputed,
         false as is_derived
-    from invoices
+    from rated_invoices
 ),
 
 -- without an invoice feed a company's orders are its claims, due by the customer's terms
@@ -48,10 +64,13 @@ derived_documents as (
         invoice_id,
         order_id,
         customer_id,
+        source_customer_id,
         ordered_on as invoiced_on,
         cast(null as date) as due_on,
         'invoice' as kind,
-        currency,
+        document_currency,
+        fx_rate,
+        document_gross_amount as document_amount,
         gross_amount as invoice_amount,
         tax_amount,
         false as is_disputed,
@@ -73,6 +92,7 @@ final as (
         documents.invoice_id,
         documents.order_id,
         documents.customer_id,
+        documents.source_customer_id,
         documents.invoiced_on,
         coalesce(
             documents.due_on,
@@ -80,7 +100,10 @@ final as (
         ) as due_on,
         case when documents.due_on is null then 'terms' else 'invoice' end as due_on_source,
         documents.kind,
-        documents.currency,
+        {{ reporting_currency() }} as currency,
+        documents.document_currency,
+        documents.fx_rate,
+        cast(documents.document_amount as decimal(18, 2)) as document_amount,
         cast(documents.invoice_amount as decimal(18, 2)) as invoice_amount,
         cast(documents.tax_amount as decimal(18, 2)) as tax_amount,
         documents.is_disputed,

@@ -11,22 +11,29 @@ with order_lines as (
     where {{ where_changed('order_id', changed_orders()) }}
 ),
 
+fx_days as (
+    select * from {{ ref('stg_landing__fx_days') }}
+),
+
 orders as (
     select
-        order_id,
-        customer_id,
-        ordered_on,
-        currency,
-        status = 'cancelled' as is_cancelled
-    from {{ ref('stg_landing__orders') }}
-    where ordered_on <= {{ as_of_date() }}
+        orders.order_id,
+        orders.customer_id,
+        orders.ordered_on,
+        orders.currency as document_currency,
+        {{ rate_into_reporting('orders.currency', 'fx_days.rate') }} as fx_rate,
+        orders.status = 'cancelled' as is_cancelled
+    from {{ ref('stg_landing__orders') }} as orders
+    left join fx_days
+        on orders.currency = fx_days.currency and orders.ordered_on = fx_days.valid_on
+    where orders.ordered_on <= {{ as_of_date() }}
 ),
 
 products as (
     select * from {{ ref('stg_landing__products') }}
 ),
 
-priced_lines as (
+document_lines as (
     select
         order_lines.order_id,
         order_lines.line_no,
@@ -34,21 +41,33 @@ priced_lines as (
         order_lines.product_id,
         orders.ordered_on,
         orders.is_cancelled,
-        orders.currency,
+        orders.document_currency,
+        orders.fx_rate,
         order_lines.quantity,
-        order_lines.unit_price,
-        order_lines.line_amount as ordered_amount,
+        order_lines.unit_price as document_unit_price,
+        order_lines.line_amount as document_ordered_amount,
         -- a cancelled line brought nothing: its measures are zero, ordered_amount keeps its value
         case when orders.is_cancelled then 0 else 1 end as share_counted,
-        coalesce(order_lines.discount_amount, 0) as discount_amount,
-        coalesce(order_lines.tax_amount, 0) as tax_amount,
-        {{ to_amount('order_lines.quantity * order_lines.unit_cost') }} as cost_amount,
+        coalesce(order_lines.discount_amount, 0) as document_discount_amount,
+        coalesce(order_lines.tax_amount, 0) as document_tax_amount,
+        {{ to_amount('order_lines.quantity * order_lines.unit_cost') }} as document_cost_amount,
         cast(
             round(order_lines.quantity * products.tonnes_per_unit, 4) as decimal(18, 4)
         ) as weight_tonnes
     from order_lines
     inner join orders on order_lines.order_id = orders.order_id
     left join products on order_lines.product_id = products.product_id
+),
+
+priced_lines as (
+    select
+        *,
+        {{ to_price('document_unit_price * fx_rate') }} as unit_price,
+        {{ to_amount('document_ordered_amount * fx_rate') }} as ordered_amount,
+        {{ to_amount('document_discount_amount * fx_rate') }} as discount_amount,
+        {{ to_amount('document_tax_amount * fx_rate') }} as tax_amount,
+        {{ to_amount('document_cost_amount * fx_rate') }} as cost_amount
+    from document_lines
 ),
 
 final as (
@@ -59,7 +78,9 @@ final as (
         product_id,
         ordered_on,
         is_cancelled,
-        currency,
+        {{ reporting_currency() }} as currency,
+        document_currency,
+        fx_rate,
         quantity,
         cast(weight_tonnes * share_counted as decimal(18, 4)) as weight_tonnes,
         unit_price,
@@ -68,7 +89,12 @@ final as (
         cast(ordered_amount * share_counted as decimal(18, 2)) as revenue_amount,
         cast(cost_amount * share_counted as decimal(18, 2)) as cost_amount,
         cast((ordered_amount - cost_amount) * share_counted as decimal(18, 2)) as margin_amount,
-        ordered_amount
+        ordered_amount,
+        document_unit_price,
+        document_ordered_amount,
+        cast(
+            (document_ordered_amount + document_tax_amount) * share_counted as decimal(18, 2)
+        ) as document_gross_amount
     from priced_lines
 )
 

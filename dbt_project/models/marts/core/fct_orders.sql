@@ -13,6 +13,10 @@ with orders as (
         and {{ where_changed('order_id', changed_orders()) }}
 ),
 
+fx_days as (
+    select * from {{ ref('stg_landing__fx_days') }}
+),
+
 order_lines as (
     select * from {{ ref('fct_order_lines') }}
     where {{ where_changed('order_id', changed_orders()) }}
@@ -28,15 +32,28 @@ line_totals as (
         sum(discount_amount) as discount_amount,
         sum(tax_amount) as tax_amount,
         sum(cost_amount) as cost_amount,
-        sum(ordered_amount) as ordered_amount
+        sum(ordered_amount) as ordered_amount,
+        sum(document_ordered_amount) as document_ordered_amount,
+        sum(document_gross_amount) as document_gross_amount
     from order_lines
     group by order_id
+),
+
+rated_orders as (
+    select
+        orders.*,
+        {{ rate_into_reporting('orders.currency', 'fx_days.rate') }} as fx_rate,
+        coalesce(orders.order_amount, 0) as lineless_amount
+    from orders
+    left join fx_days
+        on orders.currency = fx_days.currency and orders.ordered_on = fx_days.valid_on
 ),
 
 valued_orders as (
     select
         orders.order_id,
         orders.customer_id,
+        orders.source_customer_id,
         orders.ordered_at,
         orders.ordered_on,
         orders.status,
@@ -44,14 +61,15 @@ valued_orders as (
         orders.sale_type,
         orders.channel,
         orders.contract_id,
-        orders.currency,
+        orders.currency as document_currency,
+        orders.fx_rate,
         coalesce(line_totals.count_lines, 0) as count_lines,
         line_totals.weight_tonnes,
         -- an order without lines is worth its own amount
         case
             when line_totals.order_id is not null then line_totals.revenue_amount
             when orders.status = 'cancelled' then 0
-            else coalesce(orders.order_amount, 0)
+            else {{ to_amount('orders.lineless_amount * orders.fx_rate') }}
         end as revenue_amount,
         coalesce(line_totals.discount_amount, 0) as discount_amount,
         coalesce(line_totals.tax_amount, 0) as tax_amount,
@@ -60,8 +78,20 @@ valued_orders as (
             when line_totals.count_lines_costed = line_totals.count_lines
                 then line_totals.cost_amount
         end as cost_amount,
-        coalesce(line_totals.ordered_amount, orders.order_amount, 0) as ordered_amount
-    from orders
+        case
+            when line_totals.order_id is not null then line_totals.ordered_amount
+            else {{ to_amount('orders.lineless_amount * orders.fx_rate') }}
+        end as ordered_amount,
+        case
+            when line_totals.order_id is not null then line_totals.document_ordered_amount
+            else orders.lineless_amount
+        end as document_ordered_amount,
+        case
+            when line_totals.order_id is not null then line_totals.document_gross_amount
+            when orders.status = 'cancelled' then 0
+            else orders.lineless_amount
+        end as document_gross_amount
+    from rated_orders as orders
     left join line_totals on orders.order_id = line_totals.order_id
 ),
 
@@ -69,6 +99,7 @@ final as (
     select
         order_id,
         customer_id,
+        source_customer_id,
         ordered_at,
         ordered_on,
         {{ month_start('ordered_on') }} as order_month,
@@ -77,7 +108,9 @@ final as (
         sale_type,
         channel,
         contract_id,
-        currency,
+        {{ reporting_currency() }} as currency,
+        document_currency,
+        fx_rate,
         cast(count_lines as integer) as count_lines,
         cast(weight_tonnes as decimal(18, 4)) as weight_tonnes,
         cast(revenue_amount as decimal(18, 2)) as revenue_amount,
@@ -86,7 +119,9 @@ final as (
         cast(revenue_amount + tax_amount as decimal(18, 2)) as gross_amount,
         cast(cost_amount as decimal(18, 2)) as cost_amount,
         cast(revenue_amount - cost_amount as decimal(18, 2)) as margin_amount,
-        cast(ordered_amount as decimal(18, 2)) as ordered_amount
+        cast(ordered_amount as decimal(18, 2)) as ordered_amount,
+        cast(document_ordered_amount as decimal(18, 2)) as document_ordered_amount,
+        cast(document_gross_amount as decimal(18, 2)) as document_gross_amount
     from valued_orders
 )
 

@@ -13,23 +13,38 @@ with payments as (
         and {{ where_changed('payment_id', changed_rows('payments')) }}
 ),
 
+fx_days as (
+    select * from {{ ref('stg_landing__fx_days') }}
+),
+
+rated_payments as (
+    select
+        payments.*,
+        {{ rate_into_reporting('payments.currency', 'fx_days.rate') }} as fx_rate,
+        case when payments.kind in ('refund', 'chargeback') then -1 else 1 end as kind_sign
+    from payments
+    left join fx_days
+        on payments.currency = fx_days.currency and payments.received_on = fx_days.valid_on
+),
+
 signed_payments as (
     select
         *,
-        case when kind in ('refund', 'chargeback') then -paid_amount else paid_amount end
-            as payment_amount,
+        paid_amount * kind_sign as document_amount,
+        {{ to_amount('paid_amount * fx_rate') }} * kind_sign as payment_amount,
         -- the day it should have been cash; the feed gives no day of the refusal itself
         case
             when bill_status = 'dishonoured'
                 then greatest(coalesce(bill_matures_on, received_on), received_on)
         end as dishonoured_on
-    from payments
+    from rated_payments
 ),
 
 final as (
     select
         payment_id,
         customer_id,
+        source_customer_id,
         received_at,
         received_on,
         -- a bill is cash on the day it matures; a dishonoured bill never is
@@ -41,7 +56,10 @@ final as (
         end as settled_on,
         kind,
         method,
-        currency,
+        {{ reporting_currency() }} as currency,
+        signed_payments.currency as document_currency,
+        fx_rate,
+        cast(document_amount as decimal(18, 2)) as document_amount,
         cast(payment_amount as decimal(18, 2)) as payment_amount,
         reference,
         order_id,

@@ -48,7 +48,7 @@ claims as (
         invoiced_on,
         due_on,
         is_disputed,
-        invoice_amount as document_amount
+        invoice_amount as claim_amount
     from invoices
     where invoice_amount > 0
     union all
@@ -62,7 +62,7 @@ claims as (
         last_refunded_on as invoiced_on,
         last_refunded_on as due_on,
         false as is_disputed,
-        -settled_amount as document_amount
+        -settled_amount as claim_amount
     from settled_totals
     where settled_amount < 0
 ),
@@ -71,7 +71,7 @@ claim_totals as (
     select
         customer_id,
         currency,
-        sum(document_amount) as claimed_amount
+        sum(claim_amount) as claimed_amount
     from claims
     group by customer_id, currency
 ),
@@ -126,7 +126,7 @@ named_credits as (
 named_claims as (
     select
         claims.*,
-        least(claims.document_amount, greatest(coalesce(named_credits.named_amount, 0), 0))
+        least(claims.claim_amount, greatest(coalesce(named_credits.named_amount, 0), 0))
             as named_amount
     from claims
     left join named_credits on claims.document_id = named_credits.document_id
@@ -143,7 +143,7 @@ slices as (
     select
         *,
         2 as slice_order,
-        document_amount - named_amount as slice_amount
+        claim_amount - named_amount as slice_amount
     from named_claims
 ),
 
@@ -172,7 +172,7 @@ opened_documents as (
         invoiced_on,
         due_on,
         is_disputed,
-        document_amount,
+        claim_amount,
         sum(greatest(0, least(slice_amount, cumulative_amount - settled_amount))) as open_amount
     from slices_in_order
     group by
@@ -183,7 +183,7 @@ opened_documents as (
         invoiced_on,
         due_on,
         is_disputed,
-        document_amount
+        claim_amount
 ),
 
 final as (
@@ -198,7 +198,7 @@ final as (
         cast({{ days_between('invoiced_on', as_of_date()) }} as integer) as age_days,
         cast(greatest({{ days_between('due_on', as_of_date()) }}, 0) as integer) as overdue_days,
         is_disputed,
-        cast(document_amount as decimal(18, 2)) as document_amount,
+        cast(claim_amount as decimal(18, 2)) as claim_amount,
         cast(open_amount as decimal(18, 2)) as open_amount
     from opened_documents
     where open_amount > 0

@@ -15,13 +15,15 @@ final as (
         count_rows_duplicate,
         count_rows_superseded,
         coalesce(count_rows_held, 0) as count_rows_held,
+        source_rows,
         pulled_amount,
         cast(accepted_amount - coalesce(held_amount, 0) as decimal(38, 2)) as accepted_amount,
         cast(quarantined_amount + coalesce(held_amount, 0) as decimal(38, 2))
             as quarantined_amount,
         duplicate_amount,
         superseded_amount,
-        cast(coalesce(held_amount, 0) as decimal(38, 2)) as held_amount
+        cast(coalesce(held_amount, 0) as decimal(38, 2)) as held_amount,
+        source_amount
     from ledger
 )
 
