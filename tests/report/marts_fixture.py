@@ -385,7 +385,7 @@ def _add_facts(connection: duckdb.DuckDBPyConnection, book: Book, chance: random
                             on,
                             "invoice",
                             "credit_note",
-                            currency,
+                            "CNY",
                             currency,
                             1,
                             -gross / 10,
@@ -453,17 +453,17 @@ def _add_trust(connection: duckdb.DuckDBPyConnection) -> None:
         """
         insert into conservation_ledger
         select
-            'orders', currency, 'b1', 1,
+            'orders', document_currency, 'b1', 1,
             count(*) + 12, count(*), 4, 6, 2, 0, count(*) + 12,
             sum(revenue_amount) + 120, sum(revenue_amount), 40, 60, 20, 0,
             sum(revenue_amount) + 120,
-        from fct_orders group by currency
+        from fct_orders group by document_currency
         union all
         select
-            'payments', currency, 'b2', 1,
+            'payments', document_currency, 'b2', 1,
             count(*) + 3, count(*), 3, 0, 0, 1, null,
             sum(payment_amount) + 88123.45, sum(payment_amount), 88123.45, 0, 0, 10, null,
-        from fct_payments group by currency
+        from fct_payments group by document_currency
         union all
         select 'customers', null, 'b3', 1, count(*), count(*), 0, 0, 0, 0, count(*), null, null,
             null, null, null, null, null
