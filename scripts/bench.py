@@ -32,6 +32,7 @@ from customer_marts.settings import PROJECT_ROOT, Settings
 
 sys.path.insert(0, str(PROJECT_ROOT))
 
+from scripts.sample_company import environment as sources_environment
 from scripts.survey_platform import WELL_BEHAVED, SurveyPlatform
 
 LINES_PER_CUSTOMER = 106
@@ -63,8 +64,7 @@ def _measure(folder: Path, lines: int) -> None:
         **os.environ,
         "MARTS_HOME": str(folder / "var"),
         "MARTS_COMPANY": "sample",
-        "SAMPLE_ERP_URI": f"sqlite:///{sources / 'erp.sqlite'}",
-        "SAMPLE_BANK_DIR": str(sources / "bank"),
+        **sources_environment(sources),
         "SAMPLE_SURVEY_TOKEN": "bench",
     }
     # the network's manners are not what is measured here

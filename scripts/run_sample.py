@@ -28,6 +28,7 @@ from customer_marts.settings import PROJECT_ROOT, Settings
 
 sys.path.insert(0, str(PROJECT_ROOT))
 
+from scripts.sample_company import environment as sources_environment
 from scripts.survey_platform import SurveyPlatform
 
 BIN = Path(sys.executable).parent
@@ -61,8 +62,7 @@ def main() -> int:
             "MARTS_HOME": str(settings.home),
             "MARTS_COMPANY": "sample",
             "MARTS_RUN_ID": run_id,
-            "SAMPLE_ERP_URI": f"sqlite:///{sources / 'erp.sqlite'}",
-            "SAMPLE_BANK_DIR": str(sources / "bank"),
+            **sources_environment(sources),
             "SAMPLE_SURVEY_URL": url,
             "SAMPLE_SURVEY_TOKEN": token,
         }

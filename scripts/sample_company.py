@@ -4,9 +4,10 @@
     python scripts/sample_company.py advance --to DIR [--days 1]
     python scripts/sample_company.py describe --to DIR
 
-`make` writes an ERP database (SQLite), the bank's daily files and the survey platform's answers as
-they stand at the end of a day. `advance` adds what the next business day brought. `describe` prints
-the figures by which one sees whether the company is believable. Every name in it is invented.
+`make` writes the sources as they stand at the end of a day: the ERP and the CRM (SQLite), the
+bank's daily files, the treasury's and the market's monthly files, the survey platform's answers.
+`advance` adds what the next business days brought. `describe` prints the figures by which one sees
+whether the company is believable. Every name in it is invented.
 
 One rule carries the rest: **what is visible on day D is a function of (seed, customers, years, end)
 and of D alone.** Every random number is looked up by position (`Draws`): the name of the quantity,
@@ -14,12 +15,14 @@ the customer's number, the order's slot. Each customer is therefore a stream of 
 are simulated in chunks in any order, and a day is advanced by simulating again and writing only
 the rows that changed. The simulation runs `HORIZON_DAYS` past `end`.
 
-The simulation lives in `scripts/company/`: facts (products, archetypes, tables), world (parameters,
-random numbers, calendar, market), customers, trade, sources (ERP and bank), surveys, dirty rows.
-Here are the writing, the figures and the command line.
+The simulation lives in `scripts/company/`: facts (products, archetypes, campaigns, tables), world
+(parameters, random numbers, calendar, market, rates), customers, trade, relations (complaints,
+contacts, opportunities, costs). What a day shows of it: erp, crm, bank, market, surveys, with the
+dirty rows. Then writing and figures; here are `make`, `advance` and the command line.
 
 How it is modelled (later models look for these effects, so they are explicit):
 
+- **Days off** are the announced ones of China with their make-up workdays, by rule elsewhere.
 - **Archetypes** (`ARCHETYPES`): one dataclass per kind of buyer holds its means. Order value is
   lognormal, with a wide spread, hence the usual concentration: a fifth of the customers buy some
   four fifths.
@@ -36,6 +39,30 @@ How it is modelled (later models look for these effects, so they are explicit):
   150 days, then pay nothing; their bills falling due afterwards are dishonoured.
 - **Disputes** hold back an invoice; most end in a credit note, a part of them in a refund.
 - **Surveys** are quarterly; scores are the latent satisfaction plus noise.
+- **Currencies**: an `export_share` of the buyers pays in USD or, a fifth of them, EUR: the price is
+  the yuan price at the rate of the order's day, there is no tax, all its documents (and line costs)
+  are in that currency, and it pays by transfer. Rates (`RATE_MEANS`) revert to their means.
+- **Deliveries** complete an order in one to three parts, large ones more often in several. Promised
+  are 13 days plus 0 to 4 for the distance; in a bad episode goods leave six days later, so that
+  half of them come late, 6 % otherwise. One in eighty is weighed again and found lighter.
+- **Balance sheets** come at registration and each spring: net worth follows size and growth, less
+  of it at high risk, and collapses in the 500 days before a default. Many small customers hand in
+  none.
+- **Demand** is a latent lognormal of mean 1 per customer: calls and complaints are proportional to
+  it, service costs nearly, freight costs go with its root.
+- **Complaints** follow late deliveries (10 % of them, 3 % more for each day), disputed invoices
+  (65 %) and a background rate that falls with satisfaction. In a bad episode they come more often,
+  graver, slower to resolve and three times as often reopened. Whether the customer is satisfied
+  with the outcome depends on its latent satisfaction, on the days it took, on money and reopening.
+- **Contacts**: calls, visits (more to large customers) and mails by month; entered up to three
+  days late. **Campaigns** (`CAMPAIGNS`) reach a random part of the customers: after the discount
+  days spot orders are 20 % larger for 90 days, the newsletter changes nothing.
+- **Opportunities**: one won for each customer won, opened when it was registered, 12 to 112 days
+  before its first order; and about one a year with every customer. Chances of winning rise with
+  satisfaction and fall with prices above their half-year mean; lost reasons follow the same two.
+  The won amount has no effect of its own on orders.
+- **Costs**: acquisition when a customer is won; service each month, doubled in a bad episode;
+  freight at a customer's own .5 to 2 % of what the month delivered.
 - **Dirty rows** (`dirty_rows`) are few and known: company.json lists each with its verdict.
 """
 
@@ -44,41 +71,61 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import sqlite3
 import sys
 import tempfile
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict
-from datetime import date, datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 if not __package__:
     # Run as a script, Python looks for modules beside this file only.
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from scripts.company import figures
+from scripts.company.bank import BankRows, bank_rows
+from scripts.company.columns import Window, table_of_rows
+from scripts.company.crm import activity_rows, deal_rows, removed_activities, ticket_rows
 from scripts.company.dirty import dirty_rows
-from scripts.company.facts import BANK_HEADER, TABLES
-from scripts.company.sources import (
-    BankRows,
-    Window,
-    bank_rows,
+from scripts.company.erp import (
+    cost_rows,
     customer_names,
     customer_rows,
-    erp_table,
+    delivery_rows,
     invoice_rows,
     line_rows,
     order_rows,
     product_rows,
 )
+from scripts.company.facts import CRM_TABLES, ERP_TABLES
+from scripts.company.market import (
+    REVISION_DAYS,
+    changed_months,
+    price_file,
+    price_lines,
+    rate_file,
+    rate_lines,
+)
+from scripts.company.relations import (
+    simulate_activities,
+    simulate_costs,
+    simulate_deals,
+    simulate_tickets,
+)
 from scripts.company.surveys import survey_responses
 from scripts.company.trade import simulate
-from scripts.company.world import NEVER, Parameters, SampleCompanyError, World, day_date, day_number
+from scripts.company.world import Parameters, SampleCompanyError, World, day_date, day_number
+from scripts.company.writing import (
+    BankFolder,
+    DatabaseUpdate,
+    NewDatabase,
+    merge_responses,
+    write_lines,
+)
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised when the same parameters give other rows: `advance` refuses other versions' folders."""
 
 MARKER = "company.json"
@@ -87,154 +134,74 @@ MARKER = "company.json"
 # --- writing -------------------------------------------------------------------------------------
 
 
-class _ErpFile:
-    """A new ERP file, filled by ADBC's bulk ingest in one transaction; indexes come last.
+@dataclass(frozen=True)
+class _Targets:
+    """Where a window is written: a whole company, or what has changed of one."""
 
-    A thread writes one table while the next rows are made; at most one table waits.
-    """
-
-    def __init__(self, path: Path) -> None:
-        import adbc_driver_sqlite.dbapi as adbc
-
-        self._connection = adbc.connect(str(path), autocommit=True)
-        self._cursor = self._connection.cursor()
-        self._writer = ThreadPoolExecutor(max_workers=1)
-        self._writing: Future[None] | None = None
-        # Nothing reads the file before it is complete and renamed: no journal is needed.
-        for pragma in ("page_size = 16384", "journal_mode = off", "synchronous = off",
-                       "locking_mode = exclusive", "cache_size = -65536"):  # fmt: skip
-            self._cursor.execute(f"pragma {pragma}")
-            self._cursor.fetchall()
-        self._connection.adbc_connection.set_autocommit(False)
-        for table in TABLES.values():
-            self._cursor.execute(table.create_sql)
-
-    def append(self, name: str, rows: Any) -> None:
-        """Add rows to a table."""
-        self._wait()
-        if rows.num_rows:
-            self._writing = self._writer.submit(self._ingest, name, rows)
-
-    def _ingest(self, name: str, rows: Any) -> None:
-        self._cursor.adbc_ingest(name, rows.to_reader(), mode="append")
-
-    def _wait(self) -> None:
-        if self._writing is not None:
-            self._writing.result()
-            self._writing = None
-
-    def close(self) -> None:
-        """Create the indexes, commit, close."""
-        self._wait()
-        self._writer.shutdown()
-        for table in TABLES.values():
-            for column in table.indexes:
-                self._cursor.execute(
-                    f"create index {table.name}_by_{column} on {table.name} ({column})"
-                )
-        # The DB-API connection was opened with autocommit, where its own commit() does nothing.
-        self._connection.adbc_connection.commit()
-        self._cursor.close()
-        self._connection.close()
+    erp: NewDatabase | DatabaseUpdate
+    crm: NewDatabase | DatabaseUpdate
+    bank: BankFolder
+    surveys: Path
+    files: Path
 
 
-class _ErpUpdate:
-    """An existing ERP file: changed keys are replaced in one ordinary transaction."""
-
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path)
-
-    def append(self, name: str, rows: Any) -> None:
-        """Replace the rows of these keys, or add them."""
-        table = TABLES[name]
-        data = list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
-        places = [list(table.columns).index(column) for column in table.key]
-        keys = [tuple(row[place] for place in places) for row in data]
-        match = " and ".join(f"{column} = ?" for column in table.key)
-        marks = ", ".join("?" * len(table.columns))
-        self._connection.executemany(f"delete from {name} where {match}", keys)
-        self._connection.executemany(f"insert into {name} values ({marks})", data)
-
-    def close(self) -> None:
-        """Commit and close."""
-        self._connection.commit()
-        self._connection.close()
-
-
-class _BankFolder:
-    """The bank's files of some days; chunks append, `close` adds the trailers."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._totals: dict[int, tuple[int, int]] = {}
-        folder.mkdir(parents=True, exist_ok=True)
-
-    def append(self, rows: BankRows) -> None:
-        """Append lines to the files of their days; `rows` are in the order of days."""
-        if not len(rows.day):
-            return
-        heads = np.flatnonzero(np.diff(rows.day, prepend=-1))
-        for head, stop in zip(heads, np.append(heads[1:], len(rows.day)), strict=True):
-            day = int(rows.day[head])
-            count, total = self._totals.get(day, (0, 0))
-            lines = rows.text[head:stop] if count else [BANK_HEADER, *rows.text[head:stop]]
-            self._write(day, lines)
-            self._totals[day] = (count + stop - head, total + int(rows.amount[head:stop].sum()))
-
-    def close(self) -> None:
-        """Write the trailer of every file: the count of its rows and the sum of their amounts."""
-        for day, (count, total) in self._totals.items():
-            sign = "-" if total < 0 else ""
-            text = f"{sign}{abs(total) // 100}.{abs(total) % 100:02d}"
-            self._write(day, [f"合计,{count},{text}"])
-
-    def _write(self, day: int, lines: list[str]) -> None:
-        with (self._folder / f"bank_{day_date(day)}.csv").open("ab") as file:
-            file.write("".join(f"{line}\r\n" for line in lines).encode("gb18030"))
-
-
-def _write_sources(
-    world: World, window: Window, erp: _ErpFile | _ErpUpdate, bank: _BankFolder, surveys: Path
-) -> dict[str, int]:
+def _write_sources(world: World, window: Window, targets: _Targets) -> dict[str, int]:
     """Write everything that the window shows; returns the counts of rows written."""
-    counts = dict.fromkeys((*TABLES, "bank", "surveys"), 0)
-    erp.append("md_product", product_rows(world, window))
-    with surveys.open("w", encoding="utf-8") as responses:
+    counts = dict.fromkeys(
+        (*ERP_TABLES, "bank", *CRM_TABLES, "surveys", "fx_rates", "market_prices"), 0
+    )
+
+    def append(name: str, rows: Any) -> None:
+        (targets.erp if name in ERP_TABLES else targets.crm).append(name, rows)
+        counts[name] += rows.num_rows
+
+    append("md_product", product_rows(world, window))
+    with targets.surveys.open("w", encoding="utf-8") as responses:
         for chunk in simulate(world, window.day):
             names = customer_names(world, chunk.customers)
-            for name, rows in (
-                ("crm_customer", customer_rows(world, chunk.customers, names, window)),
-                ("so_order", order_rows(world, chunk, window)),
-                ("so_order_line", line_rows(chunk, window)),
-                ("fi_invoice", invoice_rows(chunk, window)),
-            ):
-                erp.append(name, rows)
-                counts[name] += rows.num_rows
+            append("crm_customer", customer_rows(world, chunk.customers, names, window))
+            append("so_order", order_rows(world, chunk, window))
+            append("so_order_line", line_rows(chunk, window))
+            append("so_delivery", delivery_rows(chunk, window))
+            append("fi_invoice", invoice_rows(chunk, window))
+            append("fi_cost", cost_rows(world, chunk, simulate_costs(world, chunk), window))
+            append("tickets", ticket_rows(chunk, simulate_tickets(world, chunk), window))
+            activities = simulate_activities(world, chunk.customers)
+            targets.crm.remove("activities", removed_activities(activities, window))
+            append("activities", activity_rows(chunk, activities, window))
+            deals = simulate_deals(world, chunk.customers)
+            append("deals", deal_rows(chunk, deals, window))
             movements = bank_rows(world, chunk, names, window)
-            bank.append(movements)
+            targets.bank.append(movements)
             counts["bank"] += len(movements.text)
             for response in survey_responses(world, chunk, window):
                 responses.write(json.dumps(response, ensure_ascii=False) + "\n")
                 counts["surveys"] += 1
-        since = -NEVER if window.since is None else window.since
         dirty = dirty_rows(world)
         by_table: dict[str, list[tuple[Any, ...]]] = {}
-        for day, name, row in dirty.erp:
-            if since < day <= window.day:
+        for day, name, row in dirty.tables:
+            if window.begins < day <= window.day:
                 by_table.setdefault(name, []).append(row)
         for name, bad in by_table.items():
-            kinds = [pa.int64() if kind == "INTEGER" else pa.string()
-                     for kind in TABLES[name].columns.values()]  # fmt: skip
-            columns = zip(*bad, strict=True)
-            erp.append(name, erp_table(name, *map(pa.array, columns, kinds)))
+            append(name, table_of_rows({**ERP_TABLES, **CRM_TABLES}[name], bad))
         for day, text, cents in dirty.bank:
-            if since < day <= window.day:
-                bank.append(BankRows(np.array([day]), [text], np.array([cents])))
+            if window.begins < day <= window.day:
+                yuan = np.zeros(1, dtype=np.int64)
+                targets.bank.append(BankRows(np.array([day]), yuan, [text], np.array([cents])))
         for day, response in dirty.surveys:
-            if since < day <= window.day:
+            if window.begins < day <= window.day:
                 responses.write(json.dumps(response, ensure_ascii=False) + "\n")
-    bank.close()
-    erp.close()
+    for days in changed_months(world, window):
+        path = targets.files / "treasury" / rate_file(days[0])
+        lines = rate_lines(world, days, dirty.rates)
+        counts["fx_rates"] += write_lines(path, lines, "utf-8-sig", "\r\n") - 1
+    for days in changed_months(world, window, REVISION_DAYS):
+        path = targets.files / "market" / price_file(days[0])
+        lines = price_lines(world, days, window, dirty.prices)
+        counts["market_prices"] += write_lines(path, lines, "utf-8", "\n")
+    targets.bank.close()
+    targets.erp.close()
+    targets.crm.close()
     return counts
 
 
@@ -274,13 +241,14 @@ def make(folder: Path, parameters: Parameters, as_of: date | None = None) -> dic
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         (draft / "surveys").mkdir()
-        counts = _write_sources(
-            world,
-            Window(day),
-            _ErpFile(draft / "erp.sqlite"),
-            _BankFolder(draft / "bank"),
-            draft / "surveys" / "responses.jsonl",
+        targets = _Targets(
+            erp=NewDatabase(draft / "erp.sqlite", ERP_TABLES),
+            crm=NewDatabase(draft / "crm.sqlite", CRM_TABLES),
+            bank=BankFolder(draft / "bank"),
+            surveys=draft / "surveys" / "responses.jsonl",
+            files=draft / "files",
         )
+        counts = _write_sources(world, Window(day), targets)
         _write_marker(draft, world, day)
         draft.chmod(0o755)
         if folder.exists():
@@ -312,31 +280,19 @@ def advance(folder: Path, business_days: int = 1) -> tuple[date, dict[str, int]]
     _check_day(world, day)
     with tempfile.TemporaryDirectory(prefix=".advance-", dir=folder) as scratch:
         draft = Path(scratch)
-        counts = _write_sources(
-            world,
-            Window(day, since),
-            _ErpUpdate(folder / "erp.sqlite"),
-            _BankFolder(draft / "bank"),
-            draft / "responses.jsonl",
+        targets = _Targets(
+            erp=DatabaseUpdate(folder / "erp.sqlite", ERP_TABLES),
+            crm=DatabaseUpdate(folder / "crm.sqlite", CRM_TABLES),
+            bank=BankFolder(draft / "bank"),
+            surveys=draft / "responses.jsonl",
+            files=draft / "files",
         )
-        for path in sorted((draft / "bank").iterdir()):
-            path.replace(folder / "bank" / path.name)
-        _merge_responses(folder / "surveys" / "responses.jsonl", draft / "responses.jsonl", draft)
+        counts = _write_sources(world, Window(day, since), targets)
+        for path in sorted([*draft.glob("bank/*"), *draft.glob("files/*/*")]):
+            path.replace(folder / path.relative_to(draft))
+        merge_responses(folder / "surveys" / "responses.jsonl", draft / "responses.jsonl", draft)
         _write_marker(folder, world, day)
     return day_date(day), counts
-
-
-def _merge_responses(current: Path, changed: Path, scratch: Path) -> None:
-    """Replace corrected responses and append new ones, line by line."""
-    with changed.open(encoding="utf-8") as lines:
-        updates = {json.loads(line)["response_id"]: line for line in lines}
-    merged = scratch / "merged.jsonl"
-    with current.open(encoding="utf-8") as old, merged.open("w", encoding="utf-8") as new:
-        for line in old:
-            if json.loads(line)["response_id"] not in updates:
-                new.write(line)
-        new.writelines(updates.values())
-    merged.replace(current)
 
 
 def read_marker(folder: Path) -> tuple[Parameters, date]:
@@ -367,90 +323,26 @@ def _check_day(world: World, day: int) -> None:
         )
 
 
-# --- figures -------------------------------------------------------------------------------------
+def environment(folder: Path) -> dict[str, str]:
+    """The environment variables by which `dags/companies/sample.yml` finds the sources in a
+    folder; the survey platform's address and token come from the platform.
+    """
+    return {
+        "SAMPLE_ERP_URI": f"sqlite:///{folder / 'erp.sqlite'}",
+        "SAMPLE_CRM_URI": f"sqlite:///{folder / 'crm.sqlite'}",
+        "SAMPLE_BANK_DIR": str(folder / "bank"),
+        "SAMPLE_FILES_DIR": str(folder / "files"),
+    }
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """The figures by which one sees whether the company is believable, read from its sources.
+    """The figures of the company in a folder (see `scripts/company/figures.py`).
 
-    Amounts in million yuan. Receivables: invoices less credit notes less money received (a
-    dishonoured bill is not money), oldest first; DSO = open / last 365 days' invoices x 365;
-    overdue = the open part past its due date (invoice date plus terms where none is stated).
+    Raises:
+        SampleCompanyError: the folder holds no company, or one of another generator version.
     """
     _, as_of = read_marker(folder)
-    result: dict[str, Any] = {"as_of": as_of.isoformat()}
-    with sqlite3.connect(f"file:{folder / 'erp.sqlite'}?mode=ro", uri=True) as erp:
-        rows = erp.execute(
-            "select o.cust_code, substr(o.order_time, 1, 10), cast(l.net_amount as real)"
-            " from so_order_line l join so_order o using (order_no)"
-            " where o.deleted = 0 and o.status <> '已取消' and o.cust_code in"
-            " (select cust_code from crm_customer)"
-        ).fetchall()
-        invoices = erp.execute(
-            "select i.cust_code, i.invoice_date,"
-            " coalesce(i.due_date, date(i.invoice_date, '+' || c.terms_days || ' days')),"
-            " cast(round(i.amount * 100) as integer) * case i.kind when '蓝字' then 1 else -1 end"
-            " from fi_invoice i join crm_customer c using (cust_code)"
-            " where date(i.invoice_date) = i.invoice_date"
-        ).fetchall()
-        result["customers"] = erp.execute("select count(*) from crm_customer").fetchone()[0]
-        result["orders"] = erp.execute("select count(*) from so_order").fetchone()[0]
-    result["order_lines"] = len(rows)
-    revenue: dict[str, float] = {}
-    by_year: dict[str, float] = {}
-    recent: set[str] = set()
-    for code, ordered, net in rows:
-        revenue[code] = revenue.get(code, 0.0) + net
-        by_year[ordered[:4]] = by_year.get(ordered[:4], 0.0) + net
-        if ordered > (as_of - timedelta(days=120)).isoformat():
-            recent.add(code)
-    ranked = sorted(revenue.values(), reverse=True)
-    result["revenue_by_year"] = {year: round(by_year[year] / 1e6, 1) for year in sorted(by_year)}
-    result["top_fifth_revenue_rate"] = sum(ranked[: len(ranked) // 5]) / sum(ranked)
-    result["active_customers_rate"] = len(recent) / result["customers"]
-
-    received: dict[str, int] = {}
-    bills: dict[str, tuple[str, int, str]] = {}
-    total_invoiced = sum(amount for *_, amount in invoices)
-    for path in sorted((folder / "bank").glob("bank_*.csv")):
-        for line in path.read_text(encoding="gb18030").splitlines()[1:-1]:
-            cells = line.split(",")
-            if len(cells) == 13 and cells[4].replace(".", "").isdigit():
-                sign = -1 if cells[7] == "退款" else 1
-                bills[cells[0]] = (cells[2], sign * round(float(cells[4]) * 100), cells[11])
-    for code, cents, status in bills.values():
-        received[code] = received.get(code, 0) + (0 if status == "拒付" else cents)
-    result["paid_rate"] = sum(received.values()) / total_invoiced
-    result["dishonoured_customers"] = len(
-        {code for code, _, status in bills.values() if status == "拒付"}
-    )
-    last_year = (as_of - timedelta(days=365)).isoformat()
-    recent_sales = sum(amount for _, day, _, amount in invoices if day > last_year)
-    open_cents = overdue_cents = 0
-    bad = 0
-    by_customer: dict[str, list[tuple[str, int]]] = {}
-    for code, _, due, amount in invoices:
-        by_customer.setdefault(code, []).append((due, amount))
-    for code, documents in by_customer.items():
-        cash = received.get(code, 0) - sum(amount for _, amount in documents if amount < 0)
-        oldest = ""
-        for due, amount in sorted(document for document in documents if document[1] > 0):
-            rest = max(amount - max(cash, 0), 0)
-            cash -= amount
-            open_cents += rest
-            if due < as_of.isoformat():
-                overdue_cents += rest
-                oldest = oldest or (due if rest * 5 > amount else "")
-        bad += bool(oldest) and oldest < (as_of - timedelta(days=120)).isoformat()
-    result["dso_days"] = open_cents / recent_sales * 365
-    result["overdue_rate"] = overdue_cents / open_cents
-    result["long_overdue_customers_rate"] = bad / result["customers"]
-    with (folder / "surveys" / "responses.jsonl").open(encoding="utf-8") as lines:
-        scores = [json.loads(line)["answers"][0]["score"] for line in lines]
-    promoters = sum(score >= 9 for score in scores) - sum(score <= 6 for score in scores)
-    result["survey_responses"] = len(scores)
-    result["nps"] = 100 * promoters / max(len(scores), 1)
-    return result
+    return figures.describe(folder, as_of)
 
 
 # --- command line --------------------------------------------------------------------------------

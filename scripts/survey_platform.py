@@ -7,9 +7,15 @@ prints its URL and serves until interrupted. The interface:
     GET /v1/responses?updated_after=2026-06-30T00:00:00+08:00&cursor=…&limit=200
     Authorization: Bearer <token>
 
-answers {"items": […], "next_cursor": "…" or null}: the responses updated after that moment, ordered
-by (updated_at, response_id); `cursor` continues after the last item of the page before. The file
-is read again when it changes.
+answers {"items": […], "next_cursor": "…" or null, "total": n}: the responses updated after that
+moment, ordered by (updated_at, response_id), each as the file writes it; `cursor` continues after
+the last item of the page before. total counts all of them. The file is read again when it changes.
+
+The same responses in the other ways that services page:
+
+    GET /v1/responses/pages?page=1&limit=200    {"items": […], "total": n}; past the end: no items
+    GET /v1/responses/links?limit=200           {"items": […], "total": n, "links": {"next": …}}
+    GET /v1/responses/list?limit=200            […], the next page's address in the header Link
 
 Misbehaviour depends on the count of authorised requests alone (`Misbehaviour`), so a test that
 sends the same requests meets the same faults.
@@ -25,15 +31,17 @@ import json
 import os
 import sys
 import threading
+import time
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 MAX_LIMIT = 1000
 """Most items on a page; a larger `limit` is cut to it."""
@@ -46,9 +54,15 @@ Key = tuple[datetime, str]
 class Misbehaviour:
     """Which authorised requests fail: every n-th, counted from 1; 0 is never.
 
-    The first that applies wins: too many requests (429 with Retry-After), server error (500), cut
-    (the connection closes in the middle of a 200 answer), stuck (a 200 answer whose `next_cursor`
-    is the request's own, which a client that trusts it follows for ever).
+    The first that applies wins: too many requests (429 with Retry-After, in seconds or as a date),
+    server error (500), cut (the connection closes in the middle of a 200 answer), stuck (a 200
+    answer whose next page is the one asked for, or, by page numbers, whose content is the page
+    before), html (a proxy's page with status 200), redirect (302 to a login page), slow (a 200
+    answer in forty pieces, `slow_seconds` before each).
+
+    recovers_after: so many requests fail at first (500). expires_after: from then on the token is
+    refused (401). total_error: added to the stated total.
+    elsewhere: the origin that links and redirects point to instead of our own.
     """
 
     too_many_every: int = 7
@@ -56,14 +70,36 @@ class Misbehaviour:
     cut_every: int = 0
     stuck_every: int = 0
     retry_after_seconds: int = 1
+    html_every: int = 0
+    redirect_every: int = 0
+    slow_every: int = 0
+    slow_seconds: float = 1.0
+    expires_after: int = 0
+    total_error: int = 0
+    retry_after_is_date: bool = False
+    elsewhere: str = ""
+    recovers_after: int = 0
 
     def fault(self, request: int) -> str | None:
         """The fault of the n-th request, or None."""
-        for name in ("too_many", "error", "cut", "stuck"):
+        if self.expires_after and request > self.expires_after:
+            return "expired"
+        if request <= self.recovers_after:
+            return "error"
+        for name in ("too_many", "error", "cut", "stuck", "html", "redirect", "slow"):
             every = getattr(self, f"{name}_every")
             if every and request % every == 0:
                 return name
         return None
+
+
+LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Log in</title></head><body></body></html>"
+
+
+def proxy_page(header: str) -> bytes:
+    """A proxy's error page, which shows the request's credentials to whoever reads it."""
+    title = "<title>Gateway</title>"
+    return f"<html><head>{title}</head><body>Authorization: {header}</body></html>".encode()
 
 
 WELL_BEHAVED = Misbehaviour(too_many_every=0, error_every=0)
@@ -83,21 +119,27 @@ class Responses:
         self._keys: list[Key] = []
         self._offsets: list[int] = []
 
-    def page(self, after: Key | None, limit: int) -> tuple[list[dict[str, Any]], Key | None]:
-        """Up to `limit` responses after a key, and the key to go on from (None: no more)."""
+    def page(
+        self, after: Key | None, limit: int, skip: int = 0
+    ) -> tuple[list[str], Key | None, int]:
+        """Up to `limit` responses after a key and `skip` more, as the file writes them; the key to
+        go on from (None: no more); and how many there are after the first key.
+        """
         with self._lock, self._path.open("rb") as file:
             status = os.fstat(file.fileno())
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
             if stamp != self._stamp:
                 self._index(file.read().splitlines(keepends=True))
                 self._stamp = stamp
-            first = bisect_right(self._keys, after) if after else 0
+            start = bisect_right(self._keys, after) if after else 0
+            first = start + skip
             items = []
             for offset in self._offsets[first : first + limit]:
                 file.seek(offset)
-                items.append(json.loads(file.readline()))
+                items.append(file.readline().decode().strip())
             last = first + len(items)
-            return items, self._keys[last - 1] if last < len(self._keys) else None
+            following = self._keys[last - 1] if items and last < len(self._keys) else None
+            return items, following, len(self._keys) - start
 
     def _index(self, lines: list[bytes]) -> None:
         entries = []
@@ -130,6 +172,26 @@ def decode_cursor(cursor: str) -> Key:
         raise BadRequestError(f"cursor cannot be read: {cursor!r}") from error
 
 
+@dataclass(frozen=True)
+class Page:
+    """An answer: the items as JSON texts, the fields beside them (None: the list is the answer),
+    and the address of the next page for the header Link.
+    """
+
+    items: list[str]
+    fields: dict[str, Any] | None
+    link: str | None = None
+
+    @property
+    def content(self) -> bytes:
+        """The body. Items stand as the file writes them: a number keeps its decimals."""
+        listed = f"[{', '.join(self.items)}]"
+        if self.fields is None:
+            return listed.encode()
+        beside = json.dumps(self.fields, ensure_ascii=False)[1:]
+        return f'{{"items": {listed}{", " if self.fields else ""}{beside}'.encode()
+
+
 class SurveyPlatform:
     """The running platform; use as a context manager, or `start` and `stop`.
 
@@ -145,6 +207,7 @@ class SurveyPlatform:
         self.responses = Responses(data)
         self.misbehaviour = misbehaviour or Misbehaviour()
         self.requests = 0
+        self.stopping = threading.Event()
         self._token = token
         self._lock = threading.Lock()
         self._server: ThreadingHTTPServer | None = None
@@ -155,6 +218,7 @@ class SurveyPlatform:
         if self._server is not None:
             raise RuntimeError("the survey platform is already running")
         platform = self
+        self.stopping.clear()
 
         class Handler(_Handler):
             survey_platform = platform
@@ -167,6 +231,7 @@ class SurveyPlatform:
     def stop(self) -> None:
         """Stop serving and free the port; a platform that is not running stays so."""
         if self._server is not None and self._thread is not None:
+            self.stopping.set()
             self._server.shutdown()
             self._server.server_close()
             self._thread.join()
@@ -193,8 +258,8 @@ class SurveyPlatform:
             self.requests += 1
             return self.misbehaviour.fault(self.requests)
 
-    def answer(self, query: str) -> dict[str, Any]:
-        """The body for a query string.
+    def answer(self, path: str, query: str, is_stuck: bool = False) -> Page | None:
+        """The page for a path and a query string; None where there is no such path.
 
         Raises:
             BadRequestError: a parameter is unknown or cannot be read.
@@ -203,20 +268,48 @@ class SurveyPlatform:
             parsed = parse_qs(query, keep_blank_values=True, strict_parsing=bool(query))
         except ValueError as error:
             raise BadRequestError(f"query cannot be read: {query!r}") from error
-        unknown = parsed.keys() - {"updated_after", "cursor", "limit"}
+        kind = path.removeprefix("/v1/responses")
+        if kind not in ("", "/pages", "/links", "/list"):
+            return None
+        step = "page" if kind == "/pages" else "cursor"
+        unknown = parsed.keys() - {"updated_after", step, "limit"}
         if unknown:
             raise BadRequestError(f"unknown parameter: {', '.join(sorted(unknown))}")
-        limit_text = parsed.get("limit", ["200"])[-1]
-        if not limit_text.isascii() or not limit_text.isdigit() or int(limit_text) < 1:
-            raise BadRequestError(f"limit must be a positive number: {limit_text!r}")
-        after = None
+        limit = min(_positive(parsed, "limit", 200), MAX_LIMIT)
+        after: Key | None = None
         if "updated_after" in parsed:
             after = (_moment(parsed["updated_after"][-1]), "\U0010ffff")
-        if "cursor" in parsed:
-            position = decode_cursor(parsed["cursor"][-1])
+        error_of_total = self.misbehaviour.total_error
+        if kind == "/pages":
+            number = _positive(parsed, "page", 1)
+            skip = (max(number - is_stuck, 1) - 1) * limit
+            items, _, total = self.responses.page(after, limit, skip)
+            return Page(items, {"total": total + error_of_total})
+        given = parsed.get("cursor", [""])[-1]
+        total = self.responses.page(after, 0)[2] + error_of_total
+        if given:
+            position = decode_cursor(given)
             after = max(after, position) if after else position
-        items, following = self.responses.page(after, min(int(limit_text), MAX_LIMIT))
-        return {"items": items, "next_cursor": encode_cursor(following) if following else None}
+        items, following, _ = self.responses.page(after, limit)
+        cursor = encode_cursor(following) if following else None
+        if is_stuck:
+            cursor = given or cursor
+        if kind == "":
+            return Page(items, {"next_cursor": cursor, "total": total})
+        link = None
+        if cursor:
+            again = {name: values[-1] for name, values in parsed.items()} | {"cursor": cursor}
+            link = f"{self.misbehaviour.elsewhere}{path}?{urlencode(again)}"
+        if kind == "/links":
+            return Page(items, {"total": total, "links": {"next": link}})
+        return Page(items, None, link)
+
+
+def _positive(parsed: dict[str, list[str]], name: str, default: int) -> int:
+    text = parsed.get(name, [str(default)])[-1]
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise BadRequestError(f"{name} must be a positive number: {text!r}")
+    return int(text)
 
 
 def _moment(text: str) -> datetime:
@@ -239,49 +332,85 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer a GET request."""
         platform = self.survey_platform
+        faults = platform.misbehaviour
         parts = urlsplit(self.path)
-        if not platform.is_authorised(self.headers.get("Authorization", "")):
-            self._send(HTTPStatus.UNAUTHORIZED, {"error": "a valid bearer token is required"})
+        if parts.path == "/login":
+            self._send(HTTPStatus.OK, LOGIN_PAGE, kind="text/html")
             return
-        if parts.path != "/v1/responses":
-            self._send(HTTPStatus.NOT_FOUND, {"error": f"no such path: {parts.path}"})
+        header = self.headers.get("Authorization", "")
+        if not platform.is_authorised(header):
+            self._error(HTTPStatus.UNAUTHORIZED, "a valid bearer token is required")
             return
         fault = platform.count_request()
-        if fault == "too_many":
-            wait = str(platform.misbehaviour.retry_after_seconds)
-            headers = {"Retry-After": wait}
-            self._send(HTTPStatus.TOO_MANY_REQUESTS, {"error": "too many requests"}, headers)
-            return
-        if fault == "error":
-            self._send(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "internal error"})
-            return
+        if fault == "expired":
+            self._error(HTTPStatus.UNAUTHORIZED, "the token has expired")
+        elif fault == "too_many":
+            wait = str(faults.retry_after_seconds)
+            if faults.retry_after_is_date:
+                wait = formatdate(time.time() + faults.retry_after_seconds, usegmt=True)
+            self._error(HTTPStatus.TOO_MANY_REQUESTS, "too many requests", {"Retry-After": wait})
+        elif fault == "error":
+            self._error(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error")
+        elif fault == "html":
+            # a careless proxy shows the request it could not pass on
+            self._send(HTTPStatus.OK, proxy_page(header), kind="text/html")
+        elif fault == "redirect":
+            headers = {"Location": f"{faults.elsewhere}/login"}
+            self._error(HTTPStatus.FOUND, "log in first", headers)
+        else:
+            self._answer(parts.path, parts.query, fault)
+
+    def _answer(self, path: str, query: str, fault: str | None) -> None:
         try:
-            body = platform.answer(parts.query)
+            page = self.survey_platform.answer(path, query, is_stuck=fault == "stuck")
         except BadRequestError as error:
-            self._send(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+            self._error(HTTPStatus.BAD_REQUEST, str(error))
             return
-        if fault == "stuck":
-            body["next_cursor"] = parse_qs(parts.query).get("cursor", [body["next_cursor"]])[-1]
-        self._send(HTTPStatus.OK, body, is_cut=fault == "cut")
+        if page is None:
+            self._error(HTTPStatus.NOT_FOUND, f"no such path: {path}")
+            return
+        headers = {"Link": f'<{page.link}>; rel="next"'} if page.link else {}
+        self._send(HTTPStatus.OK, page.content, headers, fault)
+
+    def _error(
+        self, status: HTTPStatus, message: str, headers: dict[str, str] | None = None
+    ) -> None:
+        self._send(status, json.dumps({"error": message}).encode(), headers)
 
     def _send(
         self,
         status: HTTPStatus,
-        body: dict[str, Any],
+        content: bytes,
         headers: dict[str, str] | None = None,
-        is_cut: bool = False,
+        fault: str | None = None,
+        kind: str = "application/json; charset=utf-8",
     ) -> None:
-        content = json.dumps(body, ensure_ascii=False).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
         if status == HTTPStatus.UNAUTHORIZED:
             self.send_header("WWW-Authenticate", "Bearer")
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if is_cut else content)
-        if is_cut:
+        if fault == "slow":
+            self._drip(content)
+            return
+        self.wfile.write(content[: len(content) // 2] if fault == "cut" else content)
+        if fault == "cut":
+            self.close_connection = True
+
+    def _drip(self, content: bytes) -> None:
+        piece = len(content) // 40 + 1
+        try:
+            for start in range(0, len(content), piece):
+                if self.survey_platform.stopping.wait(
+                    self.survey_platform.misbehaviour.slow_seconds
+                ):
+                    break
+                self.wfile.write(content[start : start + piece])
+                self.wfile.flush()
+        except (BrokenPipeError, ConnectionResetError):  # the client has had enough
             self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
@@ -294,24 +423,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="the responses' JSONL file")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--token-env", default="SURVEY_TOKEN", help="variable with the token")
-    faults = Misbehaviour()
-    for name in ("too_many_every", "error_every", "cut_every", "stuck_every"):
-        option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, type=int, default=getattr(faults, name), help="0 is never")
-    parser.add_argument("--retry-after-seconds", type=int, default=faults.retry_after_seconds)
+    for field in fields(Misbehaviour):
+        option = f"--{field.name.replace('_', '-')}"
+        if isinstance(field.default, bool):
+            parser.add_argument(option, action="store_true")
+        else:
+            parser.add_argument(option, type=type(field.default), default=field.default)
     chosen = parser.parse_args(arguments)
     token = os.environ.get(chosen.token_env, "")
     if not token or not chosen.data.is_file():
         missing = f"the variable {chosen.token_env}" if not token else f"the file {chosen.data}"
         print(f"error: {missing} is missing or empty", file=sys.stderr)
         return 1
-    misbehaviour = Misbehaviour(
-        chosen.too_many_every,
-        chosen.error_every,
-        chosen.cut_every,
-        chosen.stuck_every,
-        chosen.retry_after_seconds,
-    )
+    misbehaviour = Misbehaviour(**{f.name: getattr(chosen, f.name) for f in fields(Misbehaviour)})
     with SurveyPlatform(chosen.data, token, misbehaviour) as platform:
         print(platform.start(chosen.port), flush=True)
         try:

@@ -22,6 +22,10 @@ BANK_HEADER = (
     "参考号,票据号,票据到期日,票据状态,更新时间"
 )
 
+OWN_FEEDS = (
+    "customers", "products", "orders", "order_lines", "invoices", "payments", "survey_responses",
+)  # fmt: skip
+
 TABLES = """
 create table crm_customer (cust_code, cust_name, uscc, group_code, industry, size_class, province,
     cust_type, manager, terms_days, credit_limit, contact_name, contact_phone, created_on,
@@ -66,6 +70,7 @@ class MiniCompany:
         self.erp = root / "erp.sqlite"
         self.bank = root / "bank"
         self.mapping: dict[str, Any] = yaml.safe_load((COMPANIES_DIR / "sample.yml").read_text())
+        self._keep_own_systems()
         if surveys is None:
             del self.mapping["feeds"]["survey_responses"], self.mapping["sources"]["surveys"]
         self.environment = {
@@ -77,6 +82,17 @@ class MiniCompany:
             "SAMPLE_SURVEY_URL": surveys or "",
             "SAMPLE_SURVEY_TOKEN": "test-token",
         }
+
+    def _keep_own_systems(self) -> None:
+        """Of the sample company's mapping, what a company of these tables and files has."""
+        feeds, sources = self.mapping["feeds"], self.mapping["sources"]
+        self.mapping["feeds"] = {name: feeds[name] for name in OWN_FEEDS}
+        self.mapping["sources"] = {name: sources[name] for name in ("erp", "bank", "surveys")}
+        del self.mapping["currencies"], sources["bank"]["tables"]["movements"]["ready"]
+        for column in (
+            "net_worth", "working_capital", "contact_name", "contact_phone", "contact_email"
+        ):  # fmt: skip
+            del feeds["customers"]["columns"][column]
 
     def save_mapping(self) -> None:
         folder = self.root / "companies"

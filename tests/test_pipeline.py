@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,11 +15,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from customer_marts import pipeline, releases
+from customer_marts import landing, pipeline, releases
 from customer_marts.errors import BatchFault, Busy, ConfigurationError, GateFailure
-from customer_marts.landing import landed_batches
 from customer_marts.locks import writer_lock
-from customer_marts.settings import PROJECT_ROOT
+from customer_marts.settings import EXPECTATIONS_DIR, PROJECT_ROOT
 from tests.mini import MiniCompany
 
 
@@ -180,21 +180,38 @@ def test_a_refused_batch_keeps_the_last_release(mini: MiniCompany, first: releas
     assert query(published(mini), "select count(*) from fct_payments") == [("2",)]
 
 
-def test_gate_one_refuses_a_batch_until_its_source_is_mended(
+def test_gate_one_judges_by_the_suite_of_today(
+    mini: MiniCompany, first: releases.Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule that came after the batch had landed: refused, kept, and judged anew when it goes."""
+    mini.write_bank("2026-01-21", [mini.payment("B2", at="2026-01-21 10:00:00")])
+    run = pipeline.open_run(mini.settings)
+    pipeline.pull(run, "payments")
+    folder = tmp_path / "expectations"
+    shutil.copytree(EXPECTATIONS_DIR, folder)
+    suite = folder / "landing" / "payments.json"
+    rules = json.loads(suite.read_text("utf-8"))
+    [limit] = [item for item in rules["expectations"] if item["meta"]["rule"] == "amount_in_range"]
+    limit["kwargs"]["max_value"] = 1000
+    suite.write_text(json.dumps(rules), "utf-8")
+    with monkeypatch.context() as stricter:
+        stricter.setattr(landing, "EXPECTATIONS_DIR", folder)
+        with pytest.raises(GateFailure, match="gate 1 refused") as caught:
+            pipeline.gate_landing(run, ["payments"])
+        assert "payments" in caught.value.what
+        assert "amount_in_range" in caught.value.what
+        assert pipeline.plan(run) is None, "no candidate takes a refused batch"
+    assert query(published(mini), "select count(*) from fct_payments") == [("2",)]
+
+
+def test_a_batch_of_faulty_rows_alone_waits_in_quarantine(
     mini: MiniCompany, first: releases.Release
 ) -> None:
-    """A batch with no accepted row breaks its suite's row floor: kept, judged, never applied."""
-    bad = [mini.payment("B7", amount="-1.00"), mini.payment("B8", amount="-2.00")]
-    mini.write_bank("2026-01-21", bad)
-    for _ in range(2):  # the source still gives it: the rerun stops for the same reason
-        with pytest.raises(GateFailure, match="gate 1 refused") as caught:
-            refresh(mini)
-        assert "payments" in caught.value.what
-    judged = [b.verdict for b in landed_batches(mini.settings.paths, "payments") if b.verdict]
-    assert [verdict["success"] for verdict in judged] == [True, False]
-    mini.write_bank("2026-01-21", [*bad, mini.payment("B9", at="2026-01-21 10:00:00")])
-    mended = published(mini)
-    assert query(mended, "select payment_id from fct_payments order by 1") == [("B1",), ("B9",)]
+    """One bad row on a quiet day must not keep everybody from the rest of the day's data."""
+    mini.write_bank("2026-01-21", [mini.payment("B7", amount="-1.00")])
+    release = published(mini)
+    assert [row["rule"] for row in release.manifest["quarantine"]] == ["amount_in_range"]
+    assert query(release, "select payment_id from fct_payments") == [("B1",)]
 
 
 def test_a_row_delivered_right_leaves_the_quarantine(

@@ -109,7 +109,7 @@ def test_nothing_new_then_one_more_day_then_back(first_run: str, home: Path) -> 
             typed = command
             for example, real in meant.items():
                 typed = typed.replace(example, real)
-            done = call(typed, home, **sources(home))
+            done = call(typed, home)
             assert done.returncode == 0, command + done.stdout + done.stderr
             assert done.stderr == ""
             outputs[command.removeprefix(".venv/bin/marts ")] = done.stdout

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scripts.company.facts import ARCHETYPES
+from scripts.company.facts import ARCHETYPES, CAMPAIGNS, MANAGERS, SIZE_CLASS_FLOORS
 from scripts.company.world import NEVER, Booleans, Draws, Floats, Integers, World
 
 EPISODE_DROP = 1.5
@@ -19,8 +19,9 @@ class Customers:
     """A chunk of customers, one array element each; days are day numbers, `NEVER` if not at all.
 
     The latent variables are `risk`, `satisfaction` and `has_episode` (customer x quarter),
-    `left_on`, `defaulted_on`, `paused_from` and `paused_to`, `growth_rate` (a year) and
-    `payment_delay_days`.
+    `left_on`, `defaulted_on`, `paused_from` and `paused_to`, `growth_rate` (a year),
+    `payment_delay_days` and `demand` (how much attention it takes, 1 in the mean). `currency` is
+    a position in `CURRENCIES`, `campaign_on` (customer x campaign) the day of the contact.
     """
 
     number: Integers
@@ -49,6 +50,11 @@ class Customers:
     has_episode: Booleans
     group: Integers
     main_sku: Integers
+    currency: Integers
+    demand: Floats
+    campaign_on: Integers
+    manager: Integers
+    manager_moves_on: Integers
 
     def __len__(self) -> int:
         return len(self.number)
@@ -57,6 +63,21 @@ class Customers:
         """A number of the archetype, per customer."""
         values = np.array([getattr(archetype, name) for archetype in ARCHETYPES], dtype=np.float64)
         return values[self.archetype]
+
+    def manager_on(self, owner: Integers, day: Integers) -> Integers:
+        """Position in `MANAGERS` of the account manager of these customers on these days."""
+        return (self.manager[owner] + 3 * (self.manager_moves_on[owner] <= day)) % len(MANAGERS)
+
+    @property
+    def monthly_value(self) -> Floats:
+        """Expected orders in yuan a month, without tax."""
+        return self.order_value * 30 / self.gap_days
+
+    @property
+    def size_class(self) -> Integers:
+        """Position in `SIZE_CLASSES`."""
+        floors = np.array(SIZE_CLASS_FLOORS)
+        return np.searchsorted(floors, self.monthly_value, side="right") - 1
 
 
 GROUP_BLOCK = 8
@@ -95,7 +116,15 @@ def simulate_customers(world: World, numbers: Integers) -> Customers:
     later = world.end + 20 + (when * (world.horizon - world.end - 40)).astype(np.int64)
     joined = world.next_business(np.where(is_future, later, joined))
     before = (draws.uniform("known for", numbers) * 3000).astype(np.int64)
-    created = np.where(joined <= world.start + 4, world.start - 30 - before, joined - 12)
+    # A new customer is registered with the first contact, weeks before the first order.
+    first_contact = (
+        joined - 12 - (100 * draws.uniform("courted for", numbers) ** 2).astype(np.int64)
+    )
+    first_contact = np.where(
+        is_future, np.maximum(first_contact, world.end + 1 + (when * 18).astype(np.int64)),
+        first_contact,
+    )  # fmt: skip
+    created = np.where(joined <= world.start + 4, world.start - 30 - before, first_contact)
 
     risk = 1 / (1 + np.exp(-(trait("risk_mean") + 0.9 * draws.normal("risk", numbers))))
     mean = trait("satisfaction_mean") + 0.45 * draws.normal("satisfaction mean", numbers)
@@ -106,7 +135,7 @@ def simulate_customers(world: World, numbers: Integers) -> Customers:
     level = mean
     for quarter in range(world.count_quarters):
         position = np.full(count, quarter, dtype=np.int64)
-        opens = int(world.days[np.argmax(world.quarters == quarter)])
+        opens = int(world.quarter_opens[quarter])
         previous = level
         has_episode[:, quarter] = draws.uniform("episode", numbers, position) < 0.06
         shock = 0.4 * draws.normal("satisfaction", numbers, position)
@@ -146,10 +175,27 @@ def simulate_customers(world: World, numbers: Integers) -> Customers:
     sku_counts = np.array([len(each.skus) for each in ARCHETYPES])[archetype]
     # The first products of an archetype's list are its staples.
     main = (draws.uniform("main sku", numbers) ** 2 * sku_counts).astype(np.int64)
+    # A quarter of the customers change their account manager once.
+    moves = world.start + (draws.uniform("manager day", numbers) * 1400).astype(np.int64)
+    moves = np.where(draws.uniform("manager moves", numbers) < 0.3, moves, NEVER)
+    identity = np.where(is_double, numbers - 1, numbers)
+    abroad = draws.uniform("trades abroad", identity) / np.maximum(trait("export_share"), 1e-9)
+    contacts = np.full((count, len(CAMPAIGNS)), NEVER, dtype=np.int64)
+    for place, campaign in enumerate(CAMPAIGNS):
+        position = np.full(count, place, dtype=np.int64)
+        contact = (
+            world.end
+            - campaign.days_before_end
+            + draws.choice("campaign day", campaign.window_days, numbers, position)
+        )
+        contact = world.next_business(contact)
+        chosen = draws.uniform("campaign", numbers, position) < campaign.share
+        chosen &= (joined <= contact) & (contact <= stopped)
+        contacts[:, place] = np.where(chosen, contact, NEVER)
     return Customers(
         number=numbers,
         archetype=archetype,
-        identity=np.where(is_double, numbers - 1, numbers),
+        identity=identity,
         joined_on=joined,
         created_on=created,
         left_on=left,
@@ -173,4 +219,10 @@ def simulate_customers(world: World, numbers: Integers) -> Customers:
         has_episode=has_episode,
         group=group,
         main_sku=main,
+        # Customer 1 stands in the dirty rows, which are in yuan.
+        currency=np.select([identity == 1, abroad < 0.2, abroad < 1], [0, 2, 1], 0),
+        demand=np.exp(0.5 * draws.normal("demand", numbers) - 0.125),
+        campaign_on=contacts,
+        manager=draws.choice("manager", len(MANAGERS), numbers),
+        manager_moves_on=np.where(moves > joined + 60, world.next_business(moves), NEVER),
     )

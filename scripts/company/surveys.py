@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts.company.sources import Window, customer_code, latest, time_text
+from scripts.company.columns import Window, customer_code, latest, time_text
 from scripts.company.trade import Chunk, clock_time
 from scripts.company.world import DAY_SECONDS, NEVER, Floats, Integers, World, day_date
 
@@ -47,9 +47,8 @@ def survey_responses(world: World, chunk: Chunk, window: Window) -> Iterator[dic
     owner = np.repeat(np.arange(len(customers)), world.count_quarters)
     quarter = np.tile(np.arange(world.count_quarters, dtype=np.int64), len(customers))
     number = customers.number[owner]
-    opens = np.array([int(world.days[np.argmax(world.quarters == each)])
-                      for each in range(world.count_quarters)])  # fmt: skip
-    day = world.next_business(opens[quarter] + 64 + draws.choice("answer day", 20, number, quarter))
+    day = world.quarter_opens[quarter] + 64 + draws.choice("answer day", 20, number, quarter)
+    day = world.next_business(day)
     asked = (day >= world.start) & (day > customers.joined_on[owner] + 20)
     asked &= day <= customers.stopped_on[owner] + 30
     answers = draws.uniform("answers", number, quarter) < customers.of("response_rate")[owner]

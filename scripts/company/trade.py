@@ -1,4 +1,4 @@
-"""Simulated orders, lines, invoices and payments of a chunk of customers."""
+"""Simulated orders, lines, deliveries, invoices and payments of a chunk of customers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from scripts.company.customers import Customers, simulate_customers
 from scripts.company.facts import (
     ARCHETYPES,
     BANK_BILL,
+    CAMPAIGNS,
     CASH,
     CATEGORIES,
     COMMERCIAL_BILL,
@@ -31,10 +32,17 @@ CUSTOMERS_PER_CHUNK = 1000
 """Customers simulated at a time. Part of the result: it decides the rows' order in a bank file."""
 
 VAT_PERCENT = 13
+"""On domestic sales; exports are zero-rated."""
+
+PROMISED_DAYS = 13
+"""Calendar days from an order to its promised delivery, before the distance to the customer."""
 
 LEAVER_FADE_DAYS = 120
 
 DEFAULTER_STRESS_DAYS = 150
+
+
+TONNES_PER_UNIT = np.array([product.tonnes_per_unit for product in PRODUCTS])
 
 
 def _segments(counts: Integers) -> tuple[Integers, Integers]:
@@ -68,6 +76,7 @@ class Orders:
     deleted_at: Integers
     is_contract: Booleans
     channel: Integers
+    promised_on: Integers
 
 
 def simulate_orders(world: World, customers: Customers, last_day: int) -> Orders:
@@ -148,6 +157,7 @@ def simulate_orders(world: World, customers: Customers, last_day: int) -> Orders
         deleted_at=np.where(is_mistake, erased, never),
         is_contract=is_contract,
         channel=channel,
+        promised_on=day + PROMISED_DAYS + draws.choice("distance", 5, number),
     )
 
 
@@ -155,7 +165,8 @@ def simulate_orders(world: World, customers: Customers, last_day: int) -> Orders
 class Lines:
     """Order lines; `order` is the position of the order.
 
-    Quantities in thousandths of the unit, prices and costs in 0.0001 yuan, amounts in fen.
+    Quantities in thousandths of the unit; prices and costs in 0.0001 of the customer's currency,
+    amounts in its hundredths.
     """
 
     order: Integers
@@ -166,13 +177,14 @@ class Lines:
     price: Integers
     cost: Integers
     discount_rate: Floats
+    vat_percent: Integers
 
     def amounts(self, quantity: Integers) -> tuple[Integers, Integers, Integers]:
-        """(discount, net, tax) in fen for a quantity: net = quantity x price - discount."""
+        """(discount, net, tax) in hundredths for a quantity: net = quantity x price - discount."""
         value = (quantity * self.price + 50_000) // 100_000
         discount = np.rint(value * self.discount_rate).astype(np.int64)
         net = value - discount
-        return discount, net, (net * VAT_PERCENT + 50) // 100
+        return discount, net, (net * self.vat_percent + 50) // 100
 
 
 def simulate_lines(world: World, customers: Customers, orders: Orders) -> Lines:
@@ -211,11 +223,13 @@ def simulate_lines(world: World, customers: Customers, orders: Orders) -> Lines:
     noise = 1 + np.where(is_contract, 0.003, 0.012) * draws.normal("price", number, position)
     # Large buyers pay less.
     size = np.log(customers.order_value / customers.of("order_value"))[owner]
-    price = np.rint(base * level * noise * (1 - 0.006 * size) * 100).astype(np.int64) * 100
+    rate = world.rates[customers.currency[owner], day - world.first]
+    price = base * level * noise * (1 - 0.006 * size) / rate
     cost_level = world.price_index[category, day - world.first - 15]
     cost_level = np.where(is_contract, 0.5 + 0.5 * cost_level, cost_level)
     margin = customers.of("margin_rate")[owner]
     cost = base * cost_level * (1 - margin) * (1 + 0.006 * draws.normal("cost", number, position))
+    cost = cost / rate
 
     years = (day - world.start) / 365.25
     age = (day - customers.joined_on[owner]) / 180.0
@@ -232,6 +246,10 @@ def simulate_lines(world: World, customers: Customers, orders: Orders) -> Lines:
         * np.exp(customers.growth_rate[owner] * years)
         * np.exp(0.3 * draws.normal("quantity", number, position))
     )  # fmt: skip
+    for place, campaign in enumerate(CAMPAIGNS):
+        since = day - customers.campaign_on[owner, place]
+        works = ~is_contract & (since > 0) & (since <= campaign.effect_days)
+        value = np.where(works, value * (1 + campaign.uplift), value)
     units = value / base
     quantity = np.where(
         is_tonnes, np.maximum(np.rint(units * 100), 50) * 10, np.maximum(np.rint(units), 1) * 1000
@@ -250,15 +268,75 @@ def simulate_lines(world: World, customers: Customers, orders: Orders) -> Lines:
         sku=sku,
         quantity=quantity,
         first_quantity=first,
-        price=price,
+        price=np.rint(price * 100).astype(np.int64) * 100,
         cost=np.rint(cost * 100).astype(np.int64) * 100,
         discount_rate=depth,
+        vat_percent=np.where(customers.currency[owner] > 0, 0, VAT_PERCENT),
+    )
+
+
+@dataclass(frozen=True)
+class Deliveries:
+    """Deliveries; `order` is the position of the order, `part` counts an order's from 1.
+
+    Weights in kilograms: `loaded` is what left us; where the customer's scale said otherwise,
+    `weight` replaces it at `weighed_at`. `amount` is the part of the order's net amount.
+    """
+
+    order: Integers
+    part: Integers
+    at: Integers
+    loaded: Integers
+    weight: Integers
+    weighed_at: Integers
+    amount: Integers
+
+
+def simulate_deliveries(
+    world: World, customers: Customers, orders: Orders, tonnes: Floats, net: Integers
+) -> Deliveries:
+    """The deliveries of shipped orders, in one to three parts; the last completes the order.
+
+    Args:
+        world: the world.
+        customers: the chunk.
+        orders: its orders.
+        tonnes: weight of each order.
+        net: net amount of each order.
+    """
+    draws = world.draws
+    shipped = np.flatnonzero(orders.completed_at < NEVER * DAY_SECONDS)
+    owner = orders.owner[shipped]
+    # Large orders come in parts more often.
+    split = np.clip(0.03 + 0.05 * np.log10(np.maximum(tonnes[shipped], 1)), 0.03, 0.4)
+    draw = draws.uniform("parts", customers.number[owner], orders.slot[shipped])
+    counts = 1 + (draw < split).astype(np.int64) + (draw < 0.3 * split)
+    place, part = _segments(counts)
+    order, count, part = shipped[place], counts[place], part + 1
+    number, position = customers.number[orders.owner[order]], 4 * orders.slot[order] + part
+    first, last = orders.shipped_at[order], orders.completed_at[order]
+    days = first // DAY_SECONDS + (last - first) // DAY_SECONDS * part // count
+    at = days * DAY_SECONDS + clock_time(draws, "delivery hour", number, position)
+    at = np.where(part == count, last, np.minimum(np.maximum(at, first + 3600), last))
+    weight = np.maximum(np.rint(tonnes[order] * 1000 / count), 1).astype(np.int64)
+    differs = draws.uniform("scale differs", number, position) < 0.012
+    short = np.maximum(weight * 994 // 1000, 1)
+    weighed = at + DAY_SECONDS * (1 + draws.choice("weighed after", 8, number, position))
+    amount = net[order] * part // count - net[order] * (part - 1) // count
+    return Deliveries(
+        order=order,
+        part=part,
+        at=at,
+        loaded=weight,
+        weight=np.where(differs, short, weight),
+        weighed_at=np.where(differs, weighed, NEVER * DAY_SECONDS),
+        amount=amount,
     )
 
 
 @dataclass(frozen=True)
 class Invoices:
-    """One invoice per shipped order (`order` is its position), amounts in fen incl. tax."""
+    """One invoice per shipped order (`order` is its position), in fen (or cents) with tax."""
 
     order: Integers
     owner: Integers
@@ -317,7 +395,7 @@ def simulate_invoices(
 
 @dataclass(frozen=True)
 class Payments:
-    """Bank movements, at most one per customer, day and kind; amounts in fen, always positive.
+    """Bank movements, at most one per customer, day and kind; amounts in fen or cents, positive.
 
     `reference` is the position of the invoice's order, or of the order itself (prepayments), or -1.
     `turned_on` is when a bill was endorsed or discounted (`turned_to`), `ended_on` when it matured
@@ -430,6 +508,7 @@ def simulate_payments(
     method = np.where((way >= commercial) & (way < commercial + bank), BANK_BILL, method)
     method = np.where((way > 0.985) & (amount < 5_000_000), CASH, method)
     method = np.where((kind != RECEIPT) | (amount < 2_000_000) & (method != CASH), TRANSFER, method)
+    method = np.where(customers.currency[owner] > 0, TRANSFER, method)
     is_bill = (method == BANK_BILL) | (method == COMMERCIAL_BILL)
     tenor = np.array((90, 120, 180, 180))[draws.choice("tenor", 4, number, position)]
     matures = np.where(is_bill, day + tenor, NEVER)
@@ -463,13 +542,15 @@ def simulate_payments(
 
 @dataclass(frozen=True)
 class Chunk:
-    """Everything simulated for one chunk of customers up to a day."""
+    """Everything traded with one chunk of customers up to a day; `net` is by order."""
 
     customers: Customers
     orders: Orders
     lines: Lines
+    deliveries: Deliveries
     invoices: Invoices
     payments: Payments
+    net: Integers
 
 
 def simulate(world: World, last_day: int) -> Iterator[Chunk]:
@@ -481,8 +562,11 @@ def simulate(world: World, last_day: int) -> Iterator[Chunk]:
         lines = simulate_lines(world, customers, orders)
         _, net, tax = lines.amounts(lines.quantity)
         heads = np.flatnonzero(lines.line == 1)
-        gross = np.add.reduceat(net + tax, heads) if len(heads) else net
-        taxes = np.add.reduceat(tax, heads) if len(heads) else tax
+        nets, taxes = (np.add.reduceat(each, heads) if len(heads) else each for each in (net, tax))
+        tonnes = lines.quantity * TONNES_PER_UNIT[lines.sku] / 1000
+        weights = np.add.reduceat(tonnes, heads) if len(heads) else tonnes
+        gross = nets + taxes
+        deliveries = simulate_deliveries(world, customers, orders, weights, nets)
         invoices = simulate_invoices(world, customers, orders, gross, taxes, last_day)
         payments = simulate_payments(world, customers, orders, invoices, gross, last_day)
-        yield Chunk(customers, orders, lines, invoices, payments)
+        yield Chunk(customers, orders, lines, deliveries, invoices, payments, nets)
