@@ -1,4 +1,4 @@
-"""Pull payments from the bank's files."""
+"""Pull payments from the bank's files, and what customers cost."""
 
 from airflow.sdk import DAG, CronTriggerTimetable, chain
 
@@ -22,6 +22,8 @@ Lands the bank's new files and puts them through gate 1; then updates the asset 
 **When a task fails**
 - *the file is truncated* or *its trailer counts …*: have the bank deliver the file again; it is
   read anew because its content's hash differs. The other files wait with it.
+- *the file is still being written*: it changed while it was read; the task is tried again. Let the
+  bank put a marker beside each finished file, and name it in the company file (`ready`).
 - *the file is not gb18030*: the export's encoding changed; correct the company file.
 - `gate_landing`: see `pull_orders`.
 """,

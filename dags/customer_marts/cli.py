@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from customer_marts import __version__
+from customer_marts.commands.feeds import feeds
 from customer_marts.commands.identity import identity
 from customer_marts.commands.options import as_json, company_option, plain_errors
 from customer_marts.commands.quarantine import quarantine
@@ -88,7 +89,7 @@ def status(company: str | None, print_json: bool) -> None:
             group = refused if verdict and not verdict["success"] else waiting
             group[feed] = group.get(feed, 0) + 1
     the_company = load_company(settings)
-    feeds = feed_statuses(settings, the_company, datetime.now(UTC))
+    statuses = feed_statuses(settings, the_company, datetime.now(UTC))
     facts: dict[str, Any] = {
         "company": settings.company,
         "home": str(settings.paths.root),
@@ -102,7 +103,7 @@ def status(company: str | None, print_json: bool) -> None:
                 "business_days_behind": item.business_days_behind,
                 "message": item.message_en,
             }
-            for item in feeds
+            for item in statuses
         },
         "rows_quarantined": sum(r["count_rows"] for r in current.manifest["quarantine"])
         if current
@@ -119,9 +120,9 @@ def status(company: str | None, print_json: bool) -> None:
         click.echo(f"{settings.company}: {current.release_id}, as of {current.as_of}")
         click.echo(f"  published    {facts['published_at']}")
         click.echo(f"  quarantined  {facts['rows_quarantined']:,} rows")
-    for item in feeds:
+    for item in statuses:
         shown = item.status.replace("_", " ")
-        click.echo(f"  {shown:<15} {item.newest or '-':<12} {item.feed:<17} {item.message_en}")
+        click.echo(f"  {shown:<15} {str(item.newest or '-'):<12} {item.feed:<17} {item.message_en}")
     click.echo(f"  waiting      {_counted(waiting)}")
     click.echo(f"  refused      {_counted(refused)}")
 
@@ -172,6 +173,7 @@ def rollback(company: str | None, to: str | None) -> None:
     click.echo("the next run starts from it and applies again what landed since")
 
 
+marts.add_command(feeds)
 marts.add_command(quarantine)
 marts.add_command(identity)
 

@@ -107,8 +107,23 @@ def test_files_of_one_table_must_agree_on_their_columns(mini: MiniCompany) -> No
     path = mini.write_bank("2026-01-20", [mini.payment("B1")])
     changed = path.read_bytes().decode("gb18030").replace("结算方式", "付款方式")
     (mini.bank / "bank_2026-01-21.csv").write_bytes(changed.encode("gb18030"))
-    with pytest.raises(BatchFault, match="missing 结算方式; new 付款方式"):
+    with pytest.raises(BatchFault, match=r"- 结算方式   \(renamed to 付款方式\?\)"):
         land_feed(mini, "payments")
+
+
+def test_the_trailers_totals_stand_in_the_ledger(mini: MiniCompany) -> None:
+    mini.write_bank("2026-01-20", [mini.payment("B1"), mini.payment("B2", amount="12.30")])
+    [line] = land_feed(mini, "payments").manifest["ledger"]
+    assert (line["source_rows"], line["source_amount"]) == (2, "5662.30")
+
+
+def test_a_lost_character_is_quarantined_with_its_column(mini: MiniCompany) -> None:
+    lost = mini.payment("B2").replace("华能电厂", "华能\ufffd厂")
+    mini.write_bank("2026-01-20", [mini.payment("B1"), lost])
+    mini.mapping["feeds"]["payments"]["columns"]["reference"] = "付款方名称"
+    mini.save_mapping()
+    [(source, column)] = quarantined(land_feed(mini, "payments"), "source, column_name")
+    assert (source, column) == ("bank_2026-01-20.csv:line 3", "付款方名称")
 
 
 def test_the_same_input_is_the_same_batch(mini: MiniCompany) -> None:

@@ -115,8 +115,8 @@ def show(quarantine_id: str, company: str | None, print_json: bool) -> None:
         )
     if row.raw:
         width = max(len(name) for name in row.raw)
-        for name, value in row.raw.items():
-            click.echo(f"  {name:<{width}}  {'' if value is None else value}")
+        for column, text in row.raw.items():
+            click.echo(f"  {column:<{width}}  {text or ''}")
     else:
         click.echo(f"  {row.raw_text}")
 

@@ -1,23 +1,34 @@
-"""Delimited files in a declared encoding: decoded strictly, rejects kept row by row."""
+"""Files in a folder, here or remote: each complete file is read once, in its declared format."""
 
 from __future__ import annotations
 
-import codecs
-import csv
-import hashlib
+import os
 import re
-from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from customer_marts.errors import BatchFault, ConfigurationError, SourceUnavailable
-from customer_marts.feeds import FeedMapping, FilesSource, FileTable, Trailer
-from customer_marts.settings import PROJECT_ROOT, Settings
-from customer_marts.sources.extract import SOURCE_COLUMN, Extract, Reject, SeenFile, Watermark
+from customer_marts.casting import identifier, literal
+from customer_marts.errors import BatchFault, ConfigurationError
+from customer_marts.feeds import FeedMapping, FilesSource, TypeFamily
+from customer_marts.settings import Settings
+from customer_marts.sources.extract import (
+    SOURCE_COLUMN,
+    ControlTotal,
+    Extract,
+    Reject,
+    Watermark,
+    check_columns,
+    check_types,
+)
+from customer_marts.sources.file_delivery import Delivery
+from customer_marts.sources.file_folders import open_folder, reading_from
+from customer_marts.sources.file_tables import FileRows, RawWriter, Reading, SourceFile
 
-CHUNK_BYTES = 1 << 22
+MOST_THREADS = 4
 
 
 def extract_files(
@@ -30,321 +41,255 @@ def extract_files(
     now: datetime,
 ) -> Extract | None:
     """Read the new files of the feed's table; or, for a query over several tables, all their files
-    as soon as one is new. A file is known by its content's hash, so each is read once.
+    as soon as one is new. A file is known by its content's hash, so each is read once, whatever
+    its name; one that is not complete yet by ``now`` is left for the next pull.
     """
     where = f"feed {feed}, source {mapping.source}"
-    # a relative folder is relative to the project, wherever the command is run
-    folder = PROJECT_ROOT / Path(settings.expand(source.folder, where)).expanduser()
-    if not folder.is_dir():
-        raise SourceUnavailable(
-            "the folder does not exist",
-            where=f"{where}: {folder}",
-            kept="the last release and everything landed",
-            todo="check the folder in the company file or its environment variable",
-        )
-    names = [mapping.table] if mapping.table else list(source.tables)
-    names = [name for name in names if mapping.table or _mentions(mapping.query or "", name)]
+    names = _table_names(mapping, source, where)
+    folder = open_folder(settings, source, work, where)
+    delivery = Delivery(folder, source, watermark, now, where)
+    found = {name: delivery.files(name) for name in names}
+    fresh = [file for files in found.values() for file in files if file.is_fresh]
+    if not fresh or not all(found.values()):
+        return None
+    wanted = {
+        name: [file for file in files if mapping.query or file.is_fresh]
+        for name, files in found.items()
+    }
+    paths = {
+        name: [SourceFile(file.entry.name, delivery.path(file)) for file in files]
+        for name, files in wanted.items()
+    }
+    read = [file for files in wanted.values() for file in files]
+    pull = _Pull(settings, feed, mapping, source, watermark, work, where)
+    try:
+        with reading_from(f"{folder.where}/{read[0].entry.name}{' …' if len(read) > 1 else ''}"):
+            extract = pull.read(paths)
+    finally:
+        # a file that is still being written is no faulty one
+        for file in read:
+            folder.check_unchanged(file.entry)
+    if extract is None:
+        return None
+    label = fresh[0].entry.name if len(fresh) == 1 else f"{len(fresh)} files"
+    seen = {file.entry.name: file.seen for file in read + delivery.repeated}
+    return replace(extract, description=f"{mapping.source}: {label}", files=list(seen.values()))
+
+
+def _table_names(mapping: FeedMapping, source: FilesSource, where: str) -> list[str]:
+    if mapping.table is not None:
+        if mapping.table not in source.tables:
+            raise ConfigurationError(
+                f"the source declares no table '{mapping.table}'",
+                where=where,
+                kept="nothing was read",
+                todo=f"use one of {', '.join(source.tables)} in the company file",
+            )
+        return [mapping.table]
+    names = [name for name in source.tables if _mentions(mapping.query or "", name)]
     if not names:
         raise ConfigurationError(
             "the feed's query names none of its source's tables",
             where=where,
-            kept="nothing landed",
+            kept="nothing was read",
             todo=f"read from {', '.join(source.tables)} in the company file",
         )
-    found = {name: _found(folder, source.tables, str(name), where) for name in names}
-    seen = {file: _seen(folder, file, watermark) for files in found.values() for file in files}
-    known = {file.sha256 for file in watermark.files.values()}
-    fresh = [file for file, state in seen.items() if state.sha256 not in known]
-    if not fresh:
-        return None
-    rows = 0
-    rejects: list[Reject] = []
-    import duckdb
-
-    with duckdb.connect() as connection:
-        connection.execute(f"set memory_limit = '{settings.memory_limit}'")
-        connection.execute("set temp_directory = ?", [str(work)])
-        for name in names:
-            files = [file for file in found[name] if mapping.query or file in fresh]
-            if not files:
-                continue
-            table = source.tables[str(name)]
-            read = _Table(connection, str(name), table, source.encoding, folder, work, feed)
-            counted, rejected = read.load(files)
-            rows += counted
-            rejects += rejected
-        query = mapping.query or f'select * from "{mapping.table}"'
-        raw = work / "raw.parquet"
-        try:
-            relation = connection.sql(query)
-        except duckdb.Error as error:
-            raise BatchFault(
-                f"the feed's query does not fit its files: {str(error).splitlines()[0]}",
-                where=where,
-                kept="nothing landed; the last release stands",
-                todo="compare the files' columns with the query in the company file",
-            ) from error
-        if SOURCE_COLUMN not in relation.columns:
-            label = ", ".join(sorted(str(name) for name in names))
-            relation = relation.project(f"*, '{label}' as {SOURCE_COLUMN}")
-        relation.write_parquet(str(raw), compression="snappy")
-        if mapping.query:
-            # a query may join and aggregate: what it returns is what was pulled
-            counts = connection.execute("select count(*) from read_parquet(?)", [str(raw)])
-            rows = counts.fetchall()[0][0] + len(rejects)
-    if rows == 0:  # a day without movements: a header and nothing to land
-        return None
-    label = fresh[0].name if len(fresh) == 1 else f"{len(fresh)} files"
-    read_files = [seen[file] for file in (seen if mapping.query else fresh)]
-    return Extract(raw, rows, f"{mapping.source}: {label}", rejects, files=read_files)
+    return names
 
 
 def _mentions(query: str, table: str) -> bool:
     return re.search(rf"\b{re.escape(table)}\b", query) is not None
 
 
-def _found(folder: Path, tables: dict[str, FileTable], name: str, where: str) -> list[Path]:
-    if name not in tables:
-        raise BatchFault(
-            f"the source declares no table '{name}'",
-            where=where,
-            kept="nothing landed",
-            todo=f"use one of {', '.join(tables)}",
-        )
-    files = sorted(file for file in folder.glob(tables[name].path) if file.is_file())
-    if not files:
-        raise SourceUnavailable(
-            f"no file matches {tables[name].path}",
-            where=f"{where}: {folder}",
-            kept="the last release and everything landed",
-            todo="check that the files were delivered and the pattern in the company file",
-        )
-    return files
+@dataclass
+class _Read:
+    """What the files of one table gave. rows: rejects included."""
+
+    rows: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    stated: list[tuple[int, Decimal | None]] = field(default_factory=list)
+    currencies: set[str | None] = field(default_factory=set)
+    types: dict[str, TypeFamily] = field(default_factory=dict)
+    # SQL that selects the rows
+    query: str = ""
+
+    def add(self, file: FileRows) -> None:
+        self.rows += file.rows
+        self.rejects += file.rejects
+        if file.stated is not None:
+            self.stated.append(file.stated)
+            self.currencies |= file.currencies
 
 
-def _seen(folder: Path, file: Path, watermark: Watermark) -> SeenFile:
-    state = file.stat()
-    name = str(file.relative_to(folder))
-    known = watermark.files.get(name)
-    if known and (known.size, known.modified_ns) == (state.st_size, state.st_mtime_ns):
-        return known
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return SeenFile(name, state.st_size, state.st_mtime_ns, digest)
-
-
-class _Table:
-    """Loads the files of one layout into one DuckDB table of texts."""
+class _Pull:
+    """Reads files into raw.parquet."""
 
     def __init__(
         self,
-        connection: Any,
-        name: str,
-        table: FileTable,
-        encoding: str,
-        folder: Path,
-        work: Path,
+        settings: Settings,
         feed: str,
+        mapping: FeedMapping,
+        source: FilesSource,
+        watermark: Watermark,
+        work: Path,
+        where: str,
     ) -> None:
-        self.connection, self.name, self.table = connection, name, table
-        self.encoding, self.folder, self.work, self.feed = encoding, folder, work, feed
+        self.settings, self.feed, self.mapping, self.source = settings, feed, mapping, source
+        self.watermark, self.work, self.where = watermark, work, where
+        self.raw = work / "raw.parquet"
 
-    def load(self, files: list[Path]) -> tuple[int, list[Reject]]:
-        """Decode, check, read; returns how many data rows there were and the rejected ones."""
-        texts = self.work / f"texts_{self.name}"
-        texts.mkdir()
-        trailers: dict[str, list[str]] = {}
-        decoded: dict[str, Path] = {}
-        header: list[str] | None = None
-        for number, file in enumerate(files):
-            target = texts / f"{number:06d}.csv"
-            trailer = self._decode(file, target)
-            if trailer is not None:
-                trailers[str(target)] = trailer
-            columns = self._header(file, target)
-            header = header or columns
-            if columns != header:
-                raise self._fault(
-                    f"its columns differ from those of {files[0].name}: "
-                    f"{_difference(header, columns)}",
-                    file,
-                )
-            decoded[str(target)] = file
-        assert header is not None
+    def read(self, files: dict[str, list[SourceFile]]) -> Extract | None:
+        if self.mapping.query is not None:
+            return self._read_query(files, self.mapping.query)
+        [(name, table_files)] = files.items()
+        reading = self._reading(name)
+        if reading.table.kind == "parquet":
+            with self._database() as connection:
+                read = self._read_parquet(connection, reading, table_files)
+                self._copy(connection, read.query, reading)
+        else:
+            read = self._read_texts(reading, table_files)
+        if read.rows == 0:  # a day without movements: a header and nothing to land
+            return None
+        return Extract(
+            self.raw,
+            read.rows,
+            "",
+            read.rejects,
+            unmapped=list(reading.unmapped),
+            controls=self._controls(reading, read),
+            types=read.types,
+        )
+
+    def _read_query(self, files: dict[str, list[SourceFile]], query: str) -> Extract | None:
+        import duckdb
+
+        rejects: list[Reject] = []
+        with self._database() as connection:
+            for name, table_files in files.items():
+                reading = self._reading(name)
+                if reading.table.kind == "parquet":
+                    read = self._read_parquet(connection, reading, table_files)
+                else:
+                    read = self._read_texts(reading, table_files)
+                rejects += read.rejects
+                connection.execute(f"create view {identifier(name)} as {read.query}")
+            try:
+                relation = connection.sql(query)
+                types = dict(zip(relation.columns, map(str, relation.types), strict=True))
+                unmapped = check_columns(self.feed, self.mapping, list(types))
+                families = self._families(types) if self._is_typed(files) else {}
+                check_types(self.feed, self.mapping, families, self.watermark.types)
+                if SOURCE_COLUMN not in types:
+                    label = literal(", ".join(sorted(files)))
+                    relation = relation.project(f"*, {label} as {SOURCE_COLUMN}")
+                relation.write_parquet(str(self.raw), compression="lz4")
+            except duckdb.Error as error:
+                raise BatchFault(
+                    f"the feed's query does not fit its files: {str(error).splitlines()[0]}",
+                    where=self.where,
+                    kept="nothing landed; the last release stands",
+                    todo="compare the files' columns with the query in the company file",
+                ) from error
+            # a query may join and aggregate: what it returns is what was pulled
+            [[count]] = connection.execute(
+                "select count(*) from read_parquet(?)", [str(self.raw)]
+            ).fetchall()
+        if count + len(rejects) == 0:
+            return None
+        return Extract(
+            self.raw, count + len(rejects), "", rejects, unmapped=unmapped, types=families
+        )
+
+    def _is_typed(self, files: dict[str, list[SourceFile]]) -> bool:
+        return all(self.source.tables[name].kind == "parquet" for name in files)
+
+    def _families(self, types: dict[str, str]) -> dict[str, TypeFamily]:
+        from customer_marts.sources.file_parquet import family_of
+
+        return {
+            name: family_of(types[name]) for name in self.mapping.source_columns if name in types
+        }
+
+    def _reading(self, name: str) -> Reading:
+        table = self.source.tables[name]
+        is_text = table.kind in ("csv", "jsonl")
+        # a mark at the beginning is taken off, whether it was declared (utf-8-sig) or not
+        encoding = self.source.encoding_of(name).removesuffix("-sig") if is_text else None
+        return Reading(self.feed, self.mapping, name, table, encoding)
+
+    def _database(self) -> Any:
+        import duckdb
+
+        connection = duckdb.connect()
+        connection.execute(f"set memory_limit = '{self.settings.memory_limit}'")
+        connection.execute("set temp_directory = ?", [str(self.work)])
+        connection.execute("set timezone = 'UTC'")
+        return connection
+
+    def _read_texts(self, reading: Reading, files: list[SourceFile]) -> _Read:
+        """Read files whose values are texts, in a reader of their format."""
+        read = _Read()
+        is_query = reading.wanted is None
+        stem = f"table_{reading.table_name}" if is_query else self.raw.stem
+        threads = min(os.cpu_count() or 1, MOST_THREADS)
+        with (
+            RawWriter(self.work, stem, reading.wanted) as writer,
+            ThreadPoolExecutor(threads) as pool,
+        ):
+            for file in files:
+                if reading.table.kind == "csv":
+                    from customer_marts.sources.file_delimited import read_delimited
+
+                    read.add(read_delimited(reading, file, writer, self.work, pool))
+                elif reading.table.kind == "jsonl":
+                    from customer_marts.sources.file_json import read_json_lines
+
+                    read.add(read_json_lines(reading, file, writer))
+                else:
+                    from customer_marts.sources.file_workbook import read_workbook
+
+                    read.add(read_workbook(reading, file, writer))
+        if is_query:
+            parts = ", ".join(literal(str(part)) for part in writer.parts)
+            read.query = f"select * from read_parquet([{parts}], union_by_name = true)"
+        return read
+
+    def _read_parquet(self, connection: Any, reading: Reading, files: list[SourceFile]) -> _Read:
+        from customer_marts.sources.file_parquet import read_parquet_files
+
+        found = read_parquet_files(connection, reading, files, self.watermark.types, self.work)
+        return _Read(found.rows, found.rejects, types=found.types, query=found.query)
+
+    def _copy(self, connection: Any, query: str, reading: Reading) -> None:
         import duckdb
 
         try:
-            rejects = self._read(list(decoded), header, decoded)
-        except duckdb.Error as error:
-            raise self._fault(
-                f"the files cannot be read as a table: {str(error).splitlines()[0]}", files[0]
-            ) from error
-        rejected = len(rejects)
-        rows = self._count(f'select count(*) from "{self.name}"')
-        if self.table.trailer:
-            self._check_trailers(self.table.trailer, trailers, decoded, rejects)
-        self.connection.execute(f'alter table "{self.name}" drop column _file')
-        return rows + rejected, rejects
-
-    def _decode(self, file: Path, target: Path) -> list[str] | None:
-        """Transcode to UTF-8, strictly; cut off and return the trailer line's fields."""
-        decoder = codecs.getincrementaldecoder(self.encoding)(errors="strict")
-        tail = ""
-        offset = 0
-        if file.stat().st_size == 0:
-            raise self._fault("the file is empty, it has not even a header", file)
-        with file.open("rb") as stream, target.open("w", encoding="utf-8", newline="") as out:
-            while True:
-                chunk = stream.read(CHUNK_BYTES)
-                try:
-                    text = decoder.decode(chunk, final=not chunk)
-                except UnicodeDecodeError as error:
-                    raise self._fault(
-                        f"the file is not {self.encoding}: byte {offset + error.start} "
-                        f"cannot be decoded ({error.reason})",
-                        file,
-                    ) from error
-                offset += len(chunk)
-                if self.table.trailer is None:
-                    out.write(text)
-                else:
-                    # hold back the last lines until the end is known
-                    tail += text
-                    cut = tail.rfind("\n", 0, max(len(tail) - 4096, 0)) + 1
-                    out.write(tail[:cut])
-                    tail = tail[cut:]
-                if not chunk:
-                    break
-            if self.table.trailer is None:
-                return None
-            body, _, last = tail.rstrip("\r\n").rpartition("\n")
-            fields = next(csv.reader([last], delimiter=self.table.delimiter), [])
-            if not fields or fields[0].strip() != self.table.trailer.marker:
-                raise self._fault(
-                    f"its last line is not the trailer '{self.table.trailer.marker}': "
-                    "the file is truncated or still being written",
-                    file,
-                )
-            out.write(body + "\n")
-            return [field.strip() for field in fields]
-
-    def _header(self, file: Path, target: Path) -> list[str]:
-        with target.open(encoding="utf-8", newline="") as stream:
-            columns = next(csv.reader(stream, delimiter=self.table.delimiter), [])
-        columns = [column.strip().lstrip("\ufeff") for column in columns]
-        doubled = {column for column in columns if columns.count(column) > 1}
-        if doubled:
-            raise self._fault(f"columns appear twice: {', '.join(sorted(doubled))}", file)
-        return columns
-
-    def _read(self, paths: list[str], header: list[str], names: dict[str, Path]) -> list[Reject]:
-        connection = self.connection
-        labels = [(path, str(file.relative_to(self.folder))) for path, file in names.items()]
-        connection.execute("create or replace temp table file_names (path varchar, label varchar)")
-        connection.executemany("insert into file_names values (?, ?)", labels)
-        for table in ("reject_errors", "reject_scans"):
-            connection.execute(f"drop table if exists {table}")
-        columns = ", ".join(f"{_text(column)}: 'varchar'" for column in header)
-        # all columns are read: DuckDB checks only what is projected
-        connection.execute(
-            f"""
-            create table "{self.name}" as
-            with records as (
-                select *, row_number() over () as _record
-                from read_csv(
-                    [{", ".join(_text(path) for path in paths)}],
-                    columns = {{{columns}}}, auto_detect = false, header = true,
-                    delim = {_text(self.table.delimiter)}, quote = '"', escape = '"',
-                    strict_mode = true, store_rejects = true, rejects_limit = 0,
-                    filename = '_path', max_line_size = 8388608
-                )
-            ),
-            starts as (select _path, min(_record) as first_record from records group by _path)
-            select
-                records.* exclude (_path, _record),
-                file_names.label as _file,
-                file_names.label || ':record ' || (_record - first_record + 1) as {SOURCE_COLUMN}
-            from records
-            inner join starts using (_path)
-            inner join file_names on records._path = file_names.path
-            order by _record
-            """
-        )
-        rejected = connection.execute(
-            """
-            select reject_scans.file_path, reject_errors.line,
-                any_value(reject_errors.csv_line), string_agg(distinct reject_errors.error_message)
-            from reject_errors
-            inner join reject_scans using (scan_id, file_id)
-            group by all order by all
-            """
-        ).fetchall()
-        return [
-            Reject(
-                f"{names[path].relative_to(self.folder)}:line {line}",
-                (text or "").strip("\r\n"),
-                " ".join((message or "unreadable").split()),
+            connection.execute(
+                f"copy ({query}) to {literal(str(self.raw))} (format parquet, compression lz4)"
             )
-            for path, line, text, message in rejected
-        ]
+        except duckdb.Error as error:
+            raise BatchFault(
+                f"the Parquet files cannot be read: {str(error).splitlines()[0]}",
+                where=f"{self.where}, files {reading.table.path}",
+                kept="nothing of this feed landed; the last release stands",
+                todo="have the files delivered again, then rerun",
+            ) from error
 
-    def _check_trailers(
-        self,
-        trailer: Trailer,
-        trailers: dict[str, list[str]],
-        names: dict[str, Path],
-        rejects: list[Reject],
-    ) -> None:
-        total = "cast(0 as decimal(38, 2))"
-        if trailer.amount_column:
-            total = f'sum(try_cast("{trailer.amount_column}" as decimal(38, 2)))'
-        read = self.connection.execute(
-            f'select _file, count(*), {total} from "{self.name}" group by _file'
-        ).fetchall()
-        found = {label: (count, amount or Decimal(0)) for label, count, amount in read}
-        for path, fields in trailers.items():
-            file = names[path]
-            label = str(file.relative_to(self.folder))
-            count, amount = found.get(label, (0, Decimal(0)))
-            unreadable = [row for row in rejects if row.source.startswith(f"{label}:")]
-            try:
-                stated = int(fields[trailer.rows_field - 1])
-                stated_amount = (
-                    Decimal(fields[trailer.amount_field - 1]) if trailer.amount_field else None
-                )
-            except (IndexError, ValueError, InvalidOperation):
-                raise self._fault(f"its trailer cannot be read: {','.join(fields)}", file) from None
-            if stated != count + len(unreadable):
-                raise self._fault(
-                    f"its trailer counts {stated} rows, {count + len(unreadable)} were read", file
-                )
-            # an unreadable row's amount is unknown: the sum can then only be checked without it
-            if stated_amount is not None and not unreadable and stated_amount != amount:
-                raise self._fault(f"its trailer sums {stated_amount}, the rows sum {amount}", file)
-
-    def _count(self, query: str) -> int:
-        return int(self.connection.execute(query).fetchall()[0][0])
-
-    def _fault(self, what: str, file: Path) -> BatchFault:
-        return BatchFault(
-            what,
-            where=f"feed {self.feed}, file {file}",
-            kept="nothing of this feed landed; the file is untouched; the last release stands",
-            todo="have the file delivered again, then rerun; other feeds are not affected",
-        )
-
-
-def _difference(expected: Iterable[str], found: Iterable[str]) -> str:
-    expected, found = list(expected), list(found)
-    missing = [column for column in expected if column not in found]
-    added = [column for column in found if column not in expected]
-    parts = []
-    if missing:
-        parts.append(f"missing {', '.join(missing)}")
-    if added:
-        parts.append(f"new {', '.join(added)}")
-    return "; ".join(parts) or "their order differs"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+    def _controls(self, reading: Reading, read: _Read) -> list[ControlTotal]:
+        """The trailers' totals, where they can be told apart by currency: when none is mapped, or
+        all rows are in the same one.
+        """
+        if not read.stated:
+            return []
+        code = None
+        if reading.source_column("currency") is not None:
+            if len(read.currencies) != 1:
+                return []
+            [code] = read.currencies
+        amount = None
+        trailer = reading.table.trailer
+        if trailer and trailer.amount_column == reading.source_column("amount"):
+            stated = [amount for _, amount in read.stated if amount is not None]
+            amount = sum(stated, Decimal(0)) if stated else None
+        return [ControlTotal(code, sum(rows for rows, _ in read.stated), amount)]
