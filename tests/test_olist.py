@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import duckdb
 import pytest
 
 from customer_marts import pipeline, releases
+from customer_marts.feeds import load_company
+from customer_marts.onboarding.check import check_company
 from customer_marts.settings import PROJECT_ROOT, Settings
 
 DATA = Path(os.environ.get("OLIST_DATA") or PROJECT_ROOT / "../shared/data/olist")
@@ -97,6 +100,32 @@ def test_revenue_is_price_and_freight_of_what_was_not_cancelled(olist: releases.
         if row["order_id"] not in cancelled
     )
     assert one(olist, "select sum(revenue_amount) from fct_customer_months") == (expected,)
+
+
+def test_deliveries_reconcile_and_so_do_the_late_ones(olist: releases.Release) -> None:
+    delivered = [row for row in source_rows("orders") if row["order_delivered_customer_date"]]
+    late = [
+        row
+        for row in delivered
+        if row["order_delivered_customer_date"][:10] > row["order_estimated_delivery_date"][:10]
+    ]
+    assert (len(delivered), len(late)) == (5170, 343)
+    with duckdb.connect(str(olist.build_database), read_only=True) as connection:
+        landed = connection.execute(
+            "select count(*), count(*) filter (where delivered_on > promised_on) "
+            "from landing.deliveries"
+        ).fetchall()
+    assert landed == [(5170, 343)]
+
+
+def test_a_dry_run_finds_the_file_fit_and_lands_nothing(tmp_path: Path) -> None:
+    settings = Settings.load({**os.environ, "MARTS_HOME": str(tmp_path)}, company="olist")
+    company = load_company(settings)
+    checks = check_company(settings, company, company.feeds, 1000, datetime.now(UTC))
+    assert {check.feed: check.state for check in checks} == dict.fromkeys(company.feeds, "fine")
+    held = [(check.feed, item.rule, item.rows) for check in checks for item in check.quarantined]
+    assert held == [("payments", "amount_in_range", 5)]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_is_quarantined_is_listed_with_reasons(olist: releases.Release) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -13,12 +15,16 @@ from typing import Any
 
 import duckdb
 import pytest
+from click.testing import CliRunner
 
 from customer_marts import pipeline, releases
+from customer_marts.cli import marts
 from customer_marts.settings import Settings
 from scripts import sample_company
 from scripts.company.world import Parameters
 from scripts.survey_platform import WELL_BEHAVED, SurveyPlatform
+
+TOKEN = "canary-5f2e9c41d7"
 
 FEEDS = {
     "so_order": "orders",
@@ -63,7 +69,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     home = tmp_path_factory.mktemp("sample")
     sources = home / "sources"
     sample_company.make(sources, Parameters(customers=60, years=2))
-    platform = SurveyPlatform(sources / "surveys" / "responses.jsonl", "token", WELL_BEHAVED)
+    platform = SurveyPlatform(sources / "surveys" / "responses.jsonl", TOKEN, WELL_BEHAVED)
     with platform:
         settings = Settings.load(
             {
@@ -71,7 +77,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
                 "MARTS_HOME": str(home / "var"),
                 **sample_company.environment(sources),
                 "SAMPLE_SURVEY_URL": platform.start(),
-                "SAMPLE_SURVEY_TOKEN": "token",
+                "SAMPLE_SURVEY_TOKEN": TOKEN,
             },
             company="sample",
         )
@@ -120,6 +126,58 @@ def test_every_dirty_row_meets_its_verdict(sample: Sample) -> None:
     assert found == expected, "nothing else is quarantined"
 
 
+def test_secrets_and_contacts_appear_nowhere_but_where_they_may(sample: Sample) -> None:
+    """The token, every contact's number and mailbox: in no log, journal, manifest, listing, mart or
+    page. Allowed are the restricted files and the build database, for their owner alone.
+    """
+    import sqlite3
+
+    with sqlite3.connect(sample.sources / "erp.sqlite") as erp:
+        contacts = erp.execute("select contact_phone, contact_email from crm_customer").fetchall()
+    canaries = {text.encode() for row in contacts for text in row if text} | {TOKEN.encode()}
+    assert len(canaries) > 100
+    pattern = re.compile(b"|".join(re.escape(text) for text in canaries))
+    listing = CliRunner().invoke(
+        marts,
+        ["quarantine", "list", "--limit", "0", "--json", "--company", "sample"],
+        env=dict(sample.settings.environment),
+    )
+    assert listing.exit_code == 0
+    assert not pattern.search(listing.output.encode())
+    told, kept = [], []
+    for file in sample.settings.home.rglob("*"):
+        if file.is_file() and pattern.search(readable(file)):
+            is_private = file.stat().st_mode & 0o077 == 0
+            (kept if is_private else told).append(file.name)
+    assert told == []
+    assert {"restricted.parquet", "customers.parquet", "build.duckdb"} >= set(kept)
+    assert "customers.parquet" in kept
+
+
+def readable(file: Path) -> bytes:
+    """A file's bytes; of a Parquet or DuckDB file, whose pages are compressed, its texts."""
+    if file.suffix == ".gz":
+        return gzip.decompress(file.read_bytes())
+    with duckdb.connect() as connection:
+        if file.suffix == ".parquet":
+            return _texts(connection, f"read_parquet('{file}')")
+        if file.suffix == ".duckdb":
+            connection.execute(f"attach '{file}' as looked_at (read_only)")
+            names = connection.execute(
+                "select schema_name, table_name from duckdb_tables() "
+                "where database_name = 'looked_at'"
+            ).fetchall()
+            return b"".join(
+                _texts(connection, f'looked_at."{schema}"."{name}"') for schema, name in names
+            )
+    return file.read_bytes()
+
+
+def _texts(connection: duckdb.DuckDBPyConnection, relation: str) -> bytes:
+    rows = connection.execute(f"select cast(t as varchar) from {relation} as t").fetchall()
+    return "\n".join(text or "" for (text,) in rows).encode()
+
+
 def test_the_exact_copy_is_counted_as_a_duplicate(sample: Sample) -> None:
     assert query(
         sample.first.marts,
@@ -165,7 +223,12 @@ def test_three_days_by_increments_equal_a_rebuild(sample: Sample) -> None:
     rebuilt = pipeline.refresh(pipeline.open_run(sample.settings), rebuild=True)
     assert rebuilt is not None
     assert rebuilt.as_of == release.as_of > sample.first.as_of
-    told_by_run = {"release_log", "conservation_ledger", "quarantine_summary"}
+    told_by_run = {
+        "release_log",
+        "conservation_ledger",
+        "quarantine_summary",
+        "quarantine_history",
+    }
     names = set(rebuilt.manifest["rows"]) - told_by_run
     assert len(names) >= 12
     for name in sorted(names):

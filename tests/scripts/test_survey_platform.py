@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -172,10 +174,136 @@ def test_stuck_cursor_repeats_itself(data: Path) -> None:
         assert get(url, limit="5", cursor=cursor)["next_cursor"] == cursor
 
 
+def fetch(url: str) -> tuple[Any, Any, str]:
+    """An answer's content, headers and final address."""
+    request = Request(url, headers={"Authorization": f"Bearer {TOKEN}"})
+    with urlopen(request, timeout=10) as response:
+        body = response.read()
+        kind = response.headers.get_content_type()
+        return json.loads(body) if "json" in kind else body, response.headers, response.url
+
+
+def next_link(page: Any, headers: Any) -> str | None:
+    """The next page's address: in the body where that is an object, else in the header Link."""
+    if isinstance(page, dict):
+        link: str | None = page["links"]["next"]
+        return link
+    return headers.get("Link", "").partition(">")[0].removeprefix("<") or None
+
+
+def test_numbered_pages_hold_everything_and_end_with_an_empty_one(data: Path) -> None:
+    with SurveyPlatform(data, TOKEN, WELL_BEHAVED) as platform:
+        url = platform.start()
+        found: list[str] = []
+        for number in range(1, 5):
+            page, _, _ = fetch(f"{url}/v1/responses/pages?limit=10&page={number}")
+            found += [item["response_id"] for item in page["items"]]
+            assert page["total"] == 25
+        assert found == in_order(data)
+        assert page["items"] == []
+
+
+@pytest.mark.parametrize("form", ["links", "list"])
+def test_links_lead_through_everything(data: Path, form: str) -> None:
+    with SurveyPlatform(data, TOKEN, WELL_BEHAVED) as platform:
+        url = platform.start()
+        link: str | None = (
+            f"/v1/responses/{form}?limit=10&updated_after=2026-06-30T09:00:00%2B08:00"
+        )
+        found: list[str] = []
+        while link:
+            page, headers, _ = fetch(url + link)
+            items = page["items"] if form == "links" else page
+            found += [item["response_id"] for item in items]
+            link = next_link(page, headers)
+        assert found == in_order(data)
+
+
+def test_the_total_counts_what_was_asked_for_not_the_page(data: Path) -> None:
+    with SurveyPlatform(data, TOKEN, Misbehaviour(0, 0, total_error=3)) as platform:
+        url = platform.start()
+        first = get(url, limit="2", updated_after="2026-06-30T09:51:00+08:00")
+        second = get(url, limit="2", cursor=first["next_cursor"])
+        assert first["total"] == 4 + 3
+        assert second["total"] == 25 + 3
+
+
+def test_numbers_are_sent_as_the_file_writes_them(tmp_path: Path) -> None:
+    line = (
+        '{"response_id": "R1", "updated_at": "2026-06-30T09:00:00+08:00", "score": 1234567890.10}'
+    )
+    path = tmp_path / "responses.jsonl"
+    path.write_text(f"{line}\n", "utf-8")
+    with SurveyPlatform(path, TOKEN, WELL_BEHAVED) as platform:
+        request = Request(
+            f"{platform.start()}/v1/responses", headers={"Authorization": f"Bearer {TOKEN}"}
+        )
+        with urlopen(request, timeout=10) as response:
+            assert line.encode() in response.read()
+
+
+def test_stuck_pages_repeat_the_one_before(data: Path) -> None:
+    with SurveyPlatform(data, TOKEN, Misbehaviour(0, 0, stuck_every=2)) as platform:
+        base = f"{platform.start()}/v1/responses/pages?limit=5"
+        assert fetch(base)[0] == fetch(f"{base}&page=2")[0]
+
+
+@pytest.mark.parametrize("form", ["links", "list"])
+def test_stuck_links_lead_to_themselves(data: Path, form: str) -> None:
+    with SurveyPlatform(data, TOKEN, Misbehaviour(0, 0, stuck_every=2)) as platform:
+        url = platform.start()
+        link = next_link(*fetch(f"{url}/v1/responses/{form}?limit=5")[:2])
+        assert link is not None
+        assert next_link(*fetch(url + link)[:2]) == link
+
+
+def test_retry_after_may_be_a_date(data: Path) -> None:
+    rude = Misbehaviour(too_many_every=1, retry_after_seconds=30, retry_after_is_date=True)
+    with SurveyPlatform(data, TOKEN, rude) as platform:
+        with pytest.raises(HTTPError) as caught:
+            get(platform.start())
+        with caught.value as error:
+            asked = parsedate_to_datetime(error.headers["Retry-After"])
+            sent = parsedate_to_datetime(error.headers["Date"])
+    assert 29 <= (asked - sent).total_seconds() <= 31
+
+
+def test_a_token_expires_and_a_service_recovers(data: Path) -> None:
+    faults = Misbehaviour(0, 0, recovers_after=1, expires_after=3)
+    with SurveyPlatform(data, TOKEN, faults) as platform:
+        url = platform.start()
+        assert [status_of(url) for _ in range(4)] == [500, 200, 200, 401]
+
+
+def test_a_proxy_shows_a_page_and_a_redirect_leads_to_a_login(data: Path) -> None:
+    with SurveyPlatform(
+        data, TOKEN, Misbehaviour(0, 0, html_every=2, redirect_every=3)
+    ) as platform:
+        url = platform.start()
+        get(url)
+        body, headers, _ = fetch(f"{url}/v1/responses")
+        assert headers.get_content_type() == "text/html"
+        assert TOKEN.encode() in body
+        body, _, landed_at = fetch(f"{url}/v1/responses")
+        assert (b"Log in" in body, landed_at) == (True, f"{url}/login")
+
+
+def test_slow_answers_come_in_pieces_and_do_not_hold_up_the_end(data: Path) -> None:
+    with SurveyPlatform(data, TOKEN, Misbehaviour(0, 0, slow_every=1, slow_seconds=5)) as platform:
+        request = Request(
+            f"{platform.start()}/v1/responses", headers={"Authorization": f"Bearer {TOKEN}"}
+        )
+        start = time.monotonic()
+        with urlopen(request, timeout=0.3) as response, pytest.raises(TimeoutError):
+            response.read()
+    assert time.monotonic() - start < 4
+
+
 def test_command_prints_its_url_and_serves(data: Path) -> None:
     root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "scripts/survey_platform.py", "--data", str(data), "--port", "0"]
     faults = ["--token-env", "TOKEN_OF_TEST", "--too-many-every", "0", "--error-every", "2"]
+    faults += ["--retry-after-is-date", "--slow-seconds", "0.5"]
     environment = os.environ | {"TOKEN_OF_TEST": TOKEN}
     with subprocess.Popen(
         [*command, *faults], cwd=root, env=environment, stdout=subprocess.PIPE, text=True
