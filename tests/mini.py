@@ -69,7 +69,9 @@ class MiniCompany:
         self.root = root
         self.erp = root / "erp.sqlite"
         self.bank = root / "bank"
-        self.mapping: dict[str, Any] = yaml.safe_load((COMPANIES_DIR / "sample.yml").read_text())
+        self.mapping: dict[str, Any] = yaml.load(
+            (COMPANIES_DIR / "sample.yml").read_text(), yaml.CSafeLoader
+        )
         self._keep_own_systems()
         if surveys is None:
             del self.mapping["feeds"]["survey_responses"], self.mapping["sources"]["surveys"]
