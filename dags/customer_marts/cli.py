@@ -122,7 +122,7 @@ def status(company: str | None, print_json: bool) -> None:
         click.echo(f"  quarantined  {facts['rows_quarantined']:,} rows")
     for item in statuses:
         shown = item.status.replace("_", " ")
-        click.echo(f"  {shown:<15} {str(item.newest or '-'):<12} {item.feed:<17} {item.message_en}")
+        click.echo(f"  {shown:<15} {item.newest or '-'!s:<12} {item.feed:<17} {item.message_en}")
     click.echo(f"  waiting      {_counted(waiting)}")
     click.echo(f"  refused      {_counted(refused)}")
 
