@@ -64,7 +64,8 @@ def _connection_uri(name: str) -> str | None:
         connection = Connection.get(name)
     except AirflowNotFoundException:
         return None
-    if connection.conn_type == "sqlite":  # whose address in Airflow's notation is no path
+    # a file's address in Airflow's notation is no path; without its provider the type is generic
+    if connection.conn_type in ("sqlite", "generic") and str(connection.host).startswith("/"):
         return f"sqlite:///{connection.host}"
     return str(connection.get_uri())
 

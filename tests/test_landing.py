@@ -274,6 +274,17 @@ def test_a_pull_that_misses_its_control_total_lands_nothing(
     assert not list((mini.settings.paths.landing / "order_lines").glob("*/manifest.json"))
 
 
+def test_a_pull_without_the_sources_latest_row_lands_nothing(mini: MiniCompany) -> None:
+    mini.add_order("O1")
+    with pytest.raises(BatchFault, match="greatest updated_at, 2026-01-05 10:00:01, did not"):
+        land_extract(
+            mini,
+            "order_lines",
+            controls=[ControlTotal(None, 1, None)],
+            control_cursor="2026-01-05 10:00:01",
+        )
+
+
 def test_the_sources_totals_stand_in_the_ledger(mini: MiniCompany, tmp_path: Path) -> None:
     mini.add_order("O1")
     mini.add_order("O2")

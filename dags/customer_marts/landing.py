@@ -253,7 +253,9 @@ class _Landing:
         sync_folder(target.parent)
         return Batch(target, json.loads(text))
 
-    def _rows(self, query: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
+    def _rows(
+        self, query: str, parameters: list[Any] | dict[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = self.connection.execute(query, parameters).fetchall()
         return rows
 
@@ -292,6 +294,11 @@ class _Landing:
             whole = control.amount is not None and not unread and not self.extract.rejects
             if whole and control.amount != total:
                 problems.append(f"the source sums {control.amount}{named}, the rows sum {total}")
+        if self.mapping.cursor and not self._has_greatest(self.extract.control_cursor):
+            problems.append(
+                f"the source's greatest {self.mapping.cursor.column}, "
+                f"{self.extract.control_cursor}, did not arrive"
+            )
         if problems:
             raise BatchFault(
                 "the pull is not what the source says it gave: " + "; ".join(problems),
@@ -299,6 +306,24 @@ class _Landing:
                 kept="nothing of this feed landed; the last release stands",
                 todo="run again; if it stays so, have the source's operator look at the totals",
             )
+
+    def _has_greatest(self, stated: str | None) -> bool:
+        """Whether the greatest cursor value that arrived is the one the source states, however the
+        two write it.
+        """
+        if stated is None or self.mapping.cursor is None:
+            return True
+        given = f"cast({identifier(self.mapping.cursor.column)} as varchar)"
+        [[same]] = self._rows(
+            f"""
+            select max({given}) = $stated
+                or max(try_cast({given} as hugeint)) = try_cast($stated as hugeint)
+                or max(try_cast({given} as timestamptz)) = try_cast($stated as timestamptz)
+            from read_parquet('{self.extract.raw}')
+            """,
+            {"stated": stated},
+        )
+        return bool(same)
 
     def _source_of(self, column: str | None) -> str | None:
         mapped = self.mapping.columns.get(column or "")
