@@ -13,7 +13,7 @@ import pytest
 
 from customer_marts import sources
 from customer_marts.errors import BatchFault
-from customer_marts.landing import Batch, feed_work_folder, land
+from customer_marts.landing import Batch, feed_work_folder, land, reread_note
 from customer_marts.sources.extract import ControlTotal, Watermark
 from tests.landings import (
     NOW,
@@ -325,3 +325,32 @@ def test_personal_data_are_masked_outside_the_restricted_file(mini: MiniCompany)
         if b"19000001111" in file.read_bytes() or "李雷".encode() in file.read_bytes()
     ]
     assert holding == ["restricted.parquet"]
+
+
+def test_an_amount_whose_tax_is_unknown_is_faulty(mini: MiniCompany) -> None:
+    mini.mapping["feeds"]["order_lines"]["columns"]["amount"] = {
+        "column": "net_amount",
+        "tax": "included",
+    }
+    mini.save_mapping()
+    mini.add_order("O1", net="5650.00")
+    mini.add_order("O2", net="5650.00")
+    mini.execute("update so_order_line set tax = null where order_no = 'O2'")
+    batch = land_feed(mini, "order_lines")
+    assert quarantined(batch) == [("unknown_tax_amount", "amount", "5650.00")]
+
+
+def test_a_row_that_comes_back_behind_the_cursor_is_read_again(
+    mini: MiniCompany, tmp_path: Path
+) -> None:
+    reconciling(mini)
+    mini.add_order("O9", at="2026-03-01 10:00:00")
+    first = land_feed(mini, "orders")
+    database = apply(mini, tmp_path / "build.duckdb", {"orders": [first]})
+    mini.execute("delete from so_order where order_no = 'O3'")
+    gone = land_feed(mini, "orders", [first], database)
+    apply(mini, database, {"orders": [gone]}, sequence=2)
+    mini.add_order("O3")
+    later = NOW + timedelta(days=1)
+    assert land_feed_or_nothing(mini, "orders", [first, gone], database, later) is None
+    assert reread_note(mini.settings.paths, "orders").exists()

@@ -15,7 +15,15 @@ from customer_marts import quarantine
 from customer_marts.cli import marts
 from customer_marts.errors import BatchFault, ConfigurationError
 from customer_marts.landing import Batch
-from tests.landings import apply, land_everything, land_feed, publish, rows_of, table
+from tests.landings import (
+    apply,
+    land_everything,
+    land_feed,
+    land_feed_or_nothing,
+    publish,
+    rows_of,
+    table,
+)
 from tests.mini import MiniCompany
 
 TODAY = date(2026, 6, 30)
@@ -299,3 +307,87 @@ def table_of(batch: Batch) -> list[tuple[Any, ...]]:
         return connection.execute(
             f"select contact_phone from read_parquet('{batch.restricted}')"
         ).fetchall()
+
+
+# --- what must not come undone ------------------------------------------------------------------
+
+
+def test_the_sources_unchanged_row_does_not_undo_a_fix(mini: MiniCompany, tmp_path: Path) -> None:
+    mini.add_order("O1", "C9")
+    case = Case(mini, tmp_path / "build.duckdb")
+    case.fix(next(row for row in case.rows() if row.feed == "orders"), customer_id="C1")
+    case.release(*case.replay())
+    # the overlap of the cursor brings O1 as the source has it, beside a new order
+    mini.add_order("O2", at="2026-01-05 10:30:00")
+    orders = land_feed(mini, "orders", case.batches["orders"], case.database)
+    assert orders.manifest["rows"]["accepted"] == 2
+    case.release(orders)
+    fixed = "select order_id, customer_id, _held_reason from landing.orders order by 1"
+    expected = [("O1", "C1", None), ("O2", "C1", None)]
+    assert case.table(fixed) == expected == case.rebuilt(tmp_path / "rebuilt.duckdb", fixed)
+
+
+def test_a_waiver_can_be_renewed_again_and_an_earlier_day_sees_it_stand(
+    case: Case, tmp_path: Path
+) -> None:
+    standing = "select _waived_until, _held_reason from landing.payments where payment_id = 'B2'"
+    for number in range(3):
+        day = TODAY + timedelta(days=20 * number)
+        case.waive(case.only(), day + timedelta(days=10))
+        case.release(*case.replay(), as_of=day)
+        assert case.table(standing) == [(str(day + timedelta(days=10)), None)]
+        case.release(as_of=day + timedelta(days=11))
+        assert case.only().rule == "waiver_expired"
+    case.release(as_of=TODAY)
+    assert case.table(standing)[0][1] is None
+    rebuilt = case.rebuilt(tmp_path / "rebuilt.duckdb", standing)
+    assert rebuilt == case.table(standing)
+
+
+def test_a_waived_row_that_waits_can_be_given_its_reference(
+    mini: MiniCompany, tmp_path: Path
+) -> None:
+    mini.write_bank("2026-01-20", [mini.payment("B2", "C9", method="微信红包")])
+    case = Case(mini, tmp_path / "build.duckdb")
+    case.waive(case.only(), TODAY + timedelta(days=10))
+    case.release(*case.replay())
+    assert case.only().rule == "unknown_customer"
+    case.fix(case.only(), customer_id="C1")
+    case.release(*case.replay())
+    assert case.table("select customer_id, _held_reason, _waived from landing.payments") == [
+        ("C1", None, ";method_known;")
+    ]
+
+
+def test_a_fix_must_not_take_another_rows_key(mini: MiniCompany, tmp_path: Path) -> None:
+    mini.write_bank("2026-01-20", [mini.payment("B1"), mini.payment("", amount="9.00")])
+    case = Case(mini, tmp_path / "build.duckdb")
+    with pytest.raises(ConfigurationError, match="another row has the key B1"):
+        case.fix(case.only(), payment_id="B1")
+    case.fix(case.only(), payment_id="B2")
+    case.release(*case.replay())
+    assert case.table("select payment_id, amount from landing.payments order by 1") == [
+        ("B1", "5650.00"),
+        ("B2", "9.00"),
+    ]
+
+
+def test_a_case_of_an_older_mapping_is_not_replayed(case: Case) -> None:
+    case.fix(case.only(), method="转账")
+    case.mini.mapping["feeds"]["payments"]["columns"]["order_id"] = "付款方名称"
+    case.mini.save_mapping()
+    with pytest.raises(ConfigurationError, match="before the company file changed"):
+        case.replay()
+
+
+def test_after_a_fix_the_unchanged_source_brings_nothing_new(
+    mini: MiniCompany, tmp_path: Path
+) -> None:
+    del mini.mapping["feeds"]["orders"]["cursor"]
+    mini.save_mapping()
+    mini.add_order("O1", status="？")
+    mini.add_order("O2")
+    case = Case(mini, tmp_path / "build.duckdb")
+    case.fix(next(row for row in case.rows() if row.feed == "orders"), status="已完成")
+    case.release(*case.replay())
+    assert land_feed_or_nothing(mini, "orders", case.batches["orders"], case.database) is None

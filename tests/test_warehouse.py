@@ -309,3 +309,17 @@ def test_a_crosswalk_that_cannot_be_meant_is_refused(
     decide(mini, *lines)
     with pytest.raises(ConfigurationError, match=message):
         apply(mini, tmp_path / "build.duckdb", {})
+
+
+def test_rows_wait_for_the_customer_they_count_for(mini: MiniCompany, tmp_path: Path) -> None:
+    mini.add_order("O1", "OLD")
+    mini.add_order("O2", "C1")
+    decide(
+        mini,
+        "rekey,OLD,C2,,,,,王芳,2026-03-01,the code was replaced",
+        "merge,C1,NOSUCH,,,,,王芳,2026-03-01,a slip of the pen",
+    )
+    database = apply(mini, tmp_path / "build.duckdb", land_everything(mini))
+    assert table(
+        database, "select order_id, _customer_id, _held_reason from landing.orders order by 1"
+    ) == [("O1", "C2", None), ("O2", "NOSUCH", "unknown_customer")]

@@ -146,6 +146,13 @@ class Casting:
                 f"{name} has more decimals than {column.sql_type} holds",
                 f"{name}小数位过多",
             )
+        if name != "tax" and self._converts_tax(name):
+            fault(
+                f"{value} is not null and {identifier(name)} is null",
+                f"unknown_tax_{name}",
+                f"the tax in {name} is not known",
+                f"{name}所含税额未知",
+            )
         return faults
 
     def _moments(self, name: str, column: Column, mapped: Mapped | None, text: str) -> list[str]:
@@ -214,7 +221,8 @@ class Casting:
         if name != "amount" or "tax" not in self.mapping.columns:
             return by_rate
         tax = self._number("tax")
-        return f"coalesce(({given}) {'-' if to_net else '+'} ({tax}), {by_rate})"
+        converted = f"coalesce(({given}) {'-' if to_net else '+'} ({tax}), {by_rate})"
+        return f"try_cast({converted} as {column.sql_type})"
 
     @staticmethod
     def _by_tax_rate(given: str, column: Column, rate: float, to_net: bool) -> str:
@@ -222,12 +230,12 @@ class Casting:
         factor = int((1 + Decimal(str(rate))) * 10_000)
         if not to_net:
             gross = f"({given}) * cast('{Decimal(factor) / 10_000}' as decimal(6, 4))"
-            return f"cast(round({gross}, {decimals}) as {column.sql_type})"
+            return f"try_cast(round({gross}, {decimals}) as {column.sql_type})"
         # whole smallest units throughout: a decimal division would be a double's
         units = f"cast(({given}) * {10**decimals} as hugeint)"
         net = f"sign({units}) * ((2 * abs({units}) * 10000 + {factor}) // (2 * {factor}))"
         unit = f"cast('{Decimal(1).scaleb(-decimals)}' as decimal(5, 4))"
-        return f"cast(cast({net} as decimal(33, 0)) * {unit} as {column.sql_type})"
+        return f"try_cast(cast({net} as decimal(33, 0)) * {unit} as {column.sql_type})"
 
     @staticmethod
     def _mapped_text(name: str, mapped: Mapped | None) -> str:

@@ -37,6 +37,9 @@ from customer_marts.sources.extract import (
 
 LEDGER_STATES = ("pulled", "accepted", "quarantined")
 
+# ends the place of a row that was found gone; a record's number stands there otherwise
+GONE = ":record gone"
+
 # raised when batches that landed before cannot be read any more
 MANIFEST_FORMAT = 2
 
@@ -136,6 +139,11 @@ def watermark(batches: list[Batch], mapping_digest: str, paths: StatePaths) -> W
         types=next((item["types"] for item in reversed(same) if item["types"]), {}),
         reconciled_on=date.fromisoformat(max(compared)) if compared else None,
     )
+
+
+def reread_note(paths: StatePaths, feed: str) -> Path:
+    """A note that the next pull of ``feed`` must read everything the source has."""
+    return paths.landing / feed / ".reread"
 
 
 def _reconciled_note(paths: StatePaths, feed: str) -> Path:
@@ -340,6 +348,9 @@ class _Landing:
             faults += self.casting.faults(name)
         faults += self._suite_faults(today)
         hashed = ", ".join(f"coalesce({text}, '\x1e')" for text in content)
+        if self.extract.mapping:
+            # a decision on a landed row is a content of its own, though its values be the same
+            hashed += ", " + literal(max(item["decided_at"] for item in self.extract.replays))
         waived = ["_waived", "_waived_until"]
         if not self.extract.replays:
             waived = ["cast(null as varchar) as _waived", "cast(null as date) as _waived_until"]
@@ -420,10 +431,28 @@ class _Landing:
                 select {", ".join(values)}
                 from (select {", ".join(texts)} from read_parquet('{self.extract.keys}'))
             )
-            select * from released.landing.{self.feed} as landed
-            where not is_deleted and not exists (
-                select 1 from source_keys
-                where {" and ".join(f"source_keys.{key} = landed.{key}" for key in keys)}
+            select landed.*, exists (
+                    select 1 from source_keys
+                    where {" and ".join(f"source_keys.{key} = landed.{key}" for key in keys)}
+                ) as is_there
+            from released.landing.{self.feed} as landed
+            where not is_deleted or {SOURCE_COLUMN} like '%{GONE}'
+            """
+        )
+        [[returned]] = self._rows("select count(*) from gone where is_deleted and is_there")
+        if returned:
+            # its version may lie behind the cursor: the next pull reads everything
+            reread_note(self.paths, self.feed).touch()
+        own_key = f"concat_ws('/', {', '.join(f'gone.{key}' for key in keys)})"
+        self.connection.execute(
+            f"""
+            delete from gone where is_deleted or is_there or (
+                -- a key that a person gave is not the source's to lose
+                _batch_id in (select batch_id from released.landing.batches where is_replay)
+                and not exists (
+                    select 1 from released.landing.quarantine_closed as closed
+                    where closed.replay_batch_id = gone._batch_id and closed.row_key = {own_key}
+                )
             )
             """
         )
@@ -446,10 +475,10 @@ class _Landing:
         self.connection.execute(
             f"""
             insert into staged by name
-            select {", ".join(names)}, true as is_deleted, {SOURCE_COLUMN},
+            select {", ".join(names)}, true as is_deleted, file || '{GONE}' as {SOURCE_COLUMN},
                 md5_number_upper(_row_hash || ' deleted') as _row_hash,
                 {self.extract.rows} + row_number() over (order by {", ".join(keys)}) as _row
-            from gone
+            from (select *, {file_of_source()} as file from gone)
             """
         )
         return int(gone)
@@ -515,6 +544,11 @@ class _Landing:
                 select 1 from released.landing.quarantine
                 where quarantine.feed = '{self.feed}' and quarantine._row_hash = staged._row_hash
             )
+            and not exists (
+                select 1 from released.landing.quarantine_closed as closed
+                where closed.feed = '{self.feed}' and closed._row_hash = staged._row_hash
+                    and closed.closed_by <> 'source'
+            )
             """
         )
         self.connection.execute("detach released")
@@ -564,11 +598,12 @@ class _Landing:
             if mapped.column
         )
         reporting = self.company.reporting_currency
-        # the key as the source wrote it: a key that cannot be typed must still be shown
+        # a key that cannot be typed is shown as the source wrote it
         key = ", ".join(
-            f"coalesce(trim(cast(raw.{identifier(source)} as varchar)), '')"
-            for source in map(self._source_of, self.contract.key)
-            if source
+            f"coalesce(cast(staged.{identifier(column)} as varchar), "
+            f"trim(cast(raw.{identifier(source)} as varchar)), '')"
+            for column in self.contract.key
+            if (source := self._source_of(column))
         )
         self.connection.execute(
             f"""

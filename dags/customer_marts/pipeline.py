@@ -31,6 +31,7 @@ from customer_marts.landing import (
     feed_work_folder,
     land,
     landed_batches,
+    reread_note,
     suite_digest,
     suite_path,
     watermark,
@@ -119,7 +120,10 @@ def pull(run: Run, feed: str, *, reread: bool = False) -> str | None:
     ):
         released = releases.current_release(paths)
         applied = _released_batches(paths, released, feed)
-        mark = Watermark() if reread else watermark(applied, digest, paths)
+        mark = watermark(applied, digest, paths)
+        if reread or reread_note(paths, feed).exists():
+            mark = Watermark(types=mark.types, reconciled_on=run.today)
+            reread_note(paths, feed).unlink(missing_ok=True)
         extract = sources.extract(run.settings, run.company, feed, mark, work, run.now)
         batch = None
         if extract is not None:

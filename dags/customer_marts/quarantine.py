@@ -194,6 +194,8 @@ def fix(
             kept="the row waits on",
             todo="delete the row at the source and enter it anew",
         )
+    new = {sources[name]: value for name, value in changes.items()}
+    _check_key_is_free(settings, company, row, new)
     decision = Decision(
         row.quarantine_id,
         row.feed,
@@ -201,10 +203,39 @@ def fix(
         by,
         reason,
         _now(),
-        changes={sources[name]: value for name, value in changes.items()},
+        changes=new,
     )
     _record(settings.paths, [decision])
     return decision
+
+
+def _check_key_is_free(
+    settings: Settings, company: Company, row: QuarantinedRow, new: dict[str, str]
+) -> None:
+    """A row that is given a key must not take the place of another."""
+    contract, mapping = load_contract(row.feed), company.feeds[row.feed]
+    names = [mapping.columns[name].column for name in contract.key if name in mapping.columns]
+    if row.is_held or not set(new) & {name for name in names if name}:
+        return
+    values = [new.get(name, row.raw.get(name) or "").strip() for name in names if name]
+    current = releases.current_release(settings.paths)
+    assert current is not None
+    key = ", ".join(f'cast("{name}" as varchar)' for name in contract.key)
+    with connect(
+        current.build_database, settings, settings.paths.cache, read_only=True
+    ) as connection:
+        taken = connection.execute(
+            f"select count(*) from landing.{row.feed} "
+            f"where not is_deleted and concat_ws('/', {key}) = ?",
+            ["/".join(values)],
+        ).fetchall()[0][0]
+    if taken:
+        raise ConfigurationError(
+            f"another row has the key {'/'.join(values)}",
+            where=f"{row.quarantine_id}, feed {row.feed}",
+            kept="both rows as they are",
+            todo="give this row a key of its own",
+        )
 
 
 def waive(
@@ -337,16 +368,14 @@ def _replay_group(
     import pyarrow.parquet as pq
 
     feed, is_held = group[0].feed, group[0].is_held
+    if not is_held:
+        _check_mapping(settings, company, group)
     mapping = _own_mapping(company, feed) if is_held else company.feeds[feed]
     lines = [_replayed_line(settings, row, mapping) for row in group]
     names = [*mapping.source_columns, SOURCE_COLUMN, "_waived"]
     table = {name: pa.array([line.get(name) for line in lines], pa.string()) for name in names}
-    until = [
-        date.fromisoformat(row.decision.waived_until)
-        if row.decision and row.decision.waived_until
-        else None
-        for row in group
-    ]
+    ends = [line.get("_waived_until") for line in lines]
+    until = [date.fromisoformat(end) if end else None for end in ends]
     with feed_work_folder(settings.paths, feed) as work:
         raw = work / "raw.parquet"
         pq.write_table(pa.table({**table, "_waived_until": pa.array(until, pa.date32())}), raw)
@@ -364,6 +393,25 @@ def _replay_group(
     return batch
 
 
+def _check_mapping(settings: Settings, company: Company, group: list[QuarantinedRow]) -> None:
+    """What an older company file read of a row may lack columns that are mapped now."""
+    feed = group[0].feed
+    present = company.mapping_digest(feed)
+    read_so = {
+        batch.batch_id
+        for batch in landed_batches(settings.paths, feed)
+        if batch.manifest["mapping"] == present
+    }
+    old = [row.quarantine_id for row in group if row.batch_id not in read_so]
+    if old:
+        raise ConfigurationError(
+            f"rows were read before the company file changed: {', '.join(old)}",
+            where=f"feed {feed}",
+            kept="the rows stay in quarantine and the decisions on file; nothing landed",
+            todo="the next pull lists the row anew as it is read now: decide that one",
+        )
+
+
 def _replayed_line(
     settings: Settings, row: QuarantinedRow, mapping: FeedMapping
 ) -> dict[str, str | None]:
@@ -376,8 +424,10 @@ def _replayed_line(
             line[mapped.column] = clear
     line.update(row.decision.changes)
     line[SOURCE_COLUMN] = row.source
+    # a row that is held may be waived as well; a fix leaves that as it is
     if row.decision.rules:
         line["_waived"] = f";{';'.join(row.decision.rules)};"
+        line["_waived_until"] = row.decision.waived_until
     return line
 
 
@@ -444,6 +494,7 @@ def _replayed(paths: StatePaths) -> set[str]:
         str(item["quarantine_id"])
         for feed in FEEDS
         for batch in landed_batches(paths, feed)
+        if batch.verdict is None or batch.verdict["success"]
         for item in batch.manifest["replays"]
     }
 

@@ -146,13 +146,13 @@ def apply_batches(
         applier.create_table()
         if batches.get(feed):
             outcome[feed] = applier.apply(batches[feed])
-    for feed in FEEDS:
-        _FeedApplier(connection, company, context, feed).hold(set(company.feeds))
-    _count_held(connection)
     write_identities(connection, crosswalk)
     if crosswalk:
         for feed in FEEDS_WITH_CUSTOMERS:
             resolve_customers(connection, feed, context.release_sequence)
+    for feed in FEEDS:
+        _FeedApplier(connection, company, context, feed).hold(set(company.feeds))
+    _count_held(connection)
     _convert_currencies(connection, context)
     _write_context(connection, company, context)
     _write_history(connection, history)
@@ -186,6 +186,7 @@ class _FeedApplier:
     def apply(self, batches: list[Batch]) -> dict[str, int]:
         before = self._one(f"select count(*) from landing.{self.feed}")
         self._read_incoming(batches)
+        self._note_mended(batches)
         self._judge()
         keys = ", ".join(self.key)
         replaced = self._one(
@@ -234,7 +235,7 @@ class _FeedApplier:
         self._close_quarantine(batches)
         if self.contract.personal:
             self._read_restricted(batches)
-        for table in ("incoming", "judged"):
+        for table in ("incoming", "judged", "mended_contents"):
             self.connection.execute(f"drop table {table}")
         return counts
 
@@ -265,6 +266,19 @@ class _FeedApplier:
             )
             """
         )
+
+    def _note_mended(self, batches: list[Batch]) -> None:
+        """Contents that a person has replaced: the source's unchanged row does not come back."""
+        hashes = [(item["row_hash"],) for batch in batches for item in batch.manifest["replays"]]
+        self.connection.execute(
+            f"""
+            create or replace temp table mended_contents as
+            select distinct _row_hash from landing.quarantine_closed
+            where feed = '{self.feed}' and closed_by <> 'source'
+            """
+        )
+        if hashes:
+            self.connection.executemany("insert into mended_contents values (?)", hashes)
 
     def _judge(self) -> None:
         """Of all versions of a key, one stands: the latest updated_at, then the later file, then
@@ -298,6 +312,7 @@ class _FeedApplier:
                 select *, row_number() over (
                     partition by {keys}
                     order by
+                        _row_hash in (select _row_hash from mended_contents),
                         -- rows read in the present way outrank what an old mapping made of them
                         _present desc, updated_at desc nulls last, {file_of_source()} desc,
                         _batch_no desc, _row desc
@@ -507,64 +522,66 @@ class _FeedApplier:
                 )
 
     def hold(self, configured: set[str]) -> None:
-        """Hold rows whose reference is unknown, and free those whose reference has come.
+        """Hold rows whose reference is unknown or whose waiver has ended, and free the others.
 
-        Only rows that changed, that are held, or whose parent is held now are looked at: a parent
-        never disappears (a deleted one stays as a tombstone).
+        Only rows that changed, that are held or waived, or whose parent is held now are looked at:
+        a parent never disappears (a deleted one stays as a tombstone). The first reason in the
+        contract's order counts, so that it does not hang on which came first.
         """
         sequence = self.context.release_sequence
+        candidates = [
+            f"rows._changed_in = {sequence}",
+            "rows._held_reason is not null",
+            "rows._waived_until is not null",
+        ]
+        reasons = []
         for reference in self.contract.references:
             if reference.feed not in configured:
                 continue
             parent_key = load_contract(reference.feed).key[0]
-            known = (
-                f"exists (select 1 from landing.{reference.feed} as parents "
-                f'where parents."{parent_key}" = rows."{reference.column}" '
-                "and parents._held_reason is null)"
+            # a row refers to the customer it counts for
+            moved = reference.column == "customer_id" and "_customer_id" in self.columns
+            column = f'rows."{"_customer_id" if moved else reference.column}"'
+            candidates.append(
+                f'{column} in (select "{parent_key}" from landing.{reference.feed} '
+                "where _held_reason is not null)"
             )
-            absent = (
-                f'not rows.is_deleted and rows."{reference.column}" is not null and not {known}'
+            reasons.append(
+                f"when {column} is not null and not exists ("
+                f"select 1 from landing.{reference.feed} as parents "
+                f'where parents."{parent_key}" = {column} and parents._held_reason is null) '
+                f"then '{reference.rule}'"
             )
-            self.connection.execute(
-                f"""
-                update landing.{self.feed} as rows
-                set _held_reason = null, _changed_in = {sequence}
-                where rows._held_reason = '{reference.rule}' and not ({absent})
-                """
-            )
-            self.connection.execute(
-                f"""
-                update landing.{self.feed} as rows
-                set _held_reason = '{reference.rule}', _changed_in = {sequence}
-                where rows._held_reason is null
-                    and (
-                        rows._changed_in = {sequence}
-                        or rows."{reference.column}" in (
-                            select "{parent_key}" from landing.{reference.feed}
-                            where _held_reason is not null
-                        )
-                    )
-                    and {absent}
-                """
-            )
-        self._hold_expired_waivers()
-        self._list_held()
-
-    def _hold_expired_waivers(self) -> None:
-        expired = f"_waived_until < date '{self.context.as_of}'"
+        reasons.append(
+            f"when rows._waived_until < date '{self.context.as_of}' then '{WAIVER_EXPIRED}'"
+        )
         self.connection.execute(
             f"""
-            update landing.{self.feed}
-            set _held_reason = '{WAIVER_EXPIRED}', _changed_in = {self.context.release_sequence}
-            where _held_reason is null and not is_deleted and {expired}
+            create or replace temp table reasons as
+            select rows.rowid as row_no,
+                case when rows.is_deleted then null {" ".join(reasons)} end as reason
+            from landing.{self.feed} as rows
+            where {" or ".join(candidates)}
             """
         )
+        self.connection.execute(
+            f"""
+            update landing.{self.feed} as rows
+            set _held_reason = reasons.reason, _changed_in = {sequence}
+            from reasons
+            where rows.rowid = reasons.row_no
+                and rows._held_reason is distinct from reasons.reason
+            """
+        )
+        self.connection.execute("drop table reasons")
+        self._list_held()
 
     def _list_held(self) -> None:
         """Held rows stand in the quarantine for as long as they are held."""
         # as texts: a number in JSON would come back as a double
         columns = ", ".join(
-            f'cast(rows."{name}" as varchar) as "{name}"' for name in self.contract.all_columns
+            f'cast(rows."{name}" as varchar) as "{name}"'
+            for name in (*self.contract.all_columns, "_waived", "_waived_until")
         )
         key = " || '/' || ".join(f"cast(rows.{column} as varchar)" for column in self.key)
         value = " ".join(
