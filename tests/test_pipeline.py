@@ -333,7 +333,7 @@ def test_before_the_first_pull_nothing_can_be_planned(tmp_path: Path) -> None:
         pipeline.plan(pipeline.open_run(empty.settings))
 
 
-@pytest.mark.parametrize("step", ["pull order_lines", "build marts (dbt)", "publish"])
+@pytest.mark.parametrize("step", ["build marts (dbt)", "publish"])
 def test_a_run_killed_in_a_step_leaves_the_old_release_and_the_rerun_converges(
     mini: MiniCompany, first: releases.Release, step: str
 ) -> None:

@@ -118,7 +118,7 @@ def standing(database: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 @settings(
-    max_examples=10,
+    max_examples=6,
     deadline=None,
     derandomize=True,
     # shrinking lands hundreds of batches; the failing history is short as it is
