@@ -276,7 +276,7 @@ def _crm(dirty: Dirty, calendar: _Calendar) -> None:
 def _market(dirty: Dirty, calendar: _Calendar) -> None:
     day = calendar(130)
     dirty.rates[day] = [f"{day_date(day):%Y%m%d},HKD,港元,0.00"]
-    where, key = f"files/treasury/{rate_file(day)}", f"{day_date(day)}/HKD"
+    where, key = f"files/treasury/{rate_file(day)}", f"{day_date(day):%Y%m%d}/HKD"
     dirty.verdict(day, where, key, "zero_rate", "rate_positive")
     dirty.prices[day] = [price_line(day, "METHANOL", "甲醇", -2310.0, day)]
     where, key = f"files/market/{price_file(day)}", f"{day_date(day)}/METHANOL"
