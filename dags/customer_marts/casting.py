@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from customer_marts.feeds import NUMERIC_TYPES, Column, Company, Contract, FeedMapping, Mapped
+from customer_marts.sql import identifier, literal
 from customer_marts.units import UNITS
 
 # a time of day, then Z or an offset: what follows a bare date's day is no offset
@@ -256,13 +257,3 @@ class Casting:
 
 def _trimmed(column: str) -> str:
     return f"nullif(trim(cast({identifier(column)} as varchar)), '')"
-
-
-def identifier(column: str) -> str:
-    """A column's name in SQL."""
-    return '"' + column.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text in SQL."""
-    return "'" + text.replace("'", "''") + "'"

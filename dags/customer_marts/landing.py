@@ -22,7 +22,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from customer_marts.casting import Casting, Fault, identifier, literal, masked
+from customer_marts.casting import Casting, Fault, masked
 from customer_marts.errors import BatchFault, ConfigurationError, MartsError
 from customer_marts.feeds import Company, Contract, FeedMapping, load_contract
 from customer_marts.gates.rules import row_rules
@@ -34,6 +34,7 @@ from customer_marts.sources.extract import (
     Watermark,
     check_columns,
 )
+from customer_marts.sql import identifier, literal
 
 LEDGER_STATES = ("pulled", "accepted", "quarantined")
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import click
 
-from customer_marts.commands.options import as_json, company_option, plain_errors
+from customer_marts.commands.options import as_json, company_option, plain_errors, printed_json
 from customer_marts.settings import Settings
 
 
@@ -27,7 +24,7 @@ def decided(company: str | None, print_json: bool) -> None:
     settings = Settings.load(company=company)
     entries = load_crosswalk(settings)
     if print_json:
-        click.echo(_json([vars(entry) for entry in entries]))
+        click.echo(printed_json([vars(entry) for entry in entries]))
         return
     for entry in entries:
         days = f" {entry.valid_from or ''}..{entry.valid_to or ''}"
@@ -62,7 +59,7 @@ def proposals(company: str | None, print_json: bool, limit: int) -> None:
         rows = [dict(zip(names, values, strict=True)) for values in found.fetchall()]
     shown = rows[:limit] if limit > 0 else rows
     if print_json:
-        click.echo(_json(shown))
+        click.echo(printed_json(shown))
         return
     for row in shown:
         click.echo(
@@ -71,7 +68,3 @@ def proposals(company: str | None, print_json: bool, limit: int) -> None:
         )
     click.echo(f"{len(shown)} of {len(rows)} proposals, release {current.release_id}")
     click.echo("decide in the company's .identity.csv: merge, rekey, split or distinct")
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str)

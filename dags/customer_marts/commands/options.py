@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -41,6 +42,11 @@ def company_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--company", help="The company file to use (default: MARTS_COMPANY, else sample)."
     )(function)
+
+
+def printed_json(value: Any) -> str:
+    """A value for scripts to read; dates and amounts as texts."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
 def as_json(function: Callable[..., Any]) -> Callable[..., Any]:

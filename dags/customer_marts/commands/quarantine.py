@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from customer_marts.commands.options import as_json, company_option, plain_errors
+from customer_marts.commands.options import as_json, company_option, plain_errors, printed_json
 from customer_marts.errors import ConfigurationError
 from customer_marts.feeds import Company, load_company
 from customer_marts.settings import Settings
@@ -66,7 +65,7 @@ def list_rows(
     today = _today(load_company(settings))
     shown = rows[:limit] if limit > 0 else rows
     if print_json:
-        click.echo(_json([_plain(row, today) for row in shown]))
+        click.echo(printed_json([_plain(row, today) for row in shown]))
         return
     for row in shown:
         place = f" {row.column}='{row.value}'" if row.column else ""
@@ -92,7 +91,7 @@ def show(quarantine_id: str, company: str | None, print_json: bool) -> None:
     row = find_row(settings, quarantine_id)
     today = _today(load_company(settings))
     if print_json:
-        click.echo(_json(_plain(row, today)))
+        click.echo(printed_json(_plain(row, today)))
         return
     facts = {
         "row": f"{row.feed} {row.row_key}".strip(),
@@ -259,7 +258,7 @@ def _list_closed(
     ]
     shown = rows[:limit] if limit > 0 else rows
     if print_json:
-        click.echo(_json(shown))
+        click.echo(printed_json(shown))
         return
     for row in shown:
         by = f" by {row['decided_by']}: {row['decision_reason']}" if row["decided_by"] else ""
@@ -314,7 +313,3 @@ def _assignment(text: str) -> tuple[str, str]:
 
 def _today(company: Company) -> date:
     return datetime.now(UTC).astimezone(company.zone).date()
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2, default=str)

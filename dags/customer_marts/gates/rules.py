@@ -16,6 +16,7 @@ from typing import Any
 
 from customer_marts.errors import ConfigurationError
 from customer_marts.gates.suites import ROW_FLOOR, UNEXPECTED_ROWS, Expectation, load_suite
+from customer_marts.sql import identifier, literal
 
 __all__ = ["RowRule", "row_rules"]
 
@@ -97,7 +98,7 @@ _Predicate = tuple[str, set[str]]
 
 
 def _between(kwargs: Mapping[str, Any]) -> _Predicate:
-    column = _identifier(kwargs["column"])
+    column = identifier(kwargs["column"])
     low, high = kwargs.get("min_value"), kwargs.get("max_value")
     faults = []
     if low is not None:
@@ -114,11 +115,11 @@ def _in_set(kwargs: Mapping[str, Any]) -> _Predicate:
     if not values:
         raise ValueError("value_set is empty")
     allowed = ", ".join(_literal(value) for value in values)
-    return f"{_identifier(kwargs['column'])} not in ({allowed})", {"column", "value_set"}
+    return f"{identifier(kwargs['column'])} not in ({allowed})", {"column", "value_set"}
 
 
 def _not_null(kwargs: Mapping[str, Any]) -> _Predicate:
-    return f"{_identifier(kwargs['column'])} is null", {"column"}
+    return f"{identifier(kwargs['column'])} is null", {"column"}
 
 
 def _greater(kwargs: Mapping[str, Any]) -> _Predicate:
@@ -126,7 +127,7 @@ def _greater(kwargs: Mapping[str, Any]) -> _Predicate:
     if kwargs.get("ignore_row_if", "both_values_are_missing") == "neither":
         raise ValueError("ignore_row_if neither: a null would be a fault")
     operator = "<" if kwargs.get("or_equal") else "<="
-    predicate = f"{_identifier(kwargs['column_A'])} {operator} {_identifier(kwargs['column_B'])}"
+    predicate = f"{identifier(kwargs['column_A'])} {operator} {identifier(kwargs['column_B'])}"
     return predicate, {"column_A", "column_B", "or_equal", "ignore_row_if"}
 
 
@@ -146,10 +147,6 @@ _PREDICATES: dict[str, Callable[[Mapping[str, Any]], _Predicate]] = {
 }
 
 
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _literal(value: object) -> str:
     """A JSON value as the SQL literal that compares as Great Expectations' bound value does."""
     if isinstance(value, bool):
@@ -160,6 +157,6 @@ def _literal(value: object) -> str:
         # bound as a double there; a bare 0.05 would be a decimal here
         return f"cast({value!r} as double)"
     if isinstance(value, str):
-        quoted = "'" + value.replace("'", "''") + "'"
+        quoted = literal(value)
         return f"date {quoted}" if _DATE.fullmatch(value) else quoted
     raise ValueError(f"no literal for {value!r}")

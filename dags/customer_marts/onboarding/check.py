@@ -12,7 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from customer_marts.casting import identifier, literal
 from customer_marts.errors import BatchFault, MartsError, SourceUnavailable
 from customer_marts.feeds import Company, Contract, FeedMapping, Mapped, load_contract
 from customer_marts.gates.suites import load_suite
@@ -21,6 +20,7 @@ from customer_marts.onboarding.sample import take_sample
 from customer_marts.onboarding.synonyms import likely_code, unmapped_but_known
 from customer_marts.settings import Settings
 from customer_marts.sources.extract import Extract
+from customer_marts.sql import identifier, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

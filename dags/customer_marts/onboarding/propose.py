@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
-from customer_marts.casting import identifier, literal
 from customer_marts.errors import ConfigurationError
 from customer_marts.feeds import (
     FEEDS,
@@ -44,6 +43,7 @@ from customer_marts.onboarding.synonyms import (
     stated_tax,
 )
 from customer_marts.settings import Settings
+from customer_marts.sql import identifier, literal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from customer_marts.errors import BatchFault, ConfigurationError, MartsError
 from customer_marts.feeds import TypeFamily
 from customer_marts.sources.extract import SOURCE_COLUMN, ControlTotal
+from customer_marts.sql import identifier, literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ class SourceColumn:
 
     @property
     def quoted(self) -> str:
-        return _quoted(self.name)
+        return identifier(self.name)
 
 
 @dataclass(frozen=True)
@@ -119,16 +120,16 @@ class Database:
 
     def from_mark(self, column: SourceColumn, mark: str) -> str:
         """The condition that the cursor stands at or past the mark."""
-        literal = _literal(mark)
+        bound = literal(mark)
         if column.family == "number" and _NUMBER.fullmatch(mark):
-            literal = mark
+            bound = mark
         elif "tz=" in column.kind:
-            literal = f"cast({literal} as timestamp with time zone)"
+            bound = f"cast({bound} as timestamp with time zone)"
         elif column.kind.startswith("timestamp"):
-            literal = f"timestamp {literal}"
+            bound = f"timestamp {bound}"
         elif column.kind.startswith("date"):
-            literal = f"date {_literal(mark[:10])}"
-        return f"{column.quoted} >= {literal}"
+            bound = f"date {literal(mark[:10])}"
+        return f"{column.quoted} >= {bound}"
 
     def totals(self, relation: str, measured: Measured) -> Totals:
         """Count, exact sum and greatest cursor of the rows, by currency."""
@@ -200,7 +201,7 @@ class Database:
         parts = name.split(".")
         if '"' in name or all(re.fullmatch(r"[A-Za-z_]\w*", part) for part in parts):
             return name
-        return ".".join(_quoted(part) for part in parts)
+        return ".".join(identifier(part) for part in parts)
 
     def _select(self, relation: str, columns: list[SourceColumn]) -> str:
         return f"select {', '.join(column.quoted for column in columns)} from {relation}"
@@ -312,7 +313,7 @@ class PostgreSQL(Database):
         }
 
     def from_mark(self, column: SourceColumn, mark: str) -> str:
-        return f"{column.quoted} >= {_literal(mark)}"
+        return f"{column.quoted} >= {literal(mark)}"
 
     def totals(self, relation: str, measured: Measured) -> Totals:
         currency, amount, cursor = measured.currency, measured.amount, measured.cursor
@@ -371,9 +372,9 @@ class PostgreSQL(Database):
 
     def _table(self, name: str) -> str:
         # in lower case, as PostgreSQL folds it; else as it is written
-        exact = name if '"' in name else ".".join(_quoted(part) for part in name.split("."))
+        exact = name if '"' in name else ".".join(identifier(part) for part in name.split("."))
         found = self._rows(
-            f"select cast(coalesce(to_regclass({_literal(name)}), to_regclass({_literal(exact)})) "
+            f"select cast(coalesce(to_regclass({literal(name)}), to_regclass({literal(exact)})) "
             "as text)"
         )
         if found[0][0] is None:
@@ -431,7 +432,7 @@ class SQLite(Database):
         declared: dict[str, str] = {}
         if self.table is not None:
             schema, _, table = self.table.replace('"', "").rpartition(".")
-            arguments = ", ".join(_literal(part) for part in (table, schema) if part)
+            arguments = ", ".join(literal(part) for part in (table, schema) if part)
             declared = dict(self._rows(f"select name, type from pragma_table_xinfo({arguments})"))
         return {
             name: SourceColumn(name, "", self._family(declared.get(name) or "")) for name in names
@@ -443,7 +444,7 @@ class SQLite(Database):
             number = f"cast({column.quoted} as {'real' if '.' in mark else 'integer'})"
             return f"{column.quoted if column.family == 'number' else number} >= {mark}"
         # as texts, 12:00:00.5 is not at or past 12:00:00.500000
-        return f"{column.quoted} >= {_literal(mark.rstrip('0') if '.' in mark else mark)}"
+        return f"{column.quoted} >= {literal(mark.rstrip('0') if '.' in mark else mark)}"
 
     def totals(self, relation: str, measured: Measured) -> Totals:
         """As in any database. SQLite adds decimals up as floats: here their digits are added up as
@@ -498,7 +499,7 @@ class SQLite(Database):
         self.has_snapshot = True
 
     def _table(self, name: str) -> str:
-        return name if '"' in name else ".".join(_quoted(part) for part in name.split("."))
+        return name if '"' in name else ".".join(identifier(part) for part in name.split("."))
 
     def _select(self, relation: str, columns: list[SourceColumn]) -> str:
         # the driver types a column by the first batch and takes nulls for numbers: a row of texts
@@ -563,14 +564,6 @@ def _repeated(text: str, rows: int) -> Any:
     values = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(ends), pa.py_buffer(data)])
     zeros = pa.Array.from_buffers(pa.int8(), rows, [None, pa.py_buffer(bytes(rows))])
     return pa.DictionaryArray.from_arrays(zeros, values)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _text(value: Any) -> str | None:

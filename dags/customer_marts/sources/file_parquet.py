@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from customer_marts.casting import identifier, literal
 from customer_marts.feeds import TypeFamily
 from customer_marts.sources.extract import SOURCE_COLUMN, Reject, check_types
 from customer_marts.sources.file_tables import (
@@ -15,6 +14,7 @@ from customer_marts.sources.file_tables import (
     SourceFile,
     shown,
 )
+from customer_marts.sql import identifier, literal
 
 _NUMBERS = (
     *("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"),

@@ -11,7 +11,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from customer_marts.casting import identifier, literal
 from customer_marts.errors import BatchFault, ConfigurationError
 from customer_marts.feeds import FeedMapping, FilesSource, TypeFamily
 from customer_marts.settings import Settings
@@ -27,6 +26,7 @@ from customer_marts.sources.extract import (
 from customer_marts.sources.file_delivery import Delivery
 from customer_marts.sources.file_folders import open_folder, reading_from
 from customer_marts.sources.file_tables import FileRows, RawWriter, Reading, SourceFile
+from customer_marts.sql import identifier, literal
 
 MOST_THREADS = 4
 
