@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from customer_marts import pipeline, releases
 from customer_marts.cli import marts
+from customer_marts.recompute import recompute
 from customer_marts.settings import Settings
 from scripts import sample_company
 from scripts.company.world import Parameters
@@ -252,3 +253,14 @@ def test_three_days_by_increments_equal_a_rebuild(sample: Sample) -> None:
         assert differing == [(0,)], name
     history = query(rebuilt.marts, "select count(*) from release_log")
     assert history == [(5,)]
+
+
+def test_a_past_day_is_what_was_published_then(sample: Sample) -> None:
+    """Three days and a rebuild later, with orders shipped, corrected and cancelled since."""
+    run = pipeline.open_run(sample.settings)
+    file = sample.settings.home / "then.duckdb"
+    done = recompute(run, sample.first.as_of, file, known_then=True)
+    assert done.knowledge_of == sample.first.release_id
+    assert done.differences is not None
+    assert len(done.differences) >= 12
+    assert {name for name, rows in done.differences.items() if rows} == set()

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -171,6 +172,54 @@ def rollback(company: str | None, to: str | None) -> None:
     before, after = releases.rollback(settings, to)
     click.echo(f"readers now see {after.release_id} (was {before.release_id})")
     click.echo("the next run starts from it and applies again what landed since")
+
+
+@marts.command()
+@company_option
+@click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d"]),
+    required=True,
+    help="The day to compute again.",
+)
+@click.option(
+    "--known",
+    type=click.Choice(["then", "now"]),
+    default="then",
+    show_default=True,
+    help="By the batches of the last release up to that day, or by all released since.",
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The DuckDB file to write (default: marts-<as-of>-known-<then|now>.duckdb here).",
+)
+@plain_errors
+def recompute(company: str | None, as_of: datetime, known: str, to: Path | None) -> None:
+    """Compute a past day's marts again, from the landed batches, into a file of their own."""
+    from customer_marts import pipeline
+    from customer_marts.display import Display
+    from customer_marts.recompute import recompute as recompute_day
+
+    settings = Settings.load(company=company)
+    file = to or Path(f"marts-{as_of:%Y-%m-%d}-known-{known}.duckdb")
+    display = Display()
+    the_run = pipeline.open_run(settings, listener=display)
+    try:
+        done = recompute_day(the_run, as_of.date(), file.absolute(), known_then=known == "then")
+    finally:
+        display.stop()
+    click.echo(f"marts as of {done.as_of}, by what {done.knowledge_of} knew: {file}")
+    if done.differences is None:
+        return
+    different = {name: rows for name, rows in done.differences.items() if rows}
+    if not different:
+        click.echo(f"equal to that release, row for row, in {len(done.differences)} marts")
+        return
+    reason = "" if done.same_code else " (that release was built by other code)"
+    click.echo(f"different from that release{reason}:")
+    for name, rows in different.items():
+        click.echo(f"  {name}: {rows:,} rows on one side only")
 
 
 marts.add_command(feeds)

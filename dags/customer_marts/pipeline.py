@@ -339,6 +339,16 @@ class Plan:
         return sum(len(items) for items in self.batches.values())
 
     @property
+    def new_batches(self) -> dict[str, list[str]]:
+        """Ids of the batches that the parent release did not hold, by feed."""
+        known = self.parent.manifest["batches"] if self.parent else {}
+        found = {
+            feed: [item.batch_id for item in batches if item.batch_id not in known.get(feed, [])]
+            for feed, batches in self.batches.items()
+        }
+        return {feed: ids for feed, ids in found.items() if ids}
+
+    @property
     def history(self) -> list[dict[str, Any]]:
         """The releases on the chain with this one last; it lives on in manifests, so that neither
         a rebuild nor a pruned release forgets it.
@@ -354,6 +364,8 @@ class Plan:
             "code_version": context.code_version,
             "count_batches": self.count_batches,
             "is_rebuild": context.is_rebuild,
+            # what this release was the first to know
+            "batches": self.new_batches,
         }
         return [*(self.parent.manifest["history"] if self.parent else []), this]
 
@@ -411,10 +423,7 @@ def plan(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> Plan 
             return None
     if start_empty:
         batches = {
-            feed: sorted(
-                applied.get(feed, []) + pending.get(feed, []),
-                key=lambda batch: (batch.manifest["landed_at"], batch.batch_id),
-            )
+            feed: in_landing_order(applied.get(feed, []) + pending.get(feed, []))
             for feed in run.company.feeds  # a feed no longer mapped leaves the tables
         }
     else:
@@ -436,6 +445,11 @@ def plan(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> Plan 
         code_version=code,
     )
     return Plan(context, batches, parent, start_empty, "; ".join(reasons) or "increment")
+
+
+def in_landing_order(batches: Iterable[Batch]) -> list[Batch]:
+    """The order in which batches are applied, whatever release brought them."""
+    return sorted(batches, key=lambda batch: (batch.manifest["landed_at"], batch.batch_id))
 
 
 def _default_as_of(run: Run, batches: list[Batch], parent: releases.Release | None) -> date:

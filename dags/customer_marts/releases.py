@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -118,17 +118,12 @@ def assemble(
     (folder / "parquet").mkdir(parents=True)
     marts = folder / "marts.duckdb"
     with connect(Path(":memory:"), settings, folder) as connection:
-        connection.execute(f"attach '{build_database}' as candidate (read_only)")
-        connection.execute(f"attach '{marts}' as release (storage_version '{STORAGE_VERSION}')")
+        write_marts(connection, build_database, marts, manifest["rows"])
         for name in manifest["rows"]:
-            source = f'candidate.{MARTS_SCHEMA}."{name}"'
-            connection.execute(f'create table release.main."{name}" as from {source}')
-            _copy_comments(connection, name)
             connection.execute(
-                f"copy {source} to '{folder / 'parquet' / name}.parquet' "
-                "(format parquet, compression zstd)"
+                f'copy candidate.{MARTS_SCHEMA}."{name}" '
+                f"to '{folder / 'parquet' / name}.parquet' (format parquet, compression zstd)"
             )
-        connection.execute("checkpoint release")
         _copy_restricted(connection, folder)
     _audit(marts, folder, manifest["rows"], settings)
     # linked, not moved: a publish that dies from here on can be run again
@@ -149,6 +144,19 @@ def assemble(
         sync_folder(folder / inner)
     sync_folder(folder)
     return folder
+
+
+def write_marts(connection: Any, build_database: Path, file: Path, names: Iterable[str]) -> None:
+    """Write the marts of a build database into a new DuckDB file, in a storage version that older
+    readers open. Leaves both attached, as ``candidate`` and ``release``.
+    """
+    connection.execute(f"attach '{build_database}' as candidate (read_only)")
+    connection.execute(f"attach '{file}' as release (storage_version '{STORAGE_VERSION}')")
+    for name in names:
+        source = f'candidate.{MARTS_SCHEMA}."{name}"'
+        connection.execute(f'create table release.main."{name}" as from {source}')
+        _copy_comments(connection, name)
+    connection.execute("checkpoint release")
 
 
 def _copy_restricted(connection: Any, folder: Path) -> None:

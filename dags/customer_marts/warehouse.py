@@ -736,7 +736,7 @@ def _quarantine_id(feed: str, rule: str, row_hash: str) -> str:
 def _write_history(connection: Any, history: list[dict[str, Any]]) -> None:
     connection.executemany(
         "insert into landing.releases values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [list(release.values()) for release in history],
+        [[value for name, value in release.items() if name != "batches"] for release in history],
     )
 
 
