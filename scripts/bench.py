@@ -78,7 +78,7 @@ def _measure(folder: Path, lines: int) -> None:
         first = _refresh(environment)
         release = current_release(settings.paths)
         assert release is not None
-        bare, model_seconds = _bare(settings, release.build_database, folder)
+        bare, model_seconds = run_bare(settings, release.build_database, folder)
         gate_rows, gate = _gate_again(settings, folder)
         rows = release.manifest["rows"]["fct_order_lines"]
         _sample("advance", "--to", str(sources), "--days", "1")
@@ -103,8 +103,13 @@ def _measure(folder: Path, lines: int) -> None:
     console.print(
         f"gate 1 on {gate_rows:,} order lines, Great Expectations once imported: {gate:.1f} s"
     )
+    console.print(machine())
+
+
+def machine() -> str:
+    """Day, cores, memory and versions: what a measurement was taken on."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    console.print(
+    return (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {memory:.0f} GiB, "
         f"Python {platform.python_version()}, DuckDB {duckdb.__version__}"
     )
@@ -162,7 +167,7 @@ def _peak_mb(usage: resource.struct_rusage) -> float:
     return usage.ru_maxrss / 1024
 
 
-def _bare(settings: Settings, database: Path, folder: Path) -> tuple[float, float]:
+def run_bare(settings: Settings, database: Path, folder: Path) -> tuple[float, float]:
     """Seconds of the project's compiled models run bare, in order, on the same landed rows; and
     the seconds dbt needed for the same models.
     """
