@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from customer_marts.errors import DataError, MartsError
 from customer_marts.settings import DBT_PROJECT_DIR, Settings
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -42,17 +46,16 @@ def build(
     work.mkdir(parents=True, exist_ok=True)
     cache = settings.paths.cache / "dbt"
     cache.mkdir(parents=True, exist_ok=True)
-    arguments = [
-        "--quiet",
-        "--log-level=none",
-        "--log-level-file=warn",
-        "build",
+    common = [
         f"--project-dir={DBT_PROJECT_DIR}",
         f"--profiles-dir={DBT_PROJECT_DIR}",
         f"--target-path={cache}",
         f"--log-path={work}",
-        "--exclude-resource-type=unit_test",
+        # dbt formats every debug line for each of its logs before it looks at the level
+        "--log-level=none",
+        "--log-level-file=none",
     ]
+    arguments = ["build", *common, "--exclude-resource-type=unit_test"]
     if full_refresh:
         arguments.append("--full-refresh")
     else:
@@ -65,8 +68,12 @@ def build(
         MARTS_MEMORY_LIMIT=settings.memory_limit,
         DO_NOT_TRACK="1",
         DBT_SEND_ANONYMOUS_USAGE_STATS="False",
+        # a second for two files that no stage reads; the compiled SQL is written without them
+        DBT_WRITE_JSON=os.environ.get("DBT_WRITE_JSON", "False"),
     ):
-        outcome = dbtRunner().invoke(arguments)
+        log = _log_to(work / "dbt.log")
+        project = _parsed_project(["parse", *common], database.stem, log)
+        outcome = dbtRunner(project, callbacks=[log]).invoke(arguments)
         _close_adapters()
     if outcome.exception is not None or outcome.result is None:
         raise MartsError(
@@ -75,8 +82,6 @@ def build(
             kept="the last release stands; the candidate is discarded",
             todo="read the log; correct the model or the project",
         )
-    for name in ("run_results.json", "manifest.json"):
-        shutil.copyfile(cache / name, work / name)
     results = [
         NodeResult(
             name=result.node.name,
@@ -111,6 +116,45 @@ def _raise_on_failure(results: list[NodeResult], work: Path) -> None:
             kept="the last release stands; the candidate stays for inspection until the next run",
             todo="query the test's compiled SQL on the candidate; mend the data or the model",
         )
+
+
+_parsed: dict[tuple[Any, ...], Manifest] = {}
+
+
+def _parsed_project(
+    arguments: list[str], database_name: str, log: Callable[[Any], None]
+) -> Manifest | None:
+    """The parsed project; None when dbt cannot parse it, which the build then reports.
+
+    Dbt keeps it on disk for one path of the database. A process that builds for several companies
+    (the test suite) keeps it for all of them: it depends on the project's files and the name of
+    the database only.
+    """
+    from dbt.cli.main import dbtRunner
+
+    files = sorted(file for file in DBT_PROJECT_DIR.rglob("*") if file.is_file())
+    stamps = [(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    key = (database_name, *stamps)
+    if key not in _parsed:
+        outcome = dbtRunner(callbacks=[log]).invoke(arguments)
+        if outcome.exception is not None or not outcome.success:
+            return None
+        _parsed.clear()
+        _parsed[key] = outcome.result
+    return _parsed[key]
+
+
+def _log_to(file: Path) -> Callable[[Any], None]:
+    """Callback for dbt's events: appends warnings and errors to the file."""
+    file.touch()
+
+    def write(event: Any) -> None:
+        if event.info.level in ("warn", "error"):
+            at = event.info.ts.ToDatetime(UTC).isoformat(" ", "milliseconds")
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(f"{at} [{event.info.level}] {event.info.msg}\n")
+
+    return write
 
 
 def _close_adapters() -> None:
