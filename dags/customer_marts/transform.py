@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
@@ -34,9 +34,15 @@ class TransformFailure(DataError):
 
 
 def build(
-    settings: Settings, database: Path, work: Path, *, full_refresh: bool
+    settings: Settings,
+    database: Path,
+    work: Path,
+    *,
+    full_refresh: bool,
+    select: Sequence[str] = (),
 ) -> list[NodeResult]:
-    """Run ``dbt build`` on the candidate's database.
+    """Run ``dbt build`` on the candidate's database; of the whole project, unless dbt's selectors
+    in ``select`` name a part of it.
 
     Logs go to ``work``. Raises TransformFailure when a data test fails, MartsError when dbt or
     its SQL breaks.
@@ -56,6 +62,9 @@ def build(
         "--log-level-file=none",
     ]
     arguments = ["build", *common, "--exclude-resource-type=unit_test"]
+    if select:
+        # without the tests that also read what is not built here
+        arguments += ["--select", *select, "--indirect-selection=cautious"]
     if full_refresh:
         arguments.append("--full-refresh")
     else:
