@@ -84,3 +84,34 @@
         select cast(null as {{ dbt.type_string() }}) as customer_id where false
     {%- endif -%}
 {%- endmacro %}
+
+{#-
+    The customers of the parent release's rows whose date the as-of date went past, either way:
+    what was due on that date is overdue on one of the two days only. A row that is not in the
+    parent's fact, or has another date there, changed by itself.
+-#}
+{% macro customers_gone_past(fact, date_column, condition='true') -%}
+    {%- set relation = none -%}
+    {%- if execute -%}
+        {%- set relation = adapter.get_relation(target.database, 'marts', fact) -%}
+    {%- endif -%}
+    {%- if relation -%}
+        select facts.customer_id
+        from {{ relation }} as facts
+        cross join {{ ref('stg_landing__run_context') }} as run_context
+        where
+            facts.{{ date_column }} >= least(run_context.parent_as_of, run_context.as_of)
+            and facts.{{ date_column }} < greatest(run_context.parent_as_of, run_context.as_of)
+            and {{ condition }}
+    {%- else -%}
+        select cast(null as {{ dbt.type_string() }}) as customer_id where false
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Pre-hook of a mart with the end of each month: the current month ends on the as-of date. -#}
+{% macro end_current_month() -%}
+    {%- if is_incremental() -%}
+        update {{ this }} set month_end_on = {{ as_of_date() }}
+        where month_on = {{ month_start(as_of_date()) }}
+    {%- endif -%}
+{%- endmacro %}
