@@ -42,7 +42,7 @@ final as (
         document_currency,
         fx_rate,
         rated_costs.cost_amount as document_amount,
-        {{ to_amount('rated_costs.cost_amount * fx_rate') }} as cost_amount
+        {{ in_reporting_currency('rated_costs.cost_amount', 'fx_rate') }} as cost_amount
     from rated_costs
 )
 
