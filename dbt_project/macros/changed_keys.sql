@@ -77,6 +77,13 @@
     )
 {%- endmacro %}
 
+{#- When every month of every customer is computed again. -#}
+{% macro months_need_rebuild() -%}
+    {{ as_of_month_moved() }}
+    or {{ parameters_moved('survey_measures') }}
+    or {{ parameters_moved('contract_rules') }}
+{%- endmacro %}
+
 {#-
     The customers that the given keys belonged to in the parent release. It reads the fact as copied
     from there, before this run touches it, so it must not be a ref(): the facts in turn wait for

@@ -5,7 +5,11 @@
 
 {#- Predicate: receivables are derived from orders, as the company has no invoice feed. -#}
 {% macro invoices_are_derived() -%}
-    {{ feed_is_absent('invoices') }}
+    not exists (
+        select feed
+        from {{ ref('stg_landing__feeds') }}
+        where feed = 'invoices' and (is_configured or count_rows > 0)
+    )
 {%- endmacro %}
 
 {#-
