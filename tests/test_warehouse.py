@@ -99,6 +99,9 @@ def standing(database: Path) -> dict[str, list[tuple[Any, ...]]]:
         "customers": table(
             database, "select * exclude _changed_in from landing.customers order by all"
         ),
+        "customer_versions": table(
+            database, "select * exclude _changed_in from landing.customer_versions order by all"
+        ),
         "quarantine": table(
             database,
             "select quarantine_id, rule, row_key, raw from landing.quarantine order by all",
@@ -149,6 +152,16 @@ def test_increments_equal_a_rebuild_whatever_the_order(
     assert standing(root / "increment.duckdb") == standing(root / "rebuild.duckdb")
 
     latest: dict[str, dict[str, Any]] = {}
+    versions = {
+        (row["cust_code"], row["cust_name"])
+        for part in history
+        for feed, row in part
+        if feed == "customers"
+    }
+    assert table(
+        root / "increment.duckdb",
+        "select customer_id, name from landing.customer_versions order by all",
+    ) == sorted(versions)
     for feed, row in (item for part in history for item in part):
         # of a deleted row only the key counts; a faulty one is not landed
         if feed == "orders" and row["status"] != "？":
@@ -162,6 +175,60 @@ def test_increments_equal_a_rebuild_whatever_the_order(
         (number, row["cust_code"], str(row["deleted"] == "1"))
         for number, row in sorted(latest.items())
     ]
+
+
+# --- versions ----------------------------------------------------------------------------------
+
+
+def customers_of(mini: MiniCompany, *changes: tuple[str, str], gone: bool = False) -> Batch:
+    """A batch of customer 1's versions: (updated_at, name) each."""
+    rows = [
+        {**customer_version(1, 0), "cust_name": name, "updated_at": at, "deleted": str(int(gone))}
+        for at, name in changes
+    ]
+    return land_rows(mini, "customers", rows)
+
+
+VERSIONS = """
+    select name, updated_at, _updated_on, is_deleted, _customer_id
+    from landing.customer_versions order by updated_at, is_deleted
+"""
+
+
+def test_every_version_of_a_customer_is_kept_on_its_business_day(
+    mini: MiniCompany, tmp_path: Path
+) -> None:
+    """The later version came first; one is read twice; the day ends at 17:00 in Shanghai."""
+    mini.mapping["cut_off"] = "17:00"
+    mini.save_mapping()
+    batches = [
+        customers_of(mini, ("2026-01-07 16:59:00", "C")),
+        customers_of(mini, ("2026-01-05 08:00:00", "A"), ("2026-01-06 17:00:00", "B")),
+        customers_of(mini, ("2026-01-06 17:00:00", "B"), ("2026-01-08 07:00:00", "D"), gone=True),
+    ]
+    database = apply(mini, tmp_path / "build.duckdb", {"customers": batches[:1]})
+    for sequence, batch in enumerate(batches[1:], start=2):
+        apply(mini, database, {"customers": [batch]}, sequence=sequence)
+    decide(mini, "merge,C1,C2,,,,,王芳,2026-03-01,one customer under two codes")
+    rebuilt = apply(mini, tmp_path / "rebuilt.duckdb", {"customers": batches})
+    found = table(database, VERSIONS)
+    assert found == [
+        ("A", "2026-01-05 00:00:00", "2026-01-05", "False", "C1"),
+        ("B", "2026-01-06 09:00:00", "2026-01-07", "False", "C1"),
+        ("B", "2026-01-06 09:00:00", "2026-01-07", "True", "C1"),
+        ("C", "2026-01-07 08:59:00", "2026-01-07", "False", "C1"),
+        ("D", "2026-01-07 23:00:00", "2026-01-08", "True", "C1"),
+    ]
+    assert table(rebuilt, VERSIONS) == [(*row[:4], "C2") for row in found]
+
+
+def test_a_feed_without_update_times_has_no_versions(mini: MiniCompany, tmp_path: Path) -> None:
+    del mini.mapping["feeds"]["customers"]["columns"]["updated_at"]
+    del mini.mapping["feeds"]["customers"]["cursor"]
+    mini.save_mapping()
+    database = apply(mini, tmp_path / "build.duckdb", land_everything(mini))
+    assert table(database, "select count(*) from landing.customers") == [("2",)]
+    assert table(database, "select count(*) from landing.customer_versions") == [("0",)]
 
 
 # --- currencies ---------------------------------------------------------------------------------

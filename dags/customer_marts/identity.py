@@ -189,17 +189,20 @@ def write_identities(connection: Any, entries: list[Identity]) -> None:
         )
 
 
-def resolve_customers(connection: Any, feed: str, release_sequence: int) -> None:
-    """Set ``_customer_id`` on the rows of ``feed`` that changed in this release.
+def resolve_customers(
+    connection: Any, feed: str, release_sequence: int, table: str | None = None
+) -> None:
+    """Set ``_customer_id`` on the rows of ``feed`` that changed in this release; table: where they
+    stand, if not in the table of the feed's current rows.
 
     A decision on the row itself comes before one on its customer. A change of the crosswalk is a
     rebuild, so that rows which did not change keep what they have.
     """
-    contract = load_contract(feed)
+    contract, table = load_contract(feed), table or feed
     key = "concat_ws('/', " + ", ".join(f'rows."{name}"' for name in contract.key) + ")"
     connection.execute(
         f"""
-        update landing.{feed} set _customer_id = customer_id
+        update landing.{table} set _customer_id = customer_id
         where _changed_in = {release_sequence} and _customer_id is distinct from customer_id
         """
     )
@@ -213,7 +216,7 @@ def resolve_customers(connection: Any, feed: str, release_sequence: int) -> None
     for condition in ("identities.row_key is null", own):
         connection.execute(
             f"""
-            update landing.{feed} as rows set _customer_id = identities.to_customer_id
+            update landing.{table} as rows set _customer_id = identities.to_customer_id
             from landing.identities
             where rows._changed_in = {release_sequence} and identities.kind <> 'distinct'
                 and rows.customer_id = identities.from_customer_id and {condition} and {within}

@@ -1,7 +1,8 @@
 """The build database of a candidate: landed rows by key, what changed, what is held, the ledger.
 
-Schema ``landing`` holds one table a feed (the current version of every key) and the control
-tables that the dbt models read: run_context, releases, batches, ledger, quarantine, feeds.
+Schema ``landing`` holds one table a feed (the current version of every key), a table of versions
+for the feeds of ``HISTORY_FEEDS``, and the control tables that the dbt models read: run_context,
+releases, batches, ledger, quarantine, feeds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from customer_marts.identity import (
     resolve_customers,
     write_identities,
 )
-from customer_marts.landing import Batch, file_of_source
+from customer_marts.landing import GONE, Batch, file_of_source
 from customer_marts.settings import Settings
 
 _FICLONE = 0x40049409
@@ -35,6 +36,17 @@ META_COLUMNS = {
     "_held_reason": "varchar",
     "_waived": "varchar",
     "_waived_until": "date",
+}
+
+# feeds of which every version is kept, not the current one only -> the table that keeps them
+HISTORY_FEEDS = {"customers": "customer_versions"}
+VERSION_COLUMNS = {
+    "_row_hash": "ubigint",
+    "_source": "varchar",
+    "_batch_id": "varchar",
+    "_changed_in": "integer",
+    "_customer_id": "varchar",
+    "_updated_on": "date",
 }
 
 # a rate holds until the next one, over holidays too, but no longer than this
@@ -150,6 +162,8 @@ def apply_batches(
     if crosswalk:
         for feed in FEEDS_WITH_CUSTOMERS:
             resolve_customers(connection, feed, context.release_sequence)
+        for feed, table in HISTORY_FEEDS.items():
+            resolve_customers(connection, feed, context.release_sequence, table)
     for feed in FEEDS:
         _FeedApplier(connection, company, context, feed).hold(set(company.feeds))
     _count_held(connection)
@@ -162,7 +176,7 @@ def apply_batches(
 class _FeedApplier:
     def __init__(self, connection: Any, company: Company, context: RunContext, feed: str) -> None:
         self.mapping = company.mapping_digest(feed) if feed in company.feeds else ""
-        self.connection, self.context, self.feed = connection, context, feed
+        self.connection, self.company, self.context, self.feed = connection, company, context, feed
         self.contract: Contract = load_contract(feed)
         self.columns = {**self.contract.landed_columns, **META_COLUMNS}
         if feed in FEEDS_WITH_CUSTOMERS:
@@ -176,6 +190,14 @@ class _FeedApplier:
     def create_table(self) -> None:
         columns = ", ".join(f'"{name}" {kind}' for name, kind in self.columns.items())
         self.connection.execute(f"create table if not exists landing.{self.feed} ({columns})")
+        if self.feed in HISTORY_FEEDS:
+            columns = ", ".join(
+                f'"{name}" {kind}'
+                for name, kind in {**self.contract.landed_columns, **VERSION_COLUMNS}.items()
+            )
+            self.connection.execute(
+                f"create table if not exists landing.{HISTORY_FEEDS[self.feed]} ({columns})"
+            )
         if self.contract.personal:
             clear = ", ".join(f'"{name}" varchar' for name in self.contract.personal)
             self.connection.execute("create schema if not exists restricted")
@@ -188,6 +210,8 @@ class _FeedApplier:
         self._read_incoming(batches)
         self._note_mended(batches)
         self._judge()
+        if self.feed in HISTORY_FEEDS:
+            self._keep_versions(batches)
         keys = ", ".join(self.key)
         replaced = self._one(
             f"select count(*) from judged where verdict = 'accepted' and ({keys}) in "
@@ -247,7 +271,12 @@ class _FeedApplier:
             for number, batch in enumerate(batches)
         )
         keys = ", ".join(self.key)
-        self.connection.execute(f"create temp table incoming as {parts}")
+        names = ", ".join(f'"{name}"' for name in self.contract.landed_columns)
+        # a batch that landed before a column was contracted does not have it
+        self.connection.execute(
+            f"create temp table incoming as select {names} from landing.{self.feed} where false "
+            f"union all by name {parts}"
+        )
         doubled = self._one(f"select count(*) - count(distinct ({keys})) from incoming")
         known = self._one(
             f"select count(*) from incoming semi join landing.{self.feed} using ({keys})"
@@ -339,6 +368,44 @@ class _FeedApplier:
                 end as verdict
             from copies
             where not is_current
+            """
+        )
+
+    def _keep_versions(self, batches: list[Batch]) -> None:
+        """Every content that carries the source's update time is kept once, also a superseded one;
+        the first batch to bring it counts, however releases grouped the batches.
+
+        ``_updated_on`` is the business date from which it holds: that of the update; of a deletion
+        that was found by comparing keys, which carries its last update's time, the landing's.
+        """
+        table = HISTORY_FEEDS[self.feed]
+        names = ", ".join(f'"{name}"' for name in self.contract.landed_columns)
+        same = " and ".join(
+            f"known.{column} = incoming.{column}"
+            for column in (*self.key, "updated_at", "_row_hash")
+        )
+        landed = " ".join(
+            f"when '{batch.batch_id}' then timestamptz '{batch.manifest['landed_at']}'"
+            for batch in batches
+        )
+        moment = (
+            f"case when _source like '%{GONE}' then case _batch_id {landed} end "
+            "else timezone('UTC', updated_at) end"
+        )
+        shift = f"interval {int(self.company.day_shift.total_seconds())} second"
+        self.connection.execute(
+            f"""
+            insert into landing.{table} by name
+            select {names}, _row_hash, _source, _batch_id, customer_id as _customer_id,
+                {self.context.release_sequence} as _changed_in,
+                cast(timezone('{self.company.time_zone}', {moment}) + {shift} as date)
+                    as _updated_on
+            from incoming
+            where updated_at is not null
+                and not exists (select 1 from landing.{table} as known where {same})
+            qualify row_number() over (
+                partition by {", ".join(self.key)}, updated_at, _row_hash order by _batch_no, _row
+            ) = 1
             """
         )
 

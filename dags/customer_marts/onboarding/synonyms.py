@@ -65,7 +65,10 @@ COLUMNS: dict[str, dict[str, str]] = {
         "客户名称 客户全称 单位名称 名称",
         "legal_id": "uscc credit_code tax_id vat_no duns "
         "统一社会信用代码 信用代码 纳税人识别号 税号",
-        "group_id": "group group_code parent_id parent_code 集团编码 所属集团 集团 上级单位",
+        "group_id": "group group_code 集团编码 所属集团 集团",
+        "parent_id": "parent parent_code parent_no parent_customer parent_customer_id "
+        "parent_company parent_account owned_by 上级客户编码 上级客户 上级单位 上级公司 "
+        "母公司编码 母公司 总公司编码",
         "industry": "sector 行业 所属行业 行业类别",
         "size_class": "size company_size scale 规模 企业规模",
         "region": "province state area country country_code 地区 区域 省份 省 所在地区",
