@@ -22,7 +22,9 @@ feeds as (
 ),
 
 bounds as (
-    select max(bound_value) filter (where bound = 'overdue_whole_days') as overdue_whole_days
+    select
+        cast(max(bound_value) filter (where bound = 'overdue_whole_days') as integer)
+            as overdue_whole_days
     from {{ ref('strategic_bounds') }}
     where {{ is_in_force() }}
 ),
@@ -46,21 +48,8 @@ survey_answers as (
 ),
 
 opportunities as (
-    select
-        opportunities.customer_id,
-        opportunities.win_probability,
-        opportunities.opportunity_amount
-        * {{ rate_into_reporting(
-            'coalesce(opportunities.currency, ' ~ reporting_currency() ~ ')', 'fx_days.rate'
-        ) }} as opportunity_amount
-    from {{ ref('stg_landing__opportunities') }} as opportunities
-    left join {{ ref('stg_landing__fx_days') }} as fx_days
-        on
-            opportunities.currency = fx_days.currency
-            and opportunities.opened_on = fx_days.valid_on
-    where
-        opportunities.opened_on <= {{ as_of_date() }}
-        and (opportunities.closed_on is null or opportunities.closed_on > {{ as_of_date() }})
+    select * from {{ ref('fct_opportunities') }}
+    where closed_on is null and is_won is null
 ),
 
 open_documents as (
@@ -137,11 +126,12 @@ pipelines as (
 overdue_days as (
     select
         open_documents.customer_id,
-        sum(open_documents.open_amount) as open_amount,
+        -- whole numbers of currency days: what is wholly overdue is exactly 0
+        sum(open_documents.open_amount * bounds.overdue_whole_days) as open_day_amount,
         sum(
             open_documents.open_amount
-            * least(open_documents.overdue_days, cast(bounds.overdue_whole_days as integer))
-        ) / max(bounds.overdue_whole_days) as overdue_weighted_amount
+            * greatest(bounds.overdue_whole_days - open_documents.overdue_days, 0)
+        ) as good_day_amount
     from open_documents
     cross join bounds
     group by open_documents.customer_id
@@ -188,8 +178,8 @@ known_figures as (
         customers.first_ordered_on <= {{ add_months(as_of_date(), -24) }} as is_grown_a_year,
         case
             when not feeds.has_payments or invoiced_customers.customer_id is null then null
-            else 1 - coalesce(
-                cast(overdue_days.overdue_weighted_amount as double) / overdue_days.open_amount, 0
+            else coalesce(
+                cast(overdue_days.good_day_amount as double) / overdue_days.open_day_amount, 1
             )
         end as credit_measure,
         group_worths.count_group_customers,

@@ -8,39 +8,15 @@ balances as (
 ),
 
 customer_costs as (
-    select
-        costs.customer_id,
-        costs.incurred_on as cost_on,
-        costs.kind,
-        {{ to_amount(
-            'costs.cost_amount * ' ~ rate_into_reporting(
-                'coalesce(costs.currency, ' ~ reporting_currency() ~ ')', 'fx_days.rate'
-            )
-        ) }} as cost_amount
-    from {{ ref('stg_landing__customer_costs') }} as costs
-    left join {{ ref('stg_landing__fx_days') }} as fx_days
-        on costs.currency = fx_days.currency and costs.incurred_on = fx_days.valid_on
-    where costs.incurred_on <= {{ as_of_date() }}
+    select * from {{ ref('fct_customer_costs') }}
 ),
 
 interactions as (
-    select
-        customer_id,
-        occurred_on as cost_on,
-        'interaction' as kind,
-        cost_amount
-    from {{ ref('stg_landing__interactions') }}
-    where occurred_on <= {{ as_of_date() }}
+    select * from {{ ref('fct_interactions') }}
 ),
 
-compensations as (
-    select
-        customer_id,
-        opened_on as cost_on,
-        'compensation' as kind,
-        compensation_amount as cost_amount
-    from {{ ref('stg_landing__complaints') }}
-    where opened_on <= {{ as_of_date() }}
+complaints as (
+    select * from {{ ref('fct_complaints') }}
 ),
 
 feeds as (
@@ -61,11 +37,26 @@ bounds as (
 ),
 
 costs as (
-    select * from customer_costs
+    select
+        customer_id,
+        incurred_on as cost_on,
+        kind,
+        cost_amount
+    from customer_costs
     union all
-    select * from interactions
+    select
+        customer_id,
+        occurred_on as cost_on,
+        'interaction' as kind,
+        cost_amount
+    from interactions
     union all
-    select * from compensations
+    select
+        customer_id,
+        coalesce(resolved_on, opened_on) as cost_on,
+        'compensation' as kind,
+        compensation_amount as cost_amount
+    from complaints
 ),
 
 cost_totals as (
