@@ -13,7 +13,7 @@ MAY_READ = {
     "intermediate": {"staging", "intermediate"},
     "core": {"staging", "intermediate", "core"},
     "value": {"staging", "core", "value"},
-    "segments": {"staging", "core", "value", "segments"},
+    "segments": {"staging", "core", "value", "credit", "segments"},
     "credit": {"staging", "core", "credit"},
     "management": {"staging", "core", "value", "segments", "credit", "management"},
     "trust": {"staging", "trust"},

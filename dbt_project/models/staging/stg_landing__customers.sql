@@ -15,6 +15,7 @@ select
     customers.account_manager,
     cast(customers.payment_terms_days as integer) as payment_terms_days,
     cast(customers.credit_limit as decimal(18, 2)) as credit_limit_amount,
+    cast(customers.net_worth as decimal(18, 2)) as net_worth_amount,
     -- dates
     customers.onboarded_on
 from {{ source('landing', 'customers') }} as customers

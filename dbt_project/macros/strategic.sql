@@ -1,0 +1,94 @@
+{#- The criteria of a strategic customer, in the order of the score's columns. -#}
+{% macro strategic_criteria() -%}
+    {{ return([
+        'amount', 'credit', 'potential', 'loyalty', 'dependence', 'influence', 'satisfaction',
+        'frequency', 'history',
+    ]) }}
+{%- endmacro %}
+
+{#- What a screening rule may ask: the criteria by name, and figures of strategic_measures. -#}
+{% macro screening_measures() -%}
+    {{ return({
+        'recency_days': 'recency_days',
+        'history_days': 'history_measure',
+        'amount_percentile': 'amount_percentile',
+        'margin_rate': 'margin_rate',
+        'amount': 'amount_measure',
+        'credit': 'credit_measure',
+        'potential': 'potential_measure',
+        'loyalty': 'loyalty_measure',
+        'dependence': 'dependence_measure',
+        'influence': 'influence_measure',
+        'satisfaction': 'satisfaction_measure',
+        'frequency': 'frequency_measure',
+    }) }}
+{%- endmacro %}
+
+{#- The share of the known values that lie lower, half of the equals included: between 0 and 1,
+    and null where the value is unknown. -#}
+{% macro percentile_of_known(column) -%}
+    case
+            when {{ column }} is not null
+                then
+                    cast(
+                        rank() over (partition by {{ column }} is null order by {{ column }}) - 1
+                        + count(*) over (partition by {{ column }} is null order by {{ column }})
+                        as double
+                    ) / (2 * count({{ column }}) over ())
+        end
+{%- endmacro %}
+
+{#- A double as an exact number, so that a sum does not hang on the order of its rows. -#}
+{% macro to_exact(value) -%}
+    cast({{ value }} as decimal(38, 15))
+{%- endmacro %}
+
+{#- The texts of a group side by side in the order given; null where there is none. -#}
+{% macro join_texts(text, separator, order_by) -%}
+    {{ adapter.dispatch('join_texts', 'customer_marts')(text, separator, order_by) }}
+{%- endmacro %}
+{% macro default__join_texts(text, separator, order_by) -%}
+    string_agg({{ text }}, '{{ separator }}' order by {{ order_by }})
+{%- endmacro %}
+{% macro spark__join_texts(text, separator, order_by) -%}
+    nullif(
+        array_join(
+            transform(
+                array_sort(
+                    collect_list(
+                        case
+                            when {{ text }} is not null
+                                then struct({{ order_by }} as position, {{ text }} as joined_text)
+                        end
+                    )
+                ),
+                element -> element.joined_text
+            ),
+            '{{ separator }}'
+        ),
+        ''
+    )
+{%- endmacro %}
+
+{#- A sentence with values in its places: {'name': sql}. -#}
+{% macro fill_in(sentence, values) -%}
+    {%- set filled = namespace(sql=sentence) -%}
+    {%- for name, value in values.items() -%}
+        {%- set filled.sql = "replace(" ~ filled.sql ~ ", '{" ~ name ~ "}', coalesce(cast("
+            ~ value ~ " as " ~ dbt.type_string() ~ "), '?'))" -%}
+    {%- endfor -%}
+    {{ filled.sql }}
+{%- endmacro %}
+
+{#- A number as a sentence shows it: whole, or with one decimal. -#}
+{% macro shown_number(value, times, decimals) -%}
+    case
+        when {{ decimals }} = 0
+            then cast(cast(round({{ value }} * {{ times }}, 0) as bigint) as {{ dbt.type_string() }})
+        else
+            cast(
+                cast(round({{ value }} * {{ times }}, 1) as decimal(18, 1))
+                as {{ dbt.type_string() }}
+            )
+    end
+{%- endmacro %}

@@ -1,0 +1,248 @@
+with customers as (
+    select
+        *,
+        coalesce(group_id, customer_id) as group_key
+    from {{ ref('dim_customers') }}
+),
+
+segments as (
+    select * from {{ ref('customer_segments') }}
+),
+
+landed_customers as (
+    select * from {{ ref('stg_landing__customers') }}
+),
+
+feeds as (
+    select
+        max(case when feed = 'opportunities' and is_configured then 1 else 0 end) = 1
+            as has_opportunities,
+        max(case when feed = 'payments' and is_configured then 1 else 0 end) = 1 as has_payments
+    from {{ ref('stg_landing__feeds') }}
+),
+
+bounds as (
+    select
+        cast(max(bound_value) filter (where bound = 'overdue_whole_days') as integer)
+            as overdue_whole_days
+    from {{ ref('strategic_bounds') }}
+    where {{ is_in_force() }}
+),
+
+orders as (
+    select * from {{ ref('fct_orders') }}
+    where not is_cancelled and ordered_on > {{ add_months(as_of_date(), -24) }}
+),
+
+credit_notes as (
+    select * from {{ ref('fct_invoices') }}
+    where invoice_amount < 0 and invoiced_on > {{ add_months(as_of_date(), -24) }}
+),
+
+survey_answers as (
+    select * from {{ ref('fct_survey_responses') }}
+    where
+        measure = 'csat'
+        and score_rate is not null
+        and answered_on > {{ add_months(as_of_date(), -12) }}
+),
+
+opportunities as (
+    select * from {{ ref('fct_opportunities') }}
+    where closed_on is null and is_won is null
+),
+
+open_documents as (
+    select * from {{ ref('open_documents') }}
+),
+
+invoiced_customers as (
+    select distinct customer_id from {{ ref('fct_invoices') }}
+),
+
+dated_orders as (
+    select
+        *,
+        ordered_on > {{ add_months(as_of_date(), -12) }} as is_of_last_year,
+        -- the last 12 months in twelve equal stretches, the latest is 0
+        floor(
+            {{ days_between('ordered_on', as_of_date()) }} * 12
+            / {{ days_between(add_months(as_of_date(), -12), as_of_date()) }}
+        ) as stretch
+    from orders
+),
+
+order_years as (
+    select
+        customer_id,
+        count(*) filter (where is_of_last_year) as count_orders,
+        count(margin_amount) filter (where is_of_last_year) as count_orders_costed,
+        count(sale_type) filter (where is_of_last_year) as count_orders_typed,
+        count(distinct ordered_on) filter (where is_of_last_year) as count_order_days,
+        count(distinct stretch) filter (where is_of_last_year) as count_stretches,
+        {{ sum_amount('case when is_of_last_year then revenue_amount end') }} as revenue_amount,
+        {{ sum_amount('case when is_of_last_year then margin_amount end') }} as margin_amount,
+        {{ sum_amount(
+            "case when is_of_last_year and sale_type = 'contract' then revenue_amount end"
+        ) }} as contract_amount,
+        {{ sum_amount('case when not is_of_last_year then revenue_amount end') }}
+            as previous_revenue_amount
+    from dated_orders
+    group by customer_id
+),
+
+return_years as (
+    select
+        customer_id,
+        {{ sum_amount(
+            'case when invoiced_on > ' ~ add_months(as_of_date(), -12)
+            ~ ' then -invoice_amount - coalesce(tax_amount, 0) end'
+        ) }} as returns_amount,
+        {{ sum_amount(
+            'case when invoiced_on <= ' ~ add_months(as_of_date(), -12)
+            ~ ' then -invoice_amount - coalesce(tax_amount, 0) end'
+        ) }} as previous_returns_amount
+    from credit_notes
+    group by customer_id
+),
+
+satisfaction as (
+    select
+        customer_id,
+        count(distinct response_id) as count_survey_responses,
+        {{ mean_of('sum(score_rate)', 'count(*)') }} as satisfaction_measure
+    from survey_answers
+    group by customer_id
+),
+
+pipelines as (
+    select
+        customer_id,
+        {{ sum_amount('round(opportunity_amount * win_probability, 2)') }} as pipeline_amount
+    from opportunities
+    group by customer_id
+),
+
+overdue_days as (
+    select
+        open_documents.customer_id,
+        -- whole numbers of currency days: what is wholly overdue is exactly 0
+        sum(open_documents.open_amount * bounds.overdue_whole_days) as open_day_amount,
+        sum(
+            open_documents.open_amount
+            * greatest(bounds.overdue_whole_days - open_documents.overdue_days, 0)
+        ) as good_day_amount
+    from open_documents
+    cross join bounds
+    group by open_documents.customer_id
+),
+
+group_worths as (
+    select
+        customers.group_key,
+        count(*) as count_group_customers,
+        sum(landed_customers.net_worth_amount) as group_net_worth_amount
+    from customers
+    left join landed_customers on customers.customer_id = landed_customers.customer_id
+    group by customers.group_key
+),
+
+known_figures as (
+    select
+        customers.customer_id,
+        customers.group_key,
+        segments.industry,
+        segments.scale_class,
+        segments.recency_days,
+        coalesce(order_years.revenue_amount, 0) - coalesce(return_years.returns_amount, 0)
+            as revenue_12_months_amount,
+        case
+            when coalesce(order_years.count_orders, 0) = coalesce(order_years.count_orders_costed, 0)
+                then
+                    coalesce(order_years.margin_amount, 0)
+                    - coalesce(return_years.returns_amount, 0)
+        end as margin_12_months_amount,
+        coalesce(order_years.previous_revenue_amount, 0)
+        - coalesce(return_years.previous_returns_amount, 0) as revenue_previous_12_months_amount,
+        case
+            when
+                order_years.count_orders_typed = order_years.count_orders
+                and order_years.revenue_amount > 0
+                then cast(order_years.contract_amount as double) / order_years.revenue_amount
+        end as dependence_measure,
+        cast(coalesce(order_years.count_order_days, 0) as double) as frequency_measure,
+        cast(coalesce(order_years.count_stretches, 0) as double) / 12 as loyalty_measure,
+        case
+            when feeds.has_opportunities then coalesce(pipelines.pipeline_amount, 0)
+        end as pipeline_amount,
+        customers.first_ordered_on <= {{ add_months(as_of_date(), -24) }} as is_grown_a_year,
+        case
+            when not feeds.has_payments or invoiced_customers.customer_id is null then null
+            else coalesce(
+                cast(overdue_days.good_day_amount as double) / overdue_days.open_day_amount, 1
+            )
+        end as credit_measure,
+        group_worths.count_group_customers,
+        group_worths.group_net_worth_amount,
+        satisfaction.satisfaction_measure,
+        coalesce(satisfaction.count_survey_responses, 0) as count_survey_responses,
+        {{ days_between(
+            'least(customers.onboarded_on, customers.first_ordered_on)', as_of_date()
+        ) }} as history_days
+    from customers
+    cross join feeds
+    inner join segments on customers.customer_id = segments.customer_id
+    inner join group_worths on customers.group_key = group_worths.group_key
+    left join order_years on customers.customer_id = order_years.customer_id
+    left join return_years on customers.customer_id = return_years.customer_id
+    left join pipelines on customers.customer_id = pipelines.customer_id
+    left join invoiced_customers on customers.customer_id = invoiced_customers.customer_id
+    left join overdue_days on customers.customer_id = overdue_days.customer_id
+    left join satisfaction on customers.customer_id = satisfaction.customer_id
+),
+
+grown_figures as (
+    select
+        *,
+        case
+            when is_grown_a_year then revenue_12_months_amount - revenue_previous_12_months_amount
+        end as growth_amount
+    from known_figures
+),
+
+final as (
+    select
+        customer_id,
+        {{ as_of_date() }} as as_of,
+        {{ reporting_currency() }} as currency,
+        group_key,
+        industry,
+        scale_class,
+        cast(recency_days as integer) as recency_days,
+        cast(revenue_12_months_amount as decimal(18, 2)) as revenue_12_months_amount,
+        cast(margin_12_months_amount as decimal(18, 2)) as margin_12_months_amount,
+        case
+            when revenue_12_months_amount > 0
+                then cast(margin_12_months_amount as double) / revenue_12_months_amount
+        end as margin_rate,
+        {{ percentile_of_known('revenue_12_months_amount') }} as amount_percentile,
+        cast(growth_amount as decimal(18, 2)) as growth_amount,
+        cast(pipeline_amount as decimal(18, 2)) as pipeline_amount,
+        cast(group_net_worth_amount as decimal(18, 2)) as group_net_worth_amount,
+        cast(count_group_customers as integer) as count_group_customers,
+        cast(count_survey_responses as integer) as count_survey_responses,
+        cast(revenue_12_months_amount as double) as amount_measure,
+        cast(credit_measure as double) as credit_measure,
+        cast(
+            coalesce(pipeline_amount + growth_amount, pipeline_amount, growth_amount) as double
+        ) as potential_measure,
+        loyalty_measure,
+        dependence_measure,
+        cast(group_net_worth_amount as double) as influence_measure,
+        satisfaction_measure,
+        frequency_measure,
+        cast(history_days as double) as history_measure
+    from grown_figures
+)
+
+select * from final

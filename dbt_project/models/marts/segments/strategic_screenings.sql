@@ -1,0 +1,93 @@
+{%- set shown_value = shown_number(
+    'customer_rules.measured_value', 'customer_rules.shown_times', 'customer_rules.shown_decimals'
+) -%}
+{%- set shown_bound = shown_number(
+    'customer_rules.bound', 'customer_rules.shown_times', 'customer_rules.shown_decimals'
+) -%}
+{%- set counts = {
+    'count_rules': 'rule_totals.count_rules', 'count_unknown': 'rule_totals.count_rules_unknown',
+} -%}
+
+with measures as (
+    select * from {{ ref('strategic_measures') }}
+),
+
+rules as (
+    select * from {{ ref('strategic_screening') }}
+    where {{ is_in_force() }}
+),
+
+customer_rules as (
+    select
+        measures.customer_id,
+        rules.*,
+        case rules.measure
+            {%- for measure, column in screening_measures().items() %}
+            when '{{ measure }}' then measures.{{ column }}
+            {%- endfor %}
+        end as measured_value
+    from measures
+    cross join rules
+),
+
+judged_rules as (
+    select
+        customer_id,
+        rule_order,
+        rule,
+        measured_value is null as is_unknown,
+        case
+            when measured_value is null then missing_policy = 'pass'
+            when comparison = 'at_least' then measured_value >= bound
+            else measured_value <= bound
+        end as is_passed,
+        {{ fill_in('sentence_en', {'value': shown_value, 'bound': shown_bound}) }} as sentence_en,
+        {{ fill_in('sentence_zh', {'value': shown_value, 'bound': shown_bound}) }} as sentence_zh
+    from customer_rules
+),
+
+passed_sentence as (
+    select
+        max(sentence_en) as sentence_en,
+        max(sentence_zh) as sentence_zh
+    from {{ ref('strategic_stages') }}
+    where stage_reason = 'screened_in' and {{ is_in_force() }}
+),
+
+rule_totals as (
+    select
+        customer_id,
+        count(*) as count_rules,
+        count(*) filter (where is_passed) as count_rules_passed,
+        count(*) filter (where is_passed and is_unknown) as count_rules_unknown,
+        {{ join_texts('case when not is_passed then rule end', ', ', 'rule_order') }}
+            as failed_rules,
+        {{ join_texts('case when not is_passed then sentence_en end', '; ', 'rule_order') }}
+            as failed_sentences_en,
+        {{ join_texts('case when not is_passed then sentence_zh end', '；', 'rule_order') }}
+            as failed_sentences_zh
+    from judged_rules
+    group by customer_id
+),
+
+final as (
+    select
+        rule_totals.customer_id,
+        {{ as_of_date() }} as as_of,
+        cast(rule_totals.count_rules as integer) as count_rules,
+        cast(rule_totals.count_rules_passed as integer) as count_rules_passed,
+        -- passed only because nothing is known
+        cast(rule_totals.count_rules_unknown as integer) as count_rules_unknown,
+        rule_totals.count_rules_passed = rule_totals.count_rules as is_screened_in,
+        rule_totals.failed_rules,
+        coalesce(
+            rule_totals.failed_sentences_en, {{ fill_in('passed_sentence.sentence_en', counts) }}
+        ) as screening_reason_en,
+        coalesce(
+            rule_totals.failed_sentences_zh, {{ fill_in('passed_sentence.sentence_zh', counts) }}
+        ) as screening_reason_zh
+    from rule_totals
+    cross join passed_sentence
+)
+
+select * from final
