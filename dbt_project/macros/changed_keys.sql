@@ -46,6 +46,15 @@
     select row_key from {{ ref('int_rows_changed') }} where feed = '{{ feed }}'
 {%- endmacro %}
 
+{#- A delivery takes its customer, currency and rate from its order. -#}
+{% macro changed_deliveries() -%}
+    {{ changed_rows('deliveries') }}
+    union
+    select delivery_id
+    from {{ ref('stg_landing__deliveries') }}
+    where order_id in ({{ changed_orders() }})
+{%- endmacro %}
+
 {#- The months of every customer gain a row when the as-of date enters another month. -#}
 {% macro as_of_month_moved() -%}
     parent_as_of is null or {{ month_start('parent_as_of') }} <> {{ month_start('as_of') }}

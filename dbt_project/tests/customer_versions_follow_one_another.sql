@@ -23,7 +23,7 @@ last_landed as (
     where updated_on is null or updated_on <= {{ as_of_date() }}
     qualify row_number() over (
         partition by source_customer_id
-        order by updated_on desc, updated_at desc, landed_at desc, source desc
+        order by updated_on desc, updated_at desc, landed_at desc, row_source desc
     ) = 1
 ),
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import duckdb
 import pytest
 from dbt.artifacts.schemas.results import TestStatus
+
+from customer_marts.gates.calendar import BusinessCalendar, days_after
 
 
 def test_the_build_ran_every_unit_and_data_test(first_build: Any) -> None:
@@ -169,3 +172,44 @@ def test_satisfaction(first_marts: duckdb.DuckDBPyConnection) -> None:
         ("slow", "available", None, 0.25),
         ("steady", "available", Decimal("9.00"), 1.0),
     ]
+
+
+def test_costs_opportunities_and_deliveries_are_in_the_reporting_currency(
+    first_marts: duckdb.DuckDBPyConnection,
+) -> None:
+    # 20 dollars at Friday's 7.00; 50 at 7.10; 60 at the rate of their order's day, 7.00
+    assert one(
+        first_marts,
+        """
+        select
+            (select cost_amount from marts.fct_customer_costs where cost_id = 'k-abroad'),
+            (select opportunity_amount from marts.fct_opportunities
+                where opportunity_id = 's-abroad'),
+            (select delivered_amount from marts.fct_deliveries where delivery_id = 'd-abroad')
+        """,
+    ) == (Decimal("140.00"), Decimal("355.00"), Decimal("420.00"))
+
+
+def test_business_days_are_those_of_the_gates(first_marts: duckdb.DuckDBPyConnection) -> None:
+    """From the year of the earliest fact to the as-of year, day by day."""
+    calendar = BusinessCalendar.load("china")
+    days = first_marts.execute(
+        """
+        select date_on, is_business_day, is_holiday, is_makeup_workday, is_calendar_known
+        from marts.dim_dates order by 1
+        """
+    ).fetchall()
+    expected = []
+    for day in days_after(date(2021, 12, 31), date(2026, 12, 31)):
+        announced = calendar.announced.get(day)
+        kind = announced.kind if announced else None
+        expected.append(
+            (
+                day,
+                calendar.is_business_day(day),
+                kind == "holiday",
+                kind == "workday",
+                calendar.is_known(day),
+            )
+        )
+    assert days == expected

@@ -1,7 +1,7 @@
 {%- set attributes = [
     'customer_name', 'legal_id', 'group_id', 'parent_id', 'industry', 'size_class', 'region',
     'customer_type', 'account_manager', 'payment_terms_days', 'credit_limit_amount',
-    'onboarded_on',
+    'net_worth_amount', 'working_capital_amount', 'onboarded_on',
 ] -%}
 
 with landed_versions as (
@@ -19,7 +19,7 @@ day_versions as (
         select * from landed_versions
         qualify row_number() over (
             partition by source_customer_id, updated_on
-            order by updated_at desc, landed_at desc, source desc
+            order by updated_at desc, landed_at desc, row_source desc
         ) = 1
     ) as last_of_day
 ),
@@ -48,17 +48,9 @@ compared_versions as (
             <> is_deleted,
             true
         ) as has_turned,
-        concat_ws(
-            ', ',
-            {%- for name in attributes %}
-            case
-                when {{ name }} is distinct from lag({{ name }}) over (
-                    partition by source_customer_id, is_deleted order by updated_on asc
-                )
-                    then '{{ name }}'
-            end{{ ',' if not loop.last }}
-            {%- endfor %}
-        ) as changed_columns
+        {{ names_of_changed(
+            attributes, 'source_customer_id, is_deleted', 'updated_on'
+        ) }} as changed_columns
     from known_versions
 ),
 
@@ -97,9 +89,7 @@ select
     ) as version_no,
     valid_from,
     valid_to,
-    {%- for name in attributes %}
-    {{ name }},
-    {%- endfor %}
+    {{ attributes | join(',\n    ') }},
     case when not is_first_of_kind then changed_columns end as changed_columns,
     last_updated_at as updated_at,
     case when updated_at is null then 'current_only' else 'source_update' end as history_basis

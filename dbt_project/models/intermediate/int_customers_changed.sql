@@ -53,6 +53,12 @@ previous_customers as (
             'fct_survey_responses', 'response_id', changed_rows('survey_responses')
         )
     }}
+    union all
+    {{ previous_customers('fct_complaints', 'complaint_id', changed_rows('complaints')) }}
+    union all
+    {{ previous_customers('fct_interactions', 'interaction_id', changed_rows('interactions')) }}
+    union all
+    {{ previous_customers('fct_customer_costs', 'cost_id', changed_rows('customer_costs')) }}
 )
 
 select customer_id from customers_of_changed_rows

@@ -35,6 +35,10 @@ rows_in_view as (
             row_changes.later_on > run_context.window_after
             and row_changes.later_on <= run_context.window_until
         )
+        or (
+            row_changes.other_later_on > run_context.window_after
+            and row_changes.other_later_on <= run_context.window_until
+        )
 ),
 
 -- a customer reads otherwise when the as-of date passes one of its versions

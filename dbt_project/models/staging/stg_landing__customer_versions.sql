@@ -21,7 +21,7 @@ select
     kept_versions._updated_on as updated_on,
     kept_versions._landed_at as landed_at,
     -- facts about the row
-    kept_versions._source as source,
+    kept_versions._source as row_source,
     kept_versions.is_deleted,
     kept_versions._changed_in as changed_in
 from kept_versions
@@ -40,7 +40,7 @@ select
     cast(null as timestamp) as updated_at,
     cast(null as date) as updated_on,
     cast(null as timestamp) as landed_at,
-    standing_records._source as source,
+    standing_records._source as row_source,
     standing_records.is_deleted,
     standing_records._changed_in as changed_in
 from standing_records

@@ -21,6 +21,8 @@ final as (
         account_manager,
         payment_terms_days,
         credit_limit_amount,
+        net_worth_amount,
+        working_capital_amount,
         onboarded_on,
         changed_columns,
         updated_at,

@@ -19,6 +19,14 @@ seen_customers as (
     select customer_id from {{ ref('fct_payments') }}
     union
     select customer_id from {{ ref('fct_survey_responses') }}
+    union
+    select customer_id from {{ ref('fct_complaints') }}
+    union
+    select customer_id from {{ ref('fct_interactions') }}
+    union
+    select customer_id from {{ ref('fct_opportunities') }}
+    union
+    select customer_id from {{ ref('fct_customer_costs') }}
 ),
 
 all_customers as (
@@ -35,6 +43,8 @@ all_customers as (
         customers.account_manager,
         customers.payment_terms_days,
         customers.credit_limit_amount,
+        customers.net_worth_amount,
+        customers.working_capital_amount,
         customers.onboarded_on,
         customers.customer_id is null as is_derived
     from customers
@@ -65,27 +75,16 @@ parents as (
             = known_parents.customer_id
 ),
 
--- a fixed number of joins climbs to the top: Spark 3 has no recursive query
 climbed_customers as (
     select
         step_0.customer_id,
         step_0.parent_customer_id,
-        step_{{ hierarchy_steps() }}.parent_customer_id is not null as is_endless,
+        step_10.parent_customer_id is not null as is_endless,
         step_0.is_parent_unknown,
-        coalesce(
-            {%- for step in range(hierarchy_steps() | int, -1, -1) %}
-            step_{{ step }}.customer_id{{ ',' if not loop.last }}
-            {%- endfor %}
-        ) as top_customer_id,
-        1
-        {%- for step in range(1, hierarchy_steps() | int + 1) %}
-        + case when step_{{ step }}.customer_id is null then 0 else 1 end
-        {%- endfor %} as hierarchy_level
+        {{ highest_of_ten_parents() }} as top_customer_id,
+        1 + {{ count_of_ten_parents() }} as hierarchy_level
     from parents as step_0
-    {%- for step in range(1, hierarchy_steps() | int + 1) %}
-    left join parents as step_{{ step }}
-        on step_{{ step - 1 }}.parent_customer_id = step_{{ step }}.customer_id
-    {%- endfor %}
+    {{ join_ten_parents('parents') }}
 ),
 
 -- who is caught in a circle, or stands below one, stands for itself
@@ -119,6 +118,8 @@ final as (
         all_customers.account_manager,
         all_customers.payment_terms_days,
         all_customers.credit_limit_amount,
+        all_customers.net_worth_amount,
+        all_customers.working_capital_amount,
         all_customers.onboarded_on,
         customer_totals.first_ordered_on,
         customer_totals.last_ordered_on,
