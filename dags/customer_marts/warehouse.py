@@ -47,6 +47,7 @@ VERSION_COLUMNS = {
     "_changed_in": "integer",
     "_customer_id": "varchar",
     "_updated_on": "date",
+    "_landed_at": "timestamp",
 }
 
 # a rate holds until the next one, over holidays too, but no longer than this
@@ -212,7 +213,7 @@ class _FeedApplier:
         self._note_mended(batches)
         self._judge()
         if self.feed in HISTORY_FEEDS:
-            self._keep_versions(batches)
+            self._keep_versions()
         keys = ", ".join(self.key)
         replaced = self._one(
             f"select count(*) from judged where verdict = 'accepted' and ({keys}) in "
@@ -267,7 +268,8 @@ class _FeedApplier:
     def _read_incoming(self, batches: list[Batch]) -> None:
         parts = " union all by name ".join(
             f"select *, '{batch.batch_id}' as _batch_id, {number} as _batch_no, "
-            f"{str(batch.manifest['mapping'] == self.mapping).lower()} as _present "
+            f"{str(batch.manifest['mapping'] == self.mapping).lower()} as _present, "
+            f"timezone('UTC', timestamptz '{batch.manifest['landed_at']}') as _landed_at "
             f"from read_parquet('{batch.data}')"
             for number, batch in enumerate(batches)
         )
@@ -372,7 +374,7 @@ class _FeedApplier:
             """
         )
 
-    def _keep_versions(self, batches: list[Batch]) -> None:
+    def _keep_versions(self) -> None:
         """Every content that carries the source's update time is kept once, also a superseded one;
         the first batch to bring it counts, however releases grouped the batches.
 
@@ -385,22 +387,15 @@ class _FeedApplier:
             f"known.{column} = incoming.{column}"
             for column in (*self.key, "updated_at", "_row_hash")
         )
-        landed = " ".join(
-            f"when '{batch.batch_id}' then timestamptz '{batch.manifest['landed_at']}'"
-            for batch in batches
-        )
-        moment = (
-            f"case when _source like '%{GONE}' then case _batch_id {landed} end "
-            "else timezone('UTC', updated_at) end"
-        )
+        moment = f"case when _source like '%{GONE}' then _landed_at else updated_at end"
+        local = f"timezone('{self.company.time_zone}', timezone('UTC', {moment}))"
         shift = f"interval {int(self.company.day_shift.total_seconds())} second"
         self.connection.execute(
             f"""
             insert into landing.{table} by name
             select {names}, _row_hash, _source, _batch_id, customer_id as _customer_id,
-                {self.context.release_sequence} as _changed_in,
-                cast(timezone('{self.company.time_zone}', {moment}) + {shift} as date)
-                    as _updated_on
+                {self.context.release_sequence} as _changed_in, _landed_at,
+                cast({local} + {shift} as date) as _updated_on
             from incoming
             where updated_at is not null
                 and not exists (select 1 from landing.{table} as known where {same})

@@ -16,7 +16,12 @@ from customer_marts.identity import (
     resolve_customers,
     write_identities,
 )
-from customer_marts.warehouse import FX_RATE_VALID_DAYS, META_COLUMNS
+from customer_marts.warehouse import (
+    FX_RATE_VALID_DAYS,
+    HISTORY_FEEDS,
+    META_COLUMNS,
+    VERSION_COLUMNS,
+)
 
 Row = Mapping[str, Any]
 
@@ -61,8 +66,8 @@ def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> date
 class Landing:
     """A landing schema in a DuckDB file; closed after every call, as dbt needs the file.
 
-    `put` upserts rows by key and stamps them with the release that is being built, `delete` leaves
-    tombstones, `begin_release` sets the run context, `decide` the crosswalk. The company's zone is
+    `put` upserts rows by key and stamps them with the release that is being built; a customer with
+    an `updated_at` also becomes a version of its record. `delete` leaves tombstones, `begin_release` sets the run context, `decide` the crosswalk. The company's zone is
     UTC+8, its currency CNY.
     """
 
@@ -81,6 +86,10 @@ class Landing:
                     columns["_customer_id"] = "varchar"
                 listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
                 con.execute(f"create table landing.{feed} ({listed})")
+            for feed, table in HISTORY_FEEDS.items():
+                columns = CONTRACTS[feed].landed_columns | VERSION_COLUMNS
+                listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+                con.execute(f"create table landing.{table} ({listed})")
             for table, listed in CONTROL_TABLES.items():
                 con.execute(f"create table landing.{table} ({listed})")
             write_identities(con, [])
@@ -149,7 +158,25 @@ class Landing:
                     f" values ({', '.join('?' * len(values))})",
                     list(values.values()),
                 )
+                if feed in HISTORY_FEEDS and values.get("updated_at"):
+                    self._keep_version(con, feed, values)
             self._settle(con)
+
+    def _keep_version(self, con: duckdb.DuckDBPyConnection, feed: str, values: Row) -> None:
+        """The row as a version, its content's hash in both tables."""
+        at = values["updated_at"]
+        content = {**values, "_row_hash": hash(str(values)) % 2**63}
+        condition = " and ".join(f"{key} = ?" for key in CONTRACTS[feed].key)
+        con.execute(
+            f"update landing.{feed} set _row_hash = ? where {condition}",
+            [content["_row_hash"], *(values[key] for key in CONTRACTS[feed].key)],
+        )
+        content |= {"_updated_on": (at + timedelta(hours=8)).date(), "_landed_at": at}
+        con.execute(
+            f"insert into landing.{HISTORY_FEEDS[feed]} ({', '.join(content)})"
+            f" values ({', '.join('?' * len(content))})",
+            list(content.values()),
+        )
 
     def put_control(self, table: str, row: Row) -> None:
         """Add a row to a table that accounts for landing."""
@@ -177,8 +204,10 @@ class Landing:
             con.execute("update landing.run_context set is_rebuild = true")
             for feed in FEEDS:
                 con.execute(f"update landing.{feed} set _changed_in = {self.sequence}")
-            for feed in FEEDS_WITH_CUSTOMERS:
+            for feed in (*FEEDS_WITH_CUSTOMERS, *HISTORY_FEEDS.values()):
                 con.execute(f"update landing.{feed} set _customer_id = customer_id")
+            for table in HISTORY_FEEDS.values():
+                con.execute(f"update landing.{table} set _changed_in = {self.sequence}")
             self._settle(con)
 
     def execute(self, sql: str, parameters: list[Any] | None = None) -> None:
@@ -191,6 +220,8 @@ class Landing:
         if self.crosswalk:
             for feed in FEEDS_WITH_CUSTOMERS:
                 resolve_customers(con, feed, self.sequence)
+            for feed, table in HISTORY_FEEDS.items():
+                resolve_customers(con, feed, self.sequence, table)
         self._convert_currencies(con)
         con.execute("delete from landing.feeds")
         for feed in FEEDS:

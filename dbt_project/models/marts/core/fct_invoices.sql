@@ -25,8 +25,8 @@ orders as (
     where not is_cancelled and gross_amount > 0
 ),
 
-customers as (
-    select * from {{ ref('stg_landing__customers') }}
+customer_versions as (
+    select * from {{ ref('int_customer_versions') }}
 ),
 
 rated_invoices as (
@@ -87,6 +87,29 @@ documents as (
     select * from derived_documents
 ),
 
+-- the terms that held on the document's day; before anything is known, the first that are
+terms_of_the_day as (
+    select
+        documents.invoice_id,
+        customer_versions.payment_terms_days
+    from documents
+    inner join customer_versions on documents.customer_id = customer_versions.customer_id
+    where
+        documents.due_on is null
+        and (
+            customer_versions.version_no = 1
+            or customer_versions.valid_from <= documents.invoiced_on
+        )
+        and (
+            customer_versions.valid_to is null
+            or customer_versions.valid_to > documents.invoiced_on
+        )
+    qualify row_number() over (
+        partition by documents.invoice_id
+        order by {{ order_of_records('customer_versions') }}
+    ) = 1
+),
+
 final as (
     select
         documents.invoice_id,
@@ -96,7 +119,9 @@ final as (
         documents.invoiced_on,
         coalesce(
             documents.due_on,
-            {{ add_days('documents.invoiced_on', 'coalesce(customers.payment_terms_days, 0)') }}
+            {{ add_days(
+                'documents.invoiced_on', 'coalesce(terms_of_the_day.payment_terms_days, 0)'
+            ) }}
         ) as due_on,
         case when documents.due_on is null then 'terms' else 'invoice' end as due_on_source,
         documents.kind,
@@ -109,7 +134,7 @@ final as (
         documents.is_disputed,
         documents.is_derived
     from documents
-    left join customers on documents.customer_id = customers.customer_id
+    left join terms_of_the_day on documents.invoice_id = terms_of_the_day.invoice_id
 )
 
 select * from final

@@ -4,7 +4,7 @@ with customers as (
 ),
 
 landed_customers as (
-    select * from {{ ref('stg_landing__customers') }}
+    select * from {{ ref('int_customers') }}
     where customer_id in (select customer_id from customers)
 ),
 
