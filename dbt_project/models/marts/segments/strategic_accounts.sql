@@ -66,15 +66,15 @@ percentiles as (
     from assessed_customers
 ),
 
--- a criterion that is not in force has no weight and no score
+-- a criterion that is not in force has no weight and no score; rounded, so that equals are equal
 scored_criteria as (
     select
         percentiles.customer_id,
         weights_by_column.*,
         {{ each_criterion(
             "case weights_by_column.:criterion_direction
-            when 'higher' then percentiles.:criterion_percentile
-            when 'lower' then 1 - percentiles.:criterion_percentile
+            when 'higher' then round(percentiles.:criterion_percentile, 12)
+            when 'lower' then round(1 - percentiles.:criterion_percentile, 12)
         end as :criterion_score"
         ) }}
     from percentiles
@@ -98,8 +98,8 @@ weighted_customers as (
 scored_customers as (
     select
         *,
-        ahp_points / nullif(ahp_weight_known, 0) as score,
-        entropy_points / nullif(entropy_weight_known, 0) as score_by_entropy,
+        round(ahp_points / nullif(ahp_weight_known, 0), 12) as score,
+        round(entropy_points / nullif(entropy_weight_known, 0), 12) as score_by_entropy,
         round(ahp_weight_known, 9) as coverage_rate
     from weighted_customers
 ),

@@ -1,7 +1,9 @@
 with customers as (
     select
-        *,
-        coalesce(group_id, customer_id) as group_key
+        customer_id,
+        coalesce(group_id, customer_id) as group_key,
+        onboarded_on,
+        first_ordered_on
     from {{ ref('dim_customers') }}
 ),
 

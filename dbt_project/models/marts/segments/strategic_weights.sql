@@ -83,7 +83,8 @@ row_ratios as (
         ) as row_ratio
     from ahp_weights
     left join comparisons on ahp_weights.criterion = comparisons.criterion
-    left join ahp_weights as compared_weights on comparisons.other_criterion = compared_weights.criterion
+    left join ahp_weights as compared_weights
+        on comparisons.other_criterion = compared_weights.criterion
     group by ahp_weights.criterion
 ),
 
@@ -163,7 +164,7 @@ entropies as (
         case
             when value_totals.count_customers < 2 then null
             when value_totals.is_constant then 1
-            else -cast(sum(
+            else cast(-sum(
                 case
                     when directed_values.directed_value > 0
                         then {{ to_exact(
