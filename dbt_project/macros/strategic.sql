@@ -6,6 +6,32 @@
     ]) }}
 {%- endmacro %}
 
+{#- First day of the last 12 months: the as-of month and the eleven before it. -#}
+{% macro start_of_last_12_months() -%}
+    {{ add_months(month_start(as_of_date()), -11) }}
+{%- endmacro %}
+
+{#- First day of the 12 months before those. -#}
+{% macro start_of_previous_12_months() -%}
+    {{ add_months(month_start(as_of_date()), -23) }}
+{%- endmacro %}
+
+{#- The text once for each criterion, whose name stands for :criterion in it. -#}
+{% macro each_criterion(text, separator=',\n        ') -%}
+    {%- for criterion in strategic_criteria() -%}
+        {{ text | replace(':criterion', criterion) }}{{ separator if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+{#- The figure of a customer that a screening rule asks for; null for a name that none goes by. -#}
+{% macro screened_value(measure, relation) -%}
+    case {{ measure }}
+            {%- for name, column in screening_measures().items() %}
+            when '{{ name }}' then {{ relation }}.{{ column }}
+            {%- endfor %}
+        end
+{%- endmacro %}
+
 {#- What a screening rule may ask: the criteria by name, and figures of strategic_measures. -#}
 {% macro screening_measures() -%}
     {{ return({

@@ -1,3 +1,6 @@
+{%- set plus = '\n        + ' -%}
+{%- set of_criterion = "filter (where criterion = ':criterion')" -%}
+{%- set percentile = percentile_of_known(':criterion_measure') -%}
 {%- set shown_score = 'cast(cast(staged_customers.score as decimal(9, 3)) as '
     ~ dbt.type_string() ~ ')' -%}
 {%- set numbers = {
@@ -42,12 +45,9 @@ stages as (
 
 weights_by_column as (
     select
-        {%- for criterion in strategic_criteria() %}
-        max(ahp_weight) filter (where criterion = '{{ criterion }}') as {{ criterion }}_ahp,
-        max(entropy_weight) filter (where criterion = '{{ criterion }}') as {{ criterion }}_entropy,
-        max(direction) filter (where criterion = '{{ criterion }}') as {{ criterion }}_direction
-        {{- ',' if not loop.last }}
-        {%- endfor %}
+        {{ each_criterion("max(direction) " ~ of_criterion ~ " as :criterion_direction") }},
+        {{ each_criterion("max(ahp_weight) " ~ of_criterion ~ " as :criterion_ahp") }},
+        {{ each_criterion("max(entropy_weight) " ~ of_criterion ~ " as :criterion_entropy") }}
     from weights
 ),
 
@@ -62,54 +62,50 @@ assessed_customers as (
 percentiles as (
     select
         customer_id,
-        {%- for criterion in strategic_criteria() %}
-        {{ percentile_of_known(criterion ~ '_measure') }} as {{ criterion }}_percentile
-        {{- ',' if not loop.last }}
-        {%- endfor %}
+        {{ each_criterion(percentile ~ ' as :criterion_percentile') }}
     from assessed_customers
 ),
 
--- a criterion that is not in force has no weight and no score
+-- a criterion that is not in force has no weight and no score; rounded, so that equals are equal
 scored_criteria as (
     select
         percentiles.customer_id,
-        {%- for criterion in strategic_criteria() %}
-        weights_by_column.{{ criterion }}_ahp,
-        weights_by_column.{{ criterion }}_entropy,
-        case weights_by_column.{{ criterion }}_direction
-            when 'higher' then percentiles.{{ criterion }}_percentile
-            when 'lower' then 1 - percentiles.{{ criterion }}_percentile
-        end as {{ criterion }}_score
-        {{- ',' if not loop.last }}
-        {%- endfor %}
+        weights_by_column.*,
+        {{ each_criterion(
+            "case weights_by_column.:criterion_direction
+            when 'higher' then round(percentiles.:criterion_percentile, 12)
+            when 'lower' then round(1 - percentiles.:criterion_percentile, 12)
+        end as :criterion_score"
+        ) }}
     from percentiles
     cross join weights_by_column
 ),
 
+-- the weights of the unknown are shared out among the known
 weighted_customers as (
     select
         *,
-        {%- for weight in ['ahp', 'entropy'] %}
-        {% for criterion in strategic_criteria() -%}
-        {{ '+ ' if not loop.first }}coalesce({{ criterion }}_score * {{ criterion }}_{{ weight }}, 0)
-        {% endfor %}as {{ weight }}_points,
-        {% for criterion in strategic_criteria() -%}
-        {{ '+ ' if not loop.first -}}
-        case when {{ criterion }}_score is null then 0 else coalesce({{ criterion }}_{{ weight }}, 0) end
-        {% endfor %}as {{ weight }}_known_weight
-        {{- ',' if not loop.last }}
-        {%- endfor %}
+        {{ each_criterion('coalesce(:criterion_score * :criterion_ahp, 0)', plus) }} as ahp_points,
+        {{ each_criterion('coalesce(:criterion_score * :criterion_entropy, 0)', plus) }}
+            as entropy_points,
+        {{ each_criterion('coalesce(:criterion_score * 0 + :criterion_ahp, 0)', plus) }}
+            as ahp_weight_known,
+        {{ each_criterion('coalesce(:criterion_score * 0 + :criterion_entropy, 0)', plus) }}
+            as entropy_weight_known
     from scored_criteria
 ),
 
 scored_customers as (
     select
         *,
-        -- the weights of the unknown are shared out among the known
-        ahp_points / nullif(ahp_known_weight, 0) as score,
-        entropy_points / nullif(entropy_known_weight, 0) as score_by_entropy,
-        round(ahp_known_weight, 9) as coverage_rate
+        round(ahp_points / nullif(ahp_weight_known, 0), 12) as score,
+        round(entropy_points / nullif(entropy_weight_known, 0), 12) as score_by_entropy,
+        round(ahp_weight_known, 9) as coverage_rate
     from weighted_customers
+),
+
+assessed as (
+    select count(*) as count_assessed from assessed_customers
 ),
 
 funnel as (
@@ -121,7 +117,7 @@ funnel as (
             list_rules.count_cap
         ) as list_length
     from list_rules
-    cross join (select count(*) as count_assessed from assessed_customers) as assessed
+    cross join assessed
 ),
 
 ranked_customers as (
@@ -130,9 +126,9 @@ ranked_customers as (
         -- who is known too little ranks behind the others
         row_number() over (
             order by
-                case when scored_customers.coverage_rate >= funnel.coverage_floor then 0 else 1 end,
+                scored_customers.coverage_rate >= funnel.coverage_floor desc,
                 scored_customers.score desc nulls last,
-                scored_customers.customer_id
+                scored_customers.customer_id asc
         ) as score_rank
     from scored_customers
     cross join funnel
@@ -147,9 +143,7 @@ staged_customers as (
         screenings.failed_rules,
         screenings.screening_reason_en,
         screenings.screening_reason_zh,
-        {%- for criterion in strategic_criteria() %}
-        ranked_customers.{{ criterion }}_score,
-        {%- endfor %}
+        {{ each_criterion('ranked_customers.:criterion_score') }},
         ranked_customers.score,
         ranked_customers.score_by_entropy,
         ranked_customers.coverage_rate,
@@ -195,11 +189,11 @@ final as (
         {{ fill_in('stages.sentence_en', numbers_en) }} as list_reason_en,
         {{ fill_in('stages.sentence_zh', numbers_zh) }} as list_reason_zh,
         -- the criteria: as measured, scored 0 to 1 among the assessed, whether known
-        {%- for criterion in strategic_criteria() %}
-        staged_customers.{{ criterion }}_measure,
-        staged_customers.{{ criterion }}_score,
-        staged_customers.{{ criterion }}_measure is not null as is_{{ criterion }}_known,
-        {%- endfor %}
+        {{ each_criterion(
+            'staged_customers.:criterion_measure,
+        staged_customers.:criterion_score,
+        staged_customers.:criterion_measure is not null as is_:criterion_known'
+        ) }},
         staged_customers.count_survey_responses,
         -- worth, three ways
         account_values.value_by_cost_amount,

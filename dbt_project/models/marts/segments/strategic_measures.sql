@@ -1,7 +1,9 @@
 with customers as (
     select
-        *,
-        coalesce(group_id, customer_id) as group_key
+        customer_id,
+        coalesce(group_id, customer_id) as group_key,
+        onboarded_on,
+        first_ordered_on
     from {{ ref('dim_customers') }}
 ),
 
@@ -29,14 +31,14 @@ bounds as (
     where {{ is_in_force() }}
 ),
 
-orders as (
-    select * from {{ ref('fct_orders') }}
-    where not is_cancelled and ordered_on > {{ add_months(as_of_date(), -24) }}
+customer_months as (
+    select * from {{ ref('fct_customer_months') }}
+    where month_on >= {{ start_of_previous_12_months() }}
 ),
 
-credit_notes as (
-    select * from {{ ref('fct_invoices') }}
-    where invoice_amount < 0 and invoiced_on > {{ add_months(as_of_date(), -24) }}
+orders as (
+    select * from {{ ref('fct_orders') }}
+    where not is_cancelled and ordered_on >= {{ start_of_last_12_months() }}
 ),
 
 survey_answers as (
@@ -44,7 +46,7 @@ survey_answers as (
     where
         measure = 'csat'
         and score_rate is not null
-        and answered_on > {{ add_months(as_of_date(), -12) }}
+        and answered_on >= {{ start_of_last_12_months() }}
 ),
 
 opportunities as (
@@ -60,49 +62,40 @@ invoiced_customers as (
     select distinct customer_id from {{ ref('fct_invoices') }}
 ),
 
-dated_orders as (
+dated_months as (
     select
         *,
-        ordered_on > {{ add_months(as_of_date(), -12) }} as is_of_last_year,
-        -- the last 12 months in twelve equal stretches, the latest is 0
-        floor(
-            {{ days_between('ordered_on', as_of_date()) }} * 12
-            / {{ days_between(add_months(as_of_date(), -12), as_of_date()) }}
-        ) as stretch
-    from orders
+        month_on >= {{ start_of_last_12_months() }} as is_of_last_year
+    from customer_months
 ),
 
-order_years as (
+trade_years as (
     select
         customer_id,
-        count(*) filter (where is_of_last_year) as count_orders,
-        count(margin_amount) filter (where is_of_last_year) as count_orders_costed,
-        count(sale_type) filter (where is_of_last_year) as count_orders_typed,
-        count(distinct ordered_on) filter (where is_of_last_year) as count_order_days,
-        count(distinct stretch) filter (where is_of_last_year) as count_stretches,
-        {{ sum_amount('case when is_of_last_year then revenue_amount end') }} as revenue_amount,
-        {{ sum_amount('case when is_of_last_year then margin_amount end') }} as margin_amount,
-        {{ sum_amount(
-            "case when is_of_last_year and sale_type = 'contract' then revenue_amount end"
-        ) }} as contract_amount,
-        {{ sum_amount('case when not is_of_last_year then revenue_amount end') }}
-            as previous_revenue_amount
-    from dated_orders
+        {{ sum_amount('case when is_of_last_year then net_revenue_amount end') }}
+            as revenue_12_months_amount,
+        {{ sum_amount('case when not is_of_last_year then net_revenue_amount end') }}
+            as revenue_previous_12_months_amount,
+        -- one month of unknown margin leaves the year's unknown
+        case
+            when count(*) filter (where is_of_last_year and net_margin_amount is null) = 0
+                then {{ sum_amount('case when is_of_last_year then net_margin_amount end') }}
+        end as margin_12_months_amount,
+        count(*) filter (where is_of_last_year and count_orders > 0) as count_months_with_orders
+    from dated_months
     group by customer_id
 ),
 
-return_years as (
+order_days as (
     select
         customer_id,
-        {{ sum_amount(
-            'case when invoiced_on > ' ~ add_months(as_of_date(), -12)
-            ~ ' then -invoice_amount - coalesce(tax_amount, 0) end'
-        ) }} as returns_amount,
-        {{ sum_amount(
-            'case when invoiced_on <= ' ~ add_months(as_of_date(), -12)
-            ~ ' then -invoice_amount - coalesce(tax_amount, 0) end'
-        ) }} as previous_returns_amount
-    from credit_notes
+        count(*) as count_orders,
+        count(sale_type) as count_orders_typed,
+        count(distinct ordered_on) as count_order_days,
+        sum(revenue_amount) as ordered_amount,
+        {{ sum_amount("case when sale_type = 'contract' then revenue_amount end") }}
+            as contract_amount
+    from orders
     group by customer_id
 ),
 
@@ -154,28 +147,23 @@ known_figures as (
         segments.industry,
         segments.scale_class,
         segments.recency_days,
-        coalesce(order_years.revenue_amount, 0) - coalesce(return_years.returns_amount, 0)
-            as revenue_12_months_amount,
-        case
-            when coalesce(order_years.count_orders, 0) = coalesce(order_years.count_orders_costed, 0)
-                then
-                    coalesce(order_years.margin_amount, 0)
-                    - coalesce(return_years.returns_amount, 0)
-        end as margin_12_months_amount,
-        coalesce(order_years.previous_revenue_amount, 0)
-        - coalesce(return_years.previous_returns_amount, 0) as revenue_previous_12_months_amount,
+        coalesce(trade_years.revenue_12_months_amount, 0) as revenue_12_months_amount,
+        trade_years.margin_12_months_amount,
+        coalesce(trade_years.revenue_previous_12_months_amount, 0)
+            as revenue_previous_12_months_amount,
         case
             when
-                order_years.count_orders_typed = order_years.count_orders
-                and order_years.revenue_amount > 0
-                then cast(order_years.contract_amount as double) / order_years.revenue_amount
+                order_days.count_orders_typed = order_days.count_orders
+                and order_days.ordered_amount > 0
+                then cast(order_days.contract_amount as double) / order_days.ordered_amount
         end as dependence_measure,
-        cast(coalesce(order_years.count_order_days, 0) as double) as frequency_measure,
-        cast(coalesce(order_years.count_stretches, 0) as double) / 12 as loyalty_measure,
+        cast(coalesce(order_days.count_order_days, 0) as double) as frequency_measure,
+        cast(coalesce(trade_years.count_months_with_orders, 0) as double) / 12 as loyalty_measure,
         case
             when feeds.has_opportunities then coalesce(pipelines.pipeline_amount, 0)
         end as pipeline_amount,
-        customers.first_ordered_on <= {{ add_months(as_of_date(), -24) }} as is_grown_a_year,
+        customers.first_ordered_on < {{ add_months(start_of_previous_12_months(), 1) }}
+            as bought_through_both_years,
         case
             when not feeds.has_payments or invoiced_customers.customer_id is null then null
             else coalesce(
@@ -193,8 +181,8 @@ known_figures as (
     cross join feeds
     inner join segments on customers.customer_id = segments.customer_id
     inner join group_worths on customers.group_key = group_worths.group_key
-    left join order_years on customers.customer_id = order_years.customer_id
-    left join return_years on customers.customer_id = return_years.customer_id
+    left join trade_years on customers.customer_id = trade_years.customer_id
+    left join order_days on customers.customer_id = order_days.customer_id
     left join pipelines on customers.customer_id = pipelines.customer_id
     left join invoiced_customers on customers.customer_id = invoiced_customers.customer_id
     left join overdue_days on customers.customer_id = overdue_days.customer_id
@@ -205,7 +193,8 @@ grown_figures as (
     select
         *,
         case
-            when is_grown_a_year then revenue_12_months_amount - revenue_previous_12_months_amount
+            when bought_through_both_years
+                then revenue_12_months_amount - revenue_previous_12_months_amount
         end as growth_amount
     from known_figures
 ),

@@ -21,11 +21,7 @@ customer_rules as (
     select
         measures.customer_id,
         rules.*,
-        case rules.measure
-            {%- for measure, column in screening_measures().items() %}
-            when '{{ measure }}' then measures.{{ column }}
-            {%- endfor %}
-        end as measured_value
+        {{ screened_value('rules.measure', 'measures') }} as measured_value
     from measures
     cross join rules
 ),

@@ -2,30 +2,22 @@ with measures as (
     select * from {{ ref('strategic_measures') }}
 ),
 
-balances as (
+customer_months as (
     select * from {{ ref('fct_customer_months') }}
-    where month_on = {{ month_start(as_of_date()) }}
 ),
 
-customer_costs as (
+service_costs as (
+    -- freight is a cost of the goods delivered, not of having the customer
     select * from {{ ref('fct_customer_costs') }}
+    where kind = 'service'
 ),
 
-interactions as (
-    select * from {{ ref('fct_interactions') }}
-),
-
-complaints as (
-    select * from {{ ref('fct_complaints') }}
-),
-
+-- a feed's columns are null on every row or on none
 feeds as (
     select
-        max(case when feed in ('customer_costs', 'interactions') then 1 else 0 end) = 1
-            as has_costs_to_win,
-        count(*) > 0 as has_costs_to_serve
-    from {{ ref('stg_landing__feeds') }}
-    where is_configured and feed in ('customer_costs', 'interactions', 'complaints')
+        count(acquisition_cost_amount) + count(interaction_cost_amount) > 0 as has_costs_to_win,
+        count(cost_to_serve_amount) > 0 as has_costs_to_serve
+    from customer_months
 ),
 
 bounds as (
@@ -36,41 +28,28 @@ bounds as (
     where {{ is_in_force() }}
 ),
 
-costs as (
+month_totals as (
     select
         customer_id,
-        incurred_on as cost_on,
-        kind,
-        cost_amount
-    from customer_costs
-    union all
-    select
-        customer_id,
-        occurred_on as cost_on,
-        'interaction' as kind,
-        cost_amount
-    from interactions
-    union all
-    select
-        customer_id,
-        coalesce(resolved_on, opened_on) as cost_on,
-        'compensation' as kind,
-        compensation_amount as cost_amount
-    from complaints
+        {{ sum_amount('acquisition_cost_amount') }} as acquisition_cost_amount,
+        {{ sum_amount('interaction_cost_amount') }} as interaction_cost_amount,
+        {{ sum_amount(
+            'case when month_on >= ' ~ start_of_last_12_months()
+            ~ ' then cost_to_serve_amount end'
+        ) }} as cost_to_serve_amount,
+        {{ sum_amount(
+            'case when month_on = ' ~ month_start(as_of_date())
+            ~ ' then open_balance_amount end'
+        ) }} as open_balance_amount
+    from customer_months
+    group by customer_id
 ),
 
-cost_totals as (
+service_totals as (
     select
         customer_id,
-        -- freight is a cost of the goods delivered, not of having the customer
-        {{ sum_amount(
-            "case when kind in ('acquisition', 'service', 'interaction') then cost_amount end"
-        ) }} as cost_to_date_amount,
-        {{ sum_amount(
-            "case when kind <> 'acquisition' and cost_on > " ~ add_months(as_of_date(), -12)
-            ~ ' then cost_amount end'
-        ) }} as cost_to_serve_amount
-    from costs
+        {{ sum_amount('cost_amount') }} as service_cost_amount
+    from service_costs
     group by customer_id
 ),
 
@@ -79,17 +58,21 @@ costed_customers as (
         measures.*,
         greatest(measures.revenue_12_months_amount, 0) as revenue_amount,
         greatest(measures.margin_12_months_amount, 0) as margin_amount,
-        coalesce(balances.open_balance_amount, 0) as receivables_amount,
+        coalesce(month_totals.open_balance_amount, 0) as receivables_amount,
         case
-            when feeds.has_costs_to_win then coalesce(cost_totals.cost_to_date_amount, 0)
+            when feeds.has_costs_to_win
+                then
+                    coalesce(month_totals.acquisition_cost_amount, 0)
+                    + coalesce(month_totals.interaction_cost_amount, 0)
+                    + coalesce(service_totals.service_cost_amount, 0)
         end as cost_to_date_amount,
         case
-            when feeds.has_costs_to_serve then coalesce(cost_totals.cost_to_serve_amount, 0)
+            when feeds.has_costs_to_serve then coalesce(month_totals.cost_to_serve_amount, 0)
         end as cost_to_serve_amount
     from measures
     cross join feeds
-    left join balances on measures.customer_id = balances.customer_id
-    left join cost_totals on measures.customer_id = cost_totals.customer_id
+    left join month_totals on measures.customer_id = month_totals.customer_id
+    left join service_totals on measures.customer_id = service_totals.customer_id
 ),
 
 valued_customers as (

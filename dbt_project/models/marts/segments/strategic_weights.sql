@@ -1,3 +1,5 @@
+{%- set compared = 'comparisons.importance * compared_weights.ahp_weight' -%}
+
 with criteria as (
     select * from {{ ref('strategic_criteria') }}
     where {{ is_in_force() }}
@@ -64,7 +66,8 @@ row_means as (
 ahp_weights as (
     select
         *,
-        geometric_mean / cast(sum({{ to_exact('geometric_mean') }}) over () as double) as ahp_weight
+        geometric_mean
+        / cast(sum({{ to_exact('geometric_mean') }}) over () as double) as ahp_weight
     from row_means
 ),
 
@@ -74,13 +77,14 @@ row_ratios as (
         ahp_weights.criterion,
         1 + coalesce(
             cast(
-                sum({{ to_exact('comparisons.importance * others.ahp_weight') }}) as double
+                sum({{ to_exact(compared) }}) as double
             ) / max(ahp_weights.ahp_weight),
             0
         ) as row_ratio
     from ahp_weights
     left join comparisons on ahp_weights.criterion = comparisons.criterion
-    left join ahp_weights as others on comparisons.other_criterion = others.criterion
+    left join ahp_weights as compared_weights
+        on comparisons.other_criterion = compared_weights.criterion
     group by ahp_weights.criterion
 ),
 
@@ -112,15 +116,15 @@ consistency as (
 -- entropy method: how far the assessed customers differ
 
 known_values as (
-    {%- for criterion in strategic_criteria() %}
-    select
-        '{{ criterion }}' as criterion,
-        {{ criterion }}_measure as measured_value
+    {{ each_criterion(
+        "select
+        ':criterion' as criterion,
+        measures.:criterion_measure as measured_value
     from measures
     inner join assessed_customers on measures.customer_id = assessed_customers.customer_id
-    where {{ criterion }}_measure is not null
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+    where measures.:criterion_measure is not null",
+        '\n    union all\n    ',
+    ) }}
 ),
 
 -- what is below zero counts as zero: a share must not be negative
@@ -131,8 +135,8 @@ directed_values as (
             case
                 when criteria.direction = 'lower'
                     then
-                        max(known_values.measured_value) over (partition by known_values.criterion)
-                        + min(known_values.measured_value) over (partition by known_values.criterion)
+                        max(known_values.measured_value) over by_criterion
+                        + min(known_values.measured_value) over by_criterion
                         - known_values.measured_value
                 else known_values.measured_value
             end,
@@ -140,6 +144,7 @@ directed_values as (
         ) as directed_value
     from known_values
     inner join criteria on known_values.criterion = criteria.criterion
+    window by_criterion as (partition by known_values.criterion)
 ),
 
 value_totals as (
@@ -159,7 +164,7 @@ entropies as (
         case
             when value_totals.count_customers < 2 then null
             when value_totals.is_constant then 1
-            else -cast(sum(
+            else cast(-sum(
                 case
                     when directed_values.directed_value > 0
                         then {{ to_exact(
