@@ -13,3 +13,14 @@
 {% macro is_in_force() -%}
     valid_from <= {{ as_of_date() }} and (valid_to is null or valid_to > {{ as_of_date() }})
 {%- endmacro %}
+
+{#- The same for a past month: the row was in force on that month's state_on. -#}
+{% macro is_in_force_on(seed, on_date) -%}
+    {{ seed }}.valid_from <= {{ on_date }}
+        and ({{ seed }}.valid_to is null or {{ seed }}.valid_to > {{ on_date }})
+{%- endmacro %}
+
+{#- The day a month's state is told for: its last day, or the as-of date. -#}
+{% macro state_on(month_on) -%}
+    least({{ add_days(add_months(month_on, 1), -1) }}, {{ as_of_date() }})
+{%- endmacro %}

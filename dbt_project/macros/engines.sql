@@ -110,3 +110,25 @@
 {% macro mean_of(total, count) -%}
     cast({{ total }} as double) / nullif({{ count }}, 0)
 {%- endmacro %}
+
+{#- A quantile, interpolated; also as a window function. -#}
+{% macro quantile_of(value, share) -%}
+    {{ adapter.dispatch('quantile_of', 'customer_marts')(value, share) }}
+{%- endmacro %}
+{% macro default__quantile_of(value, share) -%}
+    quantile_cont({{ value }}, {{ share }})
+{%- endmacro %}
+{% macro spark__quantile_of(value, share) -%}
+    percentile({{ value }}, {{ share }})
+{%- endmacro %}
+
+{#- The last value that is not null, as a window function. -#}
+{% macro last_known(value) -%}
+    {{ adapter.dispatch('last_known', 'customer_marts')(value) }}
+{%- endmacro %}
+{% macro default__last_known(value) -%}
+    last_value({{ value }} ignore nulls)
+{%- endmacro %}
+{% macro spark__last_known(value) -%}
+    last_value({{ value }}, true)
+{%- endmacro %}

@@ -1,11 +1,11 @@
-{#- The share of rows that rank below this one, half of its equals included: between 0 and 1. -#}
+{#- The share of a month's rows that rank below this one, half of its equals included: 0 to 1. -#}
 {% macro share_ranking_lower(column) -%}
     -- whole numbers up to the one division: a share on a cut point must not miss it by a bit
         cast(
-            rank() over (order by {{ column }})
-            - rank() over (order by {{ column }} desc)
-            + count(*) over () as double
-        ) / (2 * count(*) over ())
+            -- those below, and those below with the equals
+            rank() over (partition by month_on order by {{ column }}) - 1
+            + count(*) over (partition by month_on order by {{ column }}) as double
+        ) / (2 * count(*) over (partition by month_on))
 {%- endmacro %}
 
 {#- The lower bounds of the scores 2 to 5, one column each: recency_2 and so on. -#}
@@ -19,6 +19,15 @@
     {%- endfor -%}
 {%- endmacro %}
 
+{#- The parameters of the segments in force, one column each; the reader groups by its month. -#}
+{% macro parameters_by_column(parameters) -%}
+    {%- for parameter in parameters %}
+        max(segment_parameters.value)
+            filter (where segment_parameters.parameter = '{{ parameter }}')
+            as {{ parameter }}{{ ',' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
 {#- The score 1 to 5 of a share under the cut points in force (5 is best). -#}
 {% macro score_by_cuts(measure) -%}
     1
@@ -29,30 +38,63 @@
         {%- endfor %}
 {%- endmacro %}
 
-{#- The class by the cumulative share of those ahead: exact, by multiplying and not dividing. -#}
-{% macro abc_class_of(measure) -%}
-    {%- set before = 'cumulated_amounts.' ~ measure ~ '_through - cumulated_amounts.'
-        ~ measure ~ '_of_equals' -%}
+{#- What the rows of the same month ahead of this one bring together, its equals left out: one sort
+    serves the sum, the rank and the count. -#}
+{% macro amount_ahead(amount) -%}
+    sum({{ amount }}) over (partition by month_on order by {{ amount }} desc)
+        - {{ amount }} * (
+            count(*) over (partition by month_on order by {{ amount }} desc)
+            - rank() over (partition by month_on order by {{ amount }} desc)
+            + 1
+        )
+{%- endmacro %}
+
+{#- The class by the share of those ahead: exact, by multiplying and not dividing. `classes` are in
+    order, with the column of the cut that each but the first begins at. -#}
+{% macro class_by_share_ahead(measure, first_class, cuts, last_class) -%}
     case
-            when cumulated_amounts.{{ measure }}_amount = 0 then 'C'
-            when {{ before }} < abc_cuts.b_from * cumulated_amounts.{{ measure }}_total then 'A'
-            when {{ before }} < abc_cuts.c_from * cumulated_amounts.{{ measure }}_total then 'B'
-            else 'C'
+            when {{ measure }}_amount = 0 then '{{ last_class }}'
+            {%- set passed = namespace(name=first_class) %}
+            {%- for class, cut in cuts.items() %}
+            when {{ measure }}_ahead < {{ cut }} * {{ measure }}_total then '{{ passed.name }}'
+            {%- set passed.name = class %}
+            {%- endfor %}
+            else '{{ last_class }}'
         end
 {%- endmacro %}
 
-{#- The rule's sentence with the customer's own numbers in it. -#}
-{% macro fill_in_days(sentence) -%}
+{#- The sentence with the row's own numbers in it; what is not known leaves its place empty. -#}
+{% macro fill_in(sentence, numbers) -%}
     {%- set filled = namespace(sql=sentence) -%}
-    {%- for name, value in {
-        'recency_days': 'staged_customers.recency_days',
-        'tenure_days': 'staged_customers.tenure_days',
-        'gap_days': 'staged_customers.gap_days',
-        'first_ordered_on': 'staged_customers.first_ordered_on',
-        'threshold_days': 'lifecycle_rules.threshold_days',
-    }.items() -%}
+    {%- for name, value in numbers.items() -%}
         {%- set filled.sql = "replace(" ~ filled.sql ~ ", '{" ~ name ~ "}', coalesce(cast("
             ~ value ~ " as " ~ dbt.type_string() ~ "), ''))" -%}
     {%- endfor -%}
     {{ filled.sql }}
+{%- endmacro %}
+
+{#- Days after which a stage ends: so many times the usual longest gap within the stage's bounds,
+    or the fixed days where the own rhythm is not known. -#}
+{% macro stage_threshold(stage, gap) -%}
+    case
+            when lifecycle_basis = 'own_rhythm'
+                then
+                    least(
+                        greatest({{ gap }} * {{ stage }}_multiple, {{ stage }}_at_least),
+                        {{ stage }}_at_most
+                    )
+            else {{ stage }}_fallback
+        end
+{%- endmacro %}
+
+{#- The four classes whose changes are followed month by month. -#}
+{% macro followed_classes() -%}
+    {{ return(['rfm_segment', 'abc_class', 'lifecycle', 'value_tier']) }}
+{%- endmacro %}
+
+{#- A number for a sentence: one decimal, none where it is zero. -#}
+{% macro as_number(value) -%}
+    {{ replace_pattern(
+        'cast(cast(' ~ value ~ ' as decimal(18, 1)) as ' ~ dbt.type_string() ~ ')', '\\.0$', ''
+    ) }}
 {%- endmacro %}

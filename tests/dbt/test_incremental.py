@@ -23,10 +23,14 @@ from tests.dbt.toy_company import (
 def read_marts(database: Path) -> dict[str, list[tuple[Any, ...]]]:
     with duckdb.connect(str(database), read_only=True) as con:
         names = con.execute(
-            "select table_name from duckdb_tables() where schema_name = 'marts' order by 1"
+            """
+            select schema_name, table_name from duckdb_tables()
+            where schema_name = 'marts' or table_name = 'int_customer_states' order by 2
+            """
         ).fetchall()
         return {
-            name: con.execute(f"from marts.{name} order by all").fetchall() for (name,) in names
+            name: con.execute(f"from {schema}.{name} order by all").fetchall()
+            for schema, name in names
         }
 
 
@@ -68,6 +72,14 @@ def test_three_increments_equal_a_rebuild(
         "fct_payments",
         "fct_survey_responses",
         "fct_customer_months",
+        "int_customer_states",
+        "customer_rfm",
+        "customer_abc",
+        "customer_lifecycle",
+        "customer_values",
+        "customer_segment_history",
+        "segment_migration",
+        "book_concentration",
     ):
         assert first[fact] != incremented[fact], fact
     order_ids = {row[0] for row in incremented["fct_orders"]}

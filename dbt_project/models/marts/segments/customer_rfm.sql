@@ -1,15 +1,28 @@
-with customer_totals as (
-    select * from {{ ref('fct_customer_totals') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ delete_changed_months() }}",
+) }}
+-- depends_on: {{ ref('int_months_changed') }}
+
+with states as (
+    select * from {{ ref('int_customer_states') }}
+    where count_orders_to_date > 0 and {{ where_month_changed() }}
 ),
 
 rfm_segment_map as (
     select * from {{ ref('rfm_segment_map') }}
-    where {{ is_in_force() }}
 ),
 
 rfm_cut_points as (
     select * from {{ ref('rfm_cut_points') }}
-    where {{ is_in_force() }}
+),
+
+state_months as (
+    select distinct
+        month_on,
+        {{ state_on('month_on') }} as state_on
+    from states
 ),
 
 -- the share of buyers that rank lower, ties counted half, so that equals share a score and
@@ -17,31 +30,41 @@ rfm_cut_points as (
 ranked_buyers as (
     select
         customer_id,
+        month_on,
         {{ share_ranking_lower('last_ordered_on') }} as recency_share,
-        {{ share_ranking_lower('count_orders') }} as frequency_share,
-        {{ share_ranking_lower('revenue_amount') }} as monetary_share
-    from customer_totals
+        {{ share_ranking_lower('count_orders_to_date') }} as frequency_share,
+        {{ share_ranking_lower('revenue_to_date_amount') }} as monetary_share
+    from states
 ),
 
 score_cuts as (
-    select {{ cut_points_by_column(['recency', 'frequency', 'monetary']) }}
-    from rfm_cut_points
+    select
+        state_months.month_on,
+        state_months.state_on,
+        {{ cut_points_by_column(['recency', 'frequency', 'monetary']) }}
+    from state_months
+    inner join rfm_cut_points
+        on {{ is_in_force_on('rfm_cut_points', 'state_months.state_on') }}
+    group by state_months.month_on, state_months.state_on
 ),
 
 scored_buyers as (
     select
         ranked_buyers.customer_id,
+        ranked_buyers.month_on,
+        score_cuts.state_on,
         {{ score_by_cuts('recency') }} as recency_score,
         {{ score_by_cuts('frequency') }} as frequency_score,
         {{ score_by_cuts('monetary') }} as monetary_score
     from ranked_buyers
-    cross join score_cuts
+    inner join score_cuts on ranked_buyers.month_on = score_cuts.month_on
 ),
 
 final as (
     select
         scored_buyers.customer_id,
-        {{ as_of_date() }} as as_of,
+        scored_buyers.month_on,
+        scored_buyers.state_on,
         cast(scored_buyers.recency_score as integer) as recency_score,
         cast(scored_buyers.frequency_score as integer) as frequency_score,
         cast(scored_buyers.monetary_score as integer) as monetary_score,
@@ -51,8 +74,6 @@ final as (
             scored_buyers.monetary_score
         ) as rfm_code,
         rfm_segment_map.segment as rfm_segment,
-        rfm_segment_map.label_en as rfm_segment_label_en,
-        rfm_segment_map.label_zh as rfm_segment_label_zh,
         rfm_segment_map.version as segment_map_version
     from scored_buyers
     inner join rfm_segment_map
@@ -61,6 +82,7 @@ final as (
             -- the mean of both scores, halves up
             and floor((scored_buyers.frequency_score + scored_buyers.monetary_score + 1) / 2)
             = rfm_segment_map.frequency_monetary_score
+            and {{ is_in_force_on('rfm_segment_map', 'scored_buyers.state_on') }}
 )
 
 select * from final

@@ -1,67 +1,270 @@
+{%- set this_month = month_start(as_of_date()) -%}
+{#- What the sentences of each class may say. -#}
+{%- set numbers = {
+    'rfm_segment': {
+        'currency': 'history.currency',
+        'recency_days': 'lifecycles.recency_days',
+        'recency_score': 'history.recency_score',
+        'frequency_score': 'history.frequency_score',
+        'monetary_score': 'history.monetary_score',
+        'count_orders': 'states.count_orders_to_date',
+        'revenue_amount': 'states.revenue_to_date_amount',
+    },
+    'abc_class': {
+        'currency': 'history.currency',
+        'window_months': 'abc.abc_window_months',
+        'abc_amount': 'abc.abc_amount',
+        'share_before': as_number('100 * abc.share_ahead'),
+    },
+    'value_tier': {
+        'currency': 'history.currency',
+        'value_amount': 'customer_values.value_to_date_amount',
+        'share_before': as_number('100 * customer_values.share_ahead'),
+    },
+    'growth_class': {
+        'currency': 'history.currency',
+        'revenue_12': 'customer_values.revenue_12_months_amount',
+        'revenue_previous_12': 'customer_values.revenue_previous_12_months_amount',
+        'growth_percent': as_number('100 * customer_values.revenue_growth_rate'),
+    },
+    'lifecycle': {
+        'recency_days': 'lifecycles.recency_days',
+        'season_recency_days': as_number('lifecycles.season_recency_days'),
+        'tenure_days': 'lifecycles.tenure_days',
+        'gap_days': 'lifecycles.gap_days',
+        'gap_p95_days': as_number('lifecycles.gap_p95_days'),
+        'previous_gap_p95_days': as_number('lifecycles.previous_gap_p95_days'),
+        'threshold_days': as_number('lifecycles.threshold_days'),
+        'first_ordered_on': 'states.first_ordered_on',
+    },
+} -%}
+
 with customers as (
     select * from {{ ref('dim_customers') }}
 ),
 
-customer_totals as (
-    select * from {{ ref('fct_customer_totals') }}
+history as (
+    select * from {{ ref('customer_segment_history') }}
+    where month_on = {{ this_month }}
 ),
 
-customer_values as (
-    select * from {{ ref('customer_clv') }}
+states as (
+    select * from {{ ref('int_customer_states') }}
+    where month_on = {{ this_month }}
 ),
 
 rfm as (
     select * from {{ ref('customer_rfm') }}
+    where month_on = {{ this_month }}
 ),
 
 abc as (
     select * from {{ ref('customer_abc') }}
+    where month_on = {{ this_month }}
 ),
 
 lifecycles as (
     select * from {{ ref('customer_lifecycle') }}
+    where month_on = {{ this_month }}
+),
+
+customer_values as (
+    select * from {{ ref('customer_values') }}
+    where month_on = {{ this_month }}
+),
+
+rfm_segment_map as (
+    select * from {{ ref('rfm_segment_map') }}
+    where {{ is_in_force() }}
 ),
 
 map_version as (
-    select max(version) as segment_map_version from {{ ref('rfm_segment_map') }}
+    select max(version) as segment_map_version from rfm_segment_map
+),
+
+rfm_labels as (
+    select
+        segment,
+        max(label_en) as label_en,
+        max(label_zh) as label_zh
+    from rfm_segment_map
+    group by segment
+),
+
+abc_labels as (
+    select * from {{ ref('abc_cut_points') }}
     where {{ is_in_force() }}
+),
+
+lifecycle_rules as (
+    select * from {{ ref('lifecycle_rules') }}
+    where {{ is_in_force() }}
+),
+
+tier_labels as (
+    select * from {{ ref('value_tiers') }}
+    where {{ is_in_force() }}
+),
+
+growth_labels as (
+    select * from {{ ref('growth_classes') }}
+    where {{ is_in_force() }}
+),
+
+segment_reasons as (
+    select * from {{ ref('segment_reasons') }}
+    where {{ is_in_force() }}
+),
+
+-- which sentence tells why
+reason_codes as (
+    select
+        history.customer_id,
+        case when history.rfm_segment is null then 'no_order' else 'scored' end as rfm_segment,
+        case
+            when abc.abc_amount is null then 'unknown'
+            when abc.abc_amount <= 0 then 'nothing'
+            else abc.abc_basis
+        end as abc_class,
+        customer_values.value_tier_reason_code as value_tier,
+        case
+            when history.growth_class is null then 'no_order'
+            when history.growth_class in ('new', 'stopped') then history.growth_class
+            else 'compared'
+        end as growth_class
+    from history
+    inner join abc on history.customer_id = abc.customer_id
+    inner join customer_values on history.customer_id = customer_values.customer_id
 ),
 
 final as (
     select
         customers.customer_id,
         {{ as_of_date() }} as as_of,
-        {{ reporting_currency() }} as currency,
+        history.currency,
+        -- orders
         lifecycles.recency_days,
-        customer_values.count_orders,
-        customer_values.historical_revenue_amount as revenue_amount,
-        customer_values.historical_margin_amount as margin_amount,
-        rfm.recency_score,
-        rfm.frequency_score,
-        rfm.monetary_score,
+        lifecycles.season_recency_days,
+        lifecycles.gap_median_days,
+        lifecycles.gap_p95_days,
+        states.count_orders_to_date as count_orders,
+        states.revenue_to_date_amount as revenue_amount,
+        -- no order costs nothing; an order of unknown cost has no margin
+        cast(
+            case
+                when customer_values.value_basis = 'margin' and states.count_orders_to_date = 0
+                    then 0
+                else states.margin_to_date_amount
+            end as decimal(18, 2)
+        ) as margin_amount,
+        history.revenue_12_months_amount,
+        history.margin_12_months_amount,
+        states.revenue_previous_12_months_amount,
+        customer_values.revenue_growth_rate,
+        -- recency, frequency, monetary
+        history.recency_score,
+        history.frequency_score,
+        history.monetary_score,
         rfm.rfm_code,
-        rfm.rfm_segment,
-        rfm.rfm_segment_label_en,
-        rfm.rfm_segment_label_zh,
-        abc.abc_class,
-        abc.abc_revenue_class,
+        history.rfm_segment,
+        rfm_labels.label_en as rfm_segment_label_en,
+        rfm_labels.label_zh as rfm_segment_label_zh,
+        {{ fill_in('rfm_reasons.reason_en', numbers.rfm_segment) }} as rfm_segment_reason_en,
+        {{ fill_in('rfm_reasons.reason_zh', numbers.rfm_segment) }} as rfm_segment_reason_zh,
+        history.previous_rfm_segment,
+        history.rfm_segment_since_on,
+        -- ABC
+        history.abc_class,
+        abc_labels.label_en as abc_class_label_en,
+        abc_labels.label_zh as abc_class_label_zh,
+        {{ fill_in('abc_reasons.reason_en', numbers.abc_class) }} as abc_class_reason_en,
+        {{ fill_in('abc_reasons.reason_zh', numbers.abc_class) }} as abc_class_reason_zh,
+        history.abc_revenue_class,
         abc.cumulative_margin_share,
-        lifecycles.lifecycle,
-        lifecycles.lifecycle_label_en,
-        lifecycles.lifecycle_label_zh,
-        lifecycles.lifecycle_reason_en,
-        lifecycles.lifecycle_reason_zh,
+        history.previous_abc_class,
+        history.abc_class_since_on,
+        -- lifecycle
+        history.lifecycle,
+        lifecycle_rules.label_en as lifecycle_label_en,
+        lifecycle_rules.label_zh as lifecycle_label_zh,
+        case
+            when lifecycles.lifecycle_basis = 'own_rhythm'
+                then {{ fill_in('lifecycle_rules.rhythm_reason_en', numbers.lifecycle) }}
+            else {{ fill_in('lifecycle_rules.reason_en', numbers.lifecycle) }}
+        end as lifecycle_reason_en,
+        case
+            when lifecycles.lifecycle_basis = 'own_rhythm'
+                then {{ fill_in('lifecycle_rules.rhythm_reason_zh', numbers.lifecycle) }}
+            else {{ fill_in('lifecycle_rules.reason_zh', numbers.lifecycle) }}
+        end as lifecycle_reason_zh,
+        lifecycles.lifecycle_basis,
+        lifecycles.is_silent_by_rhythm,
+        history.previous_lifecycle,
+        history.lifecycle_since_on,
+        -- value
+        customer_values.value_to_date_amount,
+        history.value_tier,
+        tier_labels.label_en as value_tier_label_en,
+        tier_labels.label_zh as value_tier_label_zh,
+        {{ fill_in('tier_reasons.reason_en', numbers.value_tier) }} as value_tier_reason_en,
+        {{ fill_in('tier_reasons.reason_zh', numbers.value_tier) }} as value_tier_reason_zh,
+        history.previous_value_tier,
+        history.value_tier_since_on,
+        -- growth
+        history.growth_class,
+        growth_labels.label_en as growth_class_label_en,
+        growth_labels.label_zh as growth_class_label_zh,
+        {{ fill_in('growth_reasons.reason_en', numbers.growth_class) }} as growth_class_reason_en,
+        {{ fill_in('growth_reasons.reason_zh', numbers.growth_class) }} as growth_class_reason_zh,
+        -- what the customer is
         customers.size_class as scale_class,
         customers.industry,
-        customer_totals.sale_type,
+        customers.region,
+        case
+            when
+                states.count_contract_orders_12_months > 0
+                and states.count_spot_orders_12_months > 0
+                then 'mixed'
+            when states.count_contract_orders_12_months > 0 then 'contract'
+            when states.count_spot_orders_12_months > 0 then 'spot'
+            when
+                states.count_contract_orders_to_date > 0
+                and states.count_spot_orders_to_date > 0
+                then 'mixed'
+            when states.count_contract_orders_to_date > 0 then 'contract'
+            when states.count_spot_orders_to_date > 0 then 'spot'
+        end as sale_type,
         map_version.segment_map_version
     from customers
     cross join map_version
-    inner join customer_values on customers.customer_id = customer_values.customer_id
+    inner join history on customers.customer_id = history.customer_id
+    inner join reason_codes on customers.customer_id = reason_codes.customer_id
+    inner join states on customers.customer_id = states.customer_id
     inner join abc on customers.customer_id = abc.customer_id
     inner join lifecycles on customers.customer_id = lifecycles.customer_id
-    left join customer_totals on customers.customer_id = customer_totals.customer_id
+    inner join customer_values on customers.customer_id = customer_values.customer_id
+    inner join lifecycle_rules on history.lifecycle = lifecycle_rules.stage
+    inner join abc_labels on history.abc_class = abc_labels.abc_class
+    inner join tier_labels on history.value_tier = tier_labels.value_tier
     left join rfm on customers.customer_id = rfm.customer_id
+    left join rfm_labels on history.rfm_segment = rfm_labels.segment
+    left join growth_labels on history.growth_class = growth_labels.growth_class
+    left join segment_reasons as rfm_reasons
+        on
+            rfm_reasons.dimension = 'rfm_segment'
+            and reason_codes.rfm_segment = rfm_reasons.reason_code
+    left join segment_reasons as abc_reasons
+        on
+            abc_reasons.dimension = 'abc_class'
+            and reason_codes.abc_class = abc_reasons.reason_code
+    left join segment_reasons as tier_reasons
+        on
+            tier_reasons.dimension = 'value_tier'
+            and reason_codes.value_tier = tier_reasons.reason_code
+    left join segment_reasons as growth_reasons
+        on
+            growth_reasons.dimension = 'growth_class'
+            and reason_codes.growth_class = growth_reasons.reason_code
 )
 
 select * from final

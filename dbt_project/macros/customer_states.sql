@@ -1,0 +1,33 @@
+{#- Columns of int_customer_states and their types, in order. -#}
+{% macro customer_state_columns() -%}
+    {{ return({
+        'customer_id': dbt.type_string(),
+        'month_on': 'date',
+        'industry': dbt.type_string(),
+        'count_orders': 'integer',
+        'count_orders_to_date': 'integer',
+        'count_contract_orders_12_months': 'integer',
+        'count_spot_orders_12_months': 'integer',
+        'count_contract_orders_to_date': 'integer',
+        'count_spot_orders_to_date': 'integer',
+        'count_costed_months_to_date': 'integer',
+        'revenue_to_date_amount': 'decimal(18, 2)',
+        'margin_to_date_amount': 'decimal(18, 2)',
+        'net_revenue_to_date_amount': 'decimal(18, 2)',
+        'net_margin_to_date_amount': 'decimal(18, 2)',
+        'acquisition_cost_to_date_amount': 'decimal(18, 2)',
+        'cost_to_serve_to_date_amount': 'decimal(18, 2)',
+        'revenue_12_months_amount': 'decimal(18, 2)',
+        'revenue_previous_12_months_amount': 'decimal(18, 2)',
+        'margin_12_months_amount': 'decimal(18, 2)',
+        'last_order_month': 'date',
+        'first_ordered_on': 'date',
+        'last_ordered_on': 'date',
+        'previous_ordered_on': 'date',
+        'count_gaps': 'integer',
+        'gap_days': 'integer',
+        'gap_median_days': 'double',
+        'gap_p95_days': 'double',
+        'previous_gap_p95_days': 'double',
+    }) }}
+{%- endmacro %}

@@ -1,0 +1,50 @@
+{%- set columns = customer_state_columns() | join(', ') -%}
+
+with run_context as (
+    select
+        as_of,
+        coalesce(parent_as_of, as_of) as parent_as_of,
+        is_rebuild or parent_as_of is null as is_whole
+    from {{ ref('stg_landing__run_context') }}
+),
+
+states_before as (
+    select {{ columns }} from {{ ref('int_customer_states_before') }}
+),
+
+states as (
+    select {{ columns }} from {{ ref('int_customer_states') }}
+),
+
+states_after as (
+    select * from states
+    where customer_id in ({{ changed_customers() }})
+),
+
+states_gone as (
+    select * from states_before
+    except
+    select * from states_after
+),
+
+states_come as (
+    select * from states_after
+    except
+    select * from states_before
+),
+
+first_changes as (
+    select min(month_on) as first_month_on from states_gone
+    union all
+    select min(month_on) as first_month_on from states_come
+    union all
+    -- the months of both as-of dates end on another day than before
+    select {{ month_start('least(as_of, parent_as_of)') }} as first_month_on from run_context
+    union all
+    select min(states.month_on) as first_month_on
+    from states
+    cross join run_context
+    where run_context.is_whole
+)
+
+select min(first_month_on) as first_month_on from first_changes
