@@ -1,0 +1,278 @@
+with customer_products as (
+    select
+        customer_id,
+        product_id,
+        peer_group,
+        last_ordered_on,
+        revenue_amount
+    from {{ ref('customer_products') }}
+),
+
+-- what may be chance is no advice
+product_affinity as (
+    select * from {{ ref('product_affinity') }}
+    where is_significant
+),
+
+products as (
+    select * from {{ ref('dim_products') }}
+),
+
+affinity_rules as (
+    select * from {{ ref('affinity_rules') }}
+    where {{ is_in_force() }}
+),
+
+gap_reasons as (
+    select * from {{ ref('gap_reasons') }}
+    where {{ is_in_force() }}
+),
+
+buyers as (
+    select distinct
+        customer_id,
+        peer_group
+    from customer_products
+),
+
+-- a customer outside the large industries is compared with the whole book
+grouped_products as (
+    select
+        peer_group,
+        customer_id,
+        product_id,
+        revenue_amount
+    from customer_products
+    where peer_group <> 'all'
+    union all
+    select
+        'all' as peer_group,
+        customer_id,
+        product_id,
+        revenue_amount
+    from customer_products
+    where exists (select 1 from buyers where buyers.peer_group = 'all')
+),
+
+group_sizes as (
+    select
+        peer_group,
+        count(distinct customer_id) as count_customers
+    from grouped_products
+    group by peer_group
+),
+
+products_on_sale as (
+    select product_id
+    from customer_products
+    group by product_id
+    having
+        max(last_ordered_on)
+        > {{ add_months(as_of_date(), '-' ~ affinity_rule('selling_months')) }}
+),
+
+group_products as (
+    select
+        grouped_products.peer_group,
+        grouped_products.product_id,
+        count(*) as count_buyers,
+        {{ median_amount('grouped_products.revenue_amount') }} as median_amount
+    from grouped_products
+    inner join products_on_sale on grouped_products.product_id = products_on_sale.product_id
+    group by grouped_products.peer_group, grouped_products.product_id
+),
+
+-- a rank per peer group, so that the least rank is the strongest rule
+ranked_rules as (
+    select
+        product_affinity.*,
+        row_number() over (
+            partition by product_affinity.peer_group
+            order by
+                product_affinity.confidence_rate_low desc, product_affinity.lift desc,
+                product_affinity.product_id asc, product_affinity.other_product_id asc
+        ) as rule_rank,
+        row_number() over (
+            partition by product_affinity.peer_group, product_affinity.product_id
+            order by
+                product_affinity.confidence_rate_low desc, product_affinity.lift desc,
+                product_affinity.other_product_id asc
+        ) as product_rule_rank
+    from product_affinity
+    inner join products_on_sale on product_affinity.other_product_id = products_on_sale.product_id
+),
+
+strong_rules as (
+    select ranked_rules.*
+    from ranked_rules
+    inner join affinity_rules
+        on ranked_rules.product_rule_rank <= affinity_rules.rules_per_product
+),
+
+ruled_products as (
+    select
+        customer_products.customer_id,
+        customer_products.peer_group,
+        strong_rules.other_product_id as product_id,
+        min(strong_rules.rule_rank) as rule_rank
+    from customer_products
+    inner join strong_rules
+        on
+            customer_products.peer_group = strong_rules.peer_group
+            and customer_products.product_id = strong_rules.product_id
+    group by
+        customer_products.customer_id, customer_products.peer_group, strong_rules.other_product_id
+),
+
+rule_candidates as (
+    select
+        ruled_products.customer_id,
+        ruled_products.peer_group,
+        ruled_products.product_id,
+        'rule' as basis,
+        strong_rules.product_id as because_product_id,
+        strong_rules.count_customers_product as count_because,
+        strong_rules.count_customers_both as count_both,
+        strong_rules.lift
+    from ruled_products
+    inner join strong_rules
+        on
+            ruled_products.peer_group = strong_rules.peer_group
+            and ruled_products.rule_rank = strong_rules.rule_rank
+),
+
+-- of a customer none of whose products leads to another, only the company it keeps is known
+penetration_candidates as (
+    select
+        buyers.customer_id,
+        buyers.peer_group,
+        group_products.product_id,
+        'penetration' as basis,
+        cast(null as {{ dbt.type_string() }}) as because_product_id,
+        group_sizes.count_customers as count_because,
+        cast(group_products.count_buyers as integer) as count_both,
+        cast(null as double) as lift
+    from buyers
+    inner join group_products on buyers.peer_group = group_products.peer_group
+    inner join group_sizes on buyers.peer_group = group_sizes.peer_group
+    inner join affinity_rules
+        on
+            group_products.count_buyers >= affinity_rules.min_customers_product
+            and group_products.count_buyers
+            >= affinity_rules.min_penetration * group_sizes.count_customers
+    where buyers.customer_id not in (select customer_id from ruled_products)
+),
+
+candidates as (
+    select * from rule_candidates
+    union all
+    select * from penetration_candidates
+),
+
+missing_products as (
+    select candidates.*
+    from candidates
+    left join customer_products
+        on
+            candidates.customer_id = customer_products.customer_id
+            and candidates.product_id = customer_products.product_id
+    where customer_products.customer_id is null
+),
+
+valued_gaps as (
+    select
+        missing_products.*,
+        group_products.count_buyers,
+        group_sizes.count_customers,
+        group_products.median_amount,
+        -- decimals divide as doubles: six decimals bring an exact half back before it is rounded
+        {{ to_amount(
+            'cast(group_products.median_amount * missing_products.count_both'
+            ~ ' / missing_products.count_because as decimal(28, 6))'
+        ) }} as expected_revenue_amount,
+        {{ wilson_low(
+            'missing_products.count_both', 'missing_products.count_because',
+            'affinity_rules.normal_quantile'
+        ) }} as confidence_rate_low,
+        affinity_rules.gaps_per_customer
+    from missing_products
+    cross join affinity_rules
+    inner join group_products
+        on
+            missing_products.peer_group = group_products.peer_group
+            and missing_products.product_id = group_products.product_id
+    inner join group_sizes on missing_products.peer_group = group_sizes.peer_group
+),
+
+ranked_gaps as (
+    select
+        *,
+        row_number() over (
+            partition by customer_id
+            order by expected_revenue_amount desc, confidence_rate_low desc, product_id asc
+        ) as gap_rank
+    from valued_gaps
+    where expected_revenue_amount > 0
+),
+
+measured_gaps as (
+    select
+        ranked_gaps.*,
+        products.product_name,
+        products.category,
+        because_products.product_name as because_product_name,
+        {{ mean_of('ranked_gaps.count_both', 'ranked_gaps.count_because') }} as confidence_rate,
+        {{ mean_of('ranked_gaps.count_both', 'ranked_gaps.count_customers') }} as support_rate,
+        {{ mean_of('ranked_gaps.count_buyers', 'ranked_gaps.count_customers') }}
+            as penetration_rate
+    from ranked_gaps
+    inner join products on ranked_gaps.product_id = products.product_id
+    left join products as because_products
+        on ranked_gaps.because_product_id = because_products.product_id
+    where ranked_gaps.gap_rank <= ranked_gaps.gaps_per_customer
+),
+
+{% set values = {
+    'because': 'measured_gaps.because_product_name',
+    'product': 'measured_gaps.product_name',
+    'peer_group': 'measured_gaps.peer_group',
+    'count_because': 'measured_gaps.count_because',
+    'count_both': 'measured_gaps.count_both',
+    'count_customers': 'measured_gaps.count_customers',
+    'confidence': as_percent('measured_gaps.confidence_rate'),
+    'penetration': as_percent('measured_gaps.penetration_rate'),
+    'lift': with_one_decimal('measured_gaps.lift'),
+} -%}
+final as (
+    select
+        measured_gaps.customer_id,
+        measured_gaps.product_id,
+        {{ as_of_date() }} as as_of,
+        {{ reporting_currency() }} as currency,
+        cast(measured_gaps.gap_rank as integer) as gap_rank,
+        measured_gaps.product_name,
+        measured_gaps.category,
+        measured_gaps.peer_group,
+        measured_gaps.basis,
+        measured_gaps.because_product_id,
+        measured_gaps.because_product_name,
+        cast(measured_gaps.count_customers as integer) as count_customers,
+        cast(measured_gaps.count_because as integer) as count_customers_because,
+        cast(measured_gaps.count_both as integer) as count_customers_both,
+        measured_gaps.support_rate,
+        measured_gaps.penetration_rate,
+        measured_gaps.confidence_rate,
+        measured_gaps.confidence_rate_low,
+        measured_gaps.lift,
+        {{ to_amount('measured_gaps.median_amount') }} as median_revenue_amount,
+        measured_gaps.expected_revenue_amount,
+        {{ fill_in('gap_reasons.reason_en', values) }} as reason_en,
+        {{ fill_in('gap_reasons.reason_zh', values) }} as reason_zh
+    from measured_gaps
+    inner join gap_reasons
+        on
+            measured_gaps.basis = gap_reasons.basis
+            and (measured_gaps.peer_group = 'all') = gap_reasons.is_whole_book
+)
+
+select * from final
