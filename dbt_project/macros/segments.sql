@@ -63,16 +63,6 @@
         end
 {%- endmacro %}
 
-{#- The sentence with the row's own numbers in it; what is not known leaves its place empty. -#}
-{% macro fill_in(sentence, numbers) -%}
-    {%- set filled = namespace(sql=sentence) -%}
-    {%- for name, value in numbers.items() -%}
-        {%- set filled.sql = "replace(" ~ filled.sql ~ ", '{" ~ name ~ "}', coalesce(cast("
-            ~ value ~ " as " ~ dbt.type_string() ~ "), ''))" -%}
-    {%- endfor -%}
-    {{ filled.sql }}
-{%- endmacro %}
-
 {#- Days after which a stage ends: so many times the usual longest gap within the stage's bounds,
     or the fixed days where the own rhythm is not known. -#}
 {% macro stage_threshold(stage, gap) -%}
