@@ -46,6 +46,15 @@
     select row_key from {{ ref('int_rows_changed') }} where feed = '{{ feed }}'
 {%- endmacro %}
 
+{#- A delivery takes its customer, currency and rate from its order. -#}
+{% macro changed_deliveries() -%}
+    {{ changed_rows('deliveries') }}
+    union
+    select delivery_id
+    from {{ ref('stg_landing__deliveries') }}
+    where order_id in ({{ changed_orders() }})
+{%- endmacro %}
+
 {#- The months of every customer gain a row when the as-of date enters another month. -#}
 {% macro as_of_month_moved() -%}
     parent_as_of is null or {{ month_start('parent_as_of') }} <> {{ month_start('as_of') }}
@@ -66,6 +75,13 @@
                 and seeds.valid_to <= greatest(parent_as_of, as_of)
             )
     )
+{%- endmacro %}
+
+{#- When every month of every customer is computed again. -#}
+{% macro months_need_rebuild() -%}
+    {{ as_of_month_moved() }}
+    or {{ parameters_moved('survey_measures') }}
+    or {{ parameters_moved('contract_rules') }}
 {%- endmacro %}
 
 {#-
@@ -109,4 +125,34 @@
     {{ as_of_month_moved() }}
     or (select min({{ month_start('ordered_on') }}) from {{ ref('fct_orders') }} where not is_cancelled)
     is distinct from (select min({{ month_start('first_ordered_on') }}) from {{ this }})
+{%- endmacro %}
+
+    The customers of the parent release's rows whose date the as-of date went past, either way:
+    what was due on that date is overdue on one of the two days only. A row that is not in the
+    parent's fact, or has another date there, changed by itself.
+-#}
+{% macro customers_gone_past(fact, date_column, condition='true') -%}
+    {%- set relation = none -%}
+    {%- if execute -%}
+        {%- set relation = adapter.get_relation(target.database, 'marts', fact) -%}
+    {%- endif -%}
+    {%- if relation -%}
+        select facts.customer_id
+        from {{ relation }} as facts
+        cross join {{ ref('stg_landing__run_context') }} as run_context
+        where
+            facts.{{ date_column }} >= least(run_context.parent_as_of, run_context.as_of)
+            and facts.{{ date_column }} < greatest(run_context.parent_as_of, run_context.as_of)
+            and {{ condition }}
+    {%- else -%}
+        select cast(null as {{ dbt.type_string() }}) as customer_id where false
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Pre-hook of a mart with the end of each month: the current month ends on the as-of date. -#}
+{% macro end_current_month() -%}
+    {%- if is_incremental() -%}
+        update {{ this }} set month_end_on = {{ as_of_date() }}
+        where month_on = {{ month_start(as_of_date()) }}
+    {%- endif -%}
 {%- endmacro %}

@@ -7,7 +7,13 @@
         end
 {%- endmacro %}
 
-{#- A price per unit in the reporting currency. -#}
-{% macro to_price(value) -%}
-    cast(round({{ value }}, 4) as decimal(18, 4))
+{#- A document's amount in the reporting currency. Nineteen digits: DuckDB keeps the product of two
+    decimals of eighteen in eighteen, which 100 million of any currency would not fit. -#}
+{% macro in_reporting_currency(amount, fx_rate) -%}
+    {{ to_amount('cast(' ~ amount ~ ' as decimal(19, 2)) * ' ~ fx_rate) }}
+{%- endmacro %}
+
+{#- A document's price per unit in the reporting currency; four decimals. -#}
+{% macro price_in_reporting_currency(price, fx_rate) -%}
+    cast(round(cast({{ price }} as decimal(19, 4)) * {{ fx_rate }}, 4) as decimal(18, 4))
 {%- endmacro %}

@@ -80,6 +80,80 @@ def answer(response_id: str, customer_id: str, day: date, score: int, **values: 
     }
 
 
+def complaint(complaint_id: str, customer_id: str, day: date, **values: Any) -> Row:
+    """A complaint at noon of the day in the company's zone, answered three hours later."""
+    return {
+        "complaint_id": complaint_id,
+        "customer_id": customer_id,
+        "opened_at": utc(day.year, day.month, day.day, 4),
+        "responded_at": utc(day.year, day.month, day.day, 7),
+        "category": "quality",
+        "severity": "medium",
+        **values,
+    }
+
+
+def resolved(day: date, compensation: str) -> Row:
+    """What the resolution of a complaint brings."""
+    return {
+        "resolved_at": utc(day.year, day.month, day.day, 4),
+        "resolution": "compensation paid",
+        "satisfied": True,
+        "compensation": compensation,
+    }
+
+
+def interaction(interaction_id: str, customer_id: str, day: date, **values: Any) -> Row:
+    """A visit at noon of the day in the company's zone."""
+    return {
+        "interaction_id": interaction_id,
+        "customer_id": customer_id,
+        "occurred_at": utc(day.year, day.month, day.day, 4),
+        "kind": "visit",
+        "cost": "200.00",
+        "account_manager": "li",
+        **values,
+    }
+
+
+def opportunity(opportunity_id: str, customer_id: str, day: date, **values: Any) -> Row:
+    """An opportunity in negotiation."""
+    return {
+        "opportunity_id": opportunity_id,
+        "customer_id": customer_id,
+        "stage": "negotiation",
+        "amount": "1000.00",
+        "currency": "CNY",
+        "probability": "0.5",
+        "opened_on": day,
+        **values,
+    }
+
+
+def cost(cost_id: str, customer_id: str, day: date, amount: str, **values: Any) -> Row:
+    """A cost of serving a customer; it names no currency."""
+    return {
+        "cost_id": cost_id,
+        "customer_id": customer_id,
+        "incurred_on": day,
+        "kind": "service",
+        "amount": amount,
+        **values,
+    }
+
+
+def delivery(delivery_id: str, order_id: str, day: date, **values: Any) -> Row:
+    """A delivery of ten units at noon of the day in the company's zone."""
+    return {
+        "delivery_id": delivery_id,
+        "order_id": order_id,
+        "delivered_at": utc(day.year, day.month, day.day, 4),
+        "quantity": 10,
+        "amount": "100.00",
+        **values,
+    }
+
+
 def fx_rate(day: date, rate: str) -> Row:
     """What a dollar is worth in yuan."""
     return {"rate_on": day, "currency": "USD", "rate": rate}
@@ -214,7 +288,94 @@ def land_first_release(landing: Landing) -> None:
             answer("r-slow", "slow", date(2026, 2, 1), 2),
         ],
     )
+    _land_what_customers_cost(landing)
     _keep_the_books_of_landing(landing)
+
+
+def _land_what_customers_cost(landing: Landing) -> None:
+    """Complaints, contacts, costs, opportunities and deliveries; some end after the as-of date."""
+    landing.put(
+        "complaints",
+        [
+            complaint(
+                "c-steady",
+                "steady",
+                date(2026, 1, 12),
+                order_id="o-steady-1",
+                **resolved(date(2026, 1, 20), "80.00"),
+            ),
+            # open as of 27 February and 1 March, resolved on the 10th, open again as of the 4th
+            complaint("c-slow", "slow", date(2026, 2, 25), **resolved(date(2026, 3, 8), "30.00")),
+            # nobody has answered by 27 February
+            complaint("c-idle", "idle", date(2026, 2, 26), responded_at=utc(2026, 2, 28, 1)),
+            complaint("c-moved", "refunded", date(2026, 1, 30)),
+            complaint("c-deleted", "refunded", date(2026, 2, 3)),
+            complaint("c-future", "steady", date(2026, 3, 5)),
+        ],
+    )
+    landing.put(
+        "interactions",
+        [
+            interaction("v-steady", "steady", date(2026, 1, 15)),
+            interaction("v-prospect", "prospect", date(2026, 2, 9), kind="call", cost=None),
+            # 16:00 UTC on the 28th is the 1st of March for the company
+            interaction("v-midnight", "slow", date(2026, 2, 28), occurred_at=utc(2026, 2, 28, 16)),
+            interaction("v-deleted", "idle", date(2026, 2, 4)),
+        ],
+    )
+    landing.put(
+        "customer_costs",
+        [
+            cost("k-won", "steady", date(2025, 10, 20), "300.00", kind="acquisition"),
+            cost("k-service", "slow", date(2026, 2, 3), "15.50", currency="CNY"),
+            # a Saturday: the rate of Friday the 30th holds
+            cost("k-abroad", "abroad", date(2026, 1, 31), "20.00", currency="USD"),
+            cost("k-moved", "idle", date(2026, 2, 5), "7.00", kind="logistics"),
+            cost("k-future", "idle", date(2026, 3, 3), "9.00"),
+        ],
+    )
+    landing.put(
+        "opportunities",
+        [
+            opportunity(
+                "s-won",
+                "steady",
+                date(2026, 1, 5),
+                stage="won",
+                won=True,
+                probability="1",
+                closed_on=date(2026, 1, 30),
+            ),
+            # lost on 6 March: open before, and again as of the 4th
+            opportunity(
+                "s-lost-later",
+                "slow",
+                date(2026, 2, 2),
+                stage="lost",
+                won=False,
+                probability="0",
+                closed_on=date(2026, 3, 6),
+                lost_reason="price",
+            ),
+            opportunity("s-abroad", "abroad", date(2026, 2, 2), amount="50.00", currency="USD"),
+            opportunity("s-future", "idle", date(2026, 3, 2)),
+        ],
+    )
+    landing.put(
+        "deliveries",
+        [
+            delivery("d-steady", "o-steady-1", date(2025, 11, 20), promised_on=date(2025, 11, 18)),
+            delivery("d-early", "o-steady-2", date(2026, 2, 20), promised_on=date(2026, 2, 22)),
+            # at the rate of its order's date, which is corrected later
+            delivery("d-abroad", "o-abroad", date(2026, 2, 20), amount="60.00"),
+            # its order moves to another customer
+            delivery("d-refunded", "o-refunded", date(2026, 1, 9), amount=None),
+            # its order is deleted, let in, comes into view
+            delivery("d-deleted", "o-slow-deleted", date(2026, 1, 28)),
+            delivery("d-held", "o-held", date(2026, 2, 20), _held_reason="unknown_order"),
+            delivery("d-future", "o-future", date(2026, 3, 9)),
+        ],
+    )
 
 
 def _keep_the_books_of_landing(landing: Landing) -> None:
@@ -285,6 +446,11 @@ def land_second_release(landing: Landing) -> None:
     landing.delete("orders", "o-slow-deleted")
     landing.put("payments", [payment("p-moved", "slow", date(2026, 2, 20), "10.00")])
     landing.put("survey_responses", [answer("r-slow", "slow", date(2026, 2, 1), 3)])
+    landing.put("complaints", [complaint("c-moved", "credited", date(2026, 1, 30))])
+    landing.delete("complaints", "c-deleted")
+    landing.delete("interactions", "v-deleted")
+    landing.put("customer_costs", [cost("k-moved", "leaving", date(2026, 2, 5), "7.00")])
+    landing.put("deliveries", [delivery("d-early", "o-steady-1", date(2026, 2, 20))])
 
 
 def land_third_release(landing: Landing) -> None:
@@ -303,6 +469,9 @@ def land_third_release(landing: Landing) -> None:
     landing.delete("order_lines", "o-slow-1", 2)
     landing.delete("survey_responses", "r-steady", "nps")
     landing.put("payments", [payment("p-late", "steady", date(2026, 1, 2), "5.55")])
+    landing.put("interactions", [interaction("v-late", "bills", date(2025, 12, 30), kind="mail")])
+    landing.put("deliveries", [delivery("d-held", "o-held", date(2026, 2, 20))])
+    landing.delete("deliveries", "d-steady")
 
 
 def land_fourth_release(landing: Landing) -> None:

@@ -40,6 +40,13 @@ customers_of_maturing_bills as (
         and payments.bill_matures_on <= greatest(run_context.parent_as_of, run_context.as_of)
 ),
 
+-- a claim turns overdue on the day after its due date, an excess refund after the refund
+customers_of_overdue_claims as (
+    {{ customers_gone_past('fct_invoices', 'due_on') }}
+    union all
+    {{ customers_gone_past('fct_payments', 'received_on', 'facts.payment_amount < 0') }}
+),
+
 -- a row that moved to another customer changes the one it left as well
 previous_customers as (
     {{ previous_customers('fct_orders', 'order_id', changed_orders()) }}
@@ -53,6 +60,12 @@ previous_customers as (
             'fct_survey_responses', 'response_id', changed_rows('survey_responses')
         )
     }}
+    union all
+    {{ previous_customers('fct_complaints', 'complaint_id', changed_rows('complaints')) }}
+    union all
+    {{ previous_customers('fct_interactions', 'interaction_id', changed_rows('interactions')) }}
+    union all
+    {{ previous_customers('fct_customer_costs', 'cost_id', changed_rows('customer_costs')) }}
 )
 
 select customer_id from customers_of_changed_rows
@@ -60,5 +73,7 @@ union
 select customer_id from customers_of_changed_orders
 union
 select customer_id from customers_of_maturing_bills
+union
+select customer_id from customers_of_overdue_claims
 union
 select customer_id from previous_customers

@@ -30,3 +30,7 @@ where
         row_changes.later_on > run_context.window_after
         and row_changes.later_on <= run_context.window_until
     )
+    or (
+        row_changes.other_later_on > run_context.window_after
+        and row_changes.other_later_on <= run_context.window_until
+    )

@@ -4,10 +4,12 @@ select
     _customer_id as customer_id,
     customer_id as source_customer_id,
     order_id,
-    -- dates: times are UTC, opened_on and resolved_on the company's business dates
+    -- dates: times are UTC, opened_on and resolved_on the company's business dates; the feed has
+    -- no business date of the response, its date is UTC's
     opened_at,
     opened_on,
     responded_at,
+    cast(responded_at as date) as responded_on,
     resolved_at,
     resolved_on,
     -- attributes

@@ -1,7 +1,7 @@
 {#-
     How each feed is keyed, whom it names, and the business dates on which its row comes into view:
     later_on is the second date of a row that means something else from then on (a dishonoured bill
-    stops paying on the day it should have been cash).
+    stops paying on the day it should have been cash), other_later_on a third.
 -#}
 {%- set feeds = {
     'customers': {
@@ -40,6 +40,7 @@
     'complaints': {
         'row_key': 'complaint_id', 'has_customer': true, 'has_order': true,
         'business_on': 'opened_on', 'later_on': 'resolved_on',
+        'other_later_on': 'cast(responded_at as date)',
     },
     'interactions': {
         'row_key': 'interaction_id', 'has_customer': true, 'business_on': 'occurred_on',
@@ -65,6 +66,7 @@
         {{ 'order_id' if columns.has_order else no_text }} as order_id,
         {{ columns.business_on or no_date }} as business_on,
         {{ columns.later_on or no_date }} as later_on,
+        {{ columns.other_later_on or no_date }} as other_later_on,
         _held_reason is null and not is_deleted as is_accepted,
         _changed_in as changed_in
     from {{ source('landing', feed) }}

@@ -1,17 +1,12 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ delete_changed(
-        'customer_id', changed_customers(),
-        as_of_month_moved() ~ ' or ' ~ parameters_moved('survey_measures')
-    ) }}",
+    pre_hook="{{ delete_changed('customer_id', changed_customers(), months_need_rebuild()) }}",
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
--- depends_on: {{ ref('survey_measures') }}
 
 {%- set is_in_scope = where_changed(
-    'customer_id', changed_customers(),
-    as_of_month_moved() ~ ' or ' ~ parameters_moved('survey_measures')
+    'customer_id', changed_customers(), months_need_rebuild()
 ) %}
 
 with orders as (
@@ -24,14 +19,51 @@ invoices as (
     where {{ is_in_scope }}
 ),
 
+receivables as (
+    select * from {{ ref('fct_receivables') }}
+    where {{ is_in_scope }}
+),
+
 payments as (
     select * from {{ ref('fct_payments') }}
+    where {{ is_in_scope }}
+),
+
+customer_costs as (
+    select * from {{ ref('fct_customer_costs') }}
+    where {{ is_in_scope }}
+),
+
+interactions as (
+    select * from {{ ref('fct_interactions') }}
+    where {{ is_in_scope }}
+),
+
+complaints as (
+    select * from {{ ref('fct_complaints') }}
     where {{ is_in_scope }}
 ),
 
 survey_responses as (
     select * from {{ ref('fct_survey_responses') }}
     where {{ is_in_scope }}
+),
+
+contract_rules as (
+    select * from {{ ref('contract_rules') }}
+    where {{ is_in_force() }}
+),
+
+-- without a feed its columns are unknown, not zero
+known_feeds as (
+    select
+        count(*) filter (where feed = 'orders') > 0 as has_orders,
+        count(*) filter (where feed = 'customer_costs') > 0 as has_customer_costs,
+        count(*) filter (where feed = 'interactions') > 0 as has_interactions,
+        count(*) filter (where feed = 'complaints') > 0 as has_complaints,
+        count(*) filter (where feed = 'survey_responses') > 0 as has_survey_responses
+    from {{ ref('stg_landing__feeds') }}
+    where is_configured or count_rows > 0
 ),
 
 order_months as (
@@ -44,53 +76,20 @@ order_months as (
         sum(revenue_amount) as revenue_amount,
         sum(discount_amount) as discount_amount,
         sum(cost_amount) as cost_amount,
-        sum(margin_amount) as margin_amount
+        sum(margin_amount) as margin_amount,
+        count(*) filter (where sale_type = 'contract') as count_contract_orders
     from orders
     group by customer_id, order_month
 ),
 
--- what the customer owes moves with invoices and credit notes, and with payments on receipt
-balance_moves as (
+return_months as (
     select
         customer_id,
         {{ month_start('invoiced_on') }} as month_on,
-        invoice_amount as invoiced_amount,
-        invoice_amount as balance_change_amount
+        -sum(invoice_amount - coalesce(tax_amount, 0)) as returns_amount
     from invoices
-    union all
-    select
-        customer_id,
-        {{ month_start('received_on') }} as month_on,
-        0 as invoiced_amount,
-        -credited_amount as balance_change_amount
-    from payments
-    union all
-    -- a dishonoured bill paid until the day it was dishonoured: earlier month ends keep it
-    select
-        customer_id,
-        {{ month_start('received_on') }} as month_on,
-        0 as invoiced_amount,
-        credited_amount - payment_amount as balance_change_amount
-    from payments
-    where dishonoured_on <= {{ as_of_date() }}
-    union all
-    select
-        customer_id,
-        {{ month_start('dishonoured_on') }} as month_on,
-        0 as invoiced_amount,
-        payment_amount - credited_amount as balance_change_amount
-    from payments
-    where dishonoured_on <= {{ as_of_date() }}
-),
-
-balance_months as (
-    select
-        customer_id,
-        month_on,
-        sum(invoiced_amount) as invoiced_amount,
-        sum(balance_change_amount) as balance_change_amount
-    from balance_moves
-    group by customer_id, month_on
+    where kind = 'credit_note'
+    group by customer_id, {{ month_start('invoiced_on') }}
 ),
 
 cash_months as (
@@ -121,6 +120,45 @@ survey_months as (
     group by customer_id, {{ month_start('answered_on') }}
 ),
 
+cost_months as (
+    select
+        customer_id,
+        {{ month_start('incurred_on') }} as month_on,
+        sum(cost_amount) filter (where kind = 'acquisition') as acquisition_cost_amount,
+        sum(cost_amount) filter (where kind in ('service', 'logistics')) as service_cost_amount
+    from customer_costs
+    group by customer_id, {{ month_start('incurred_on') }}
+),
+
+interaction_months as (
+    select
+        customer_id,
+        {{ month_start('occurred_on') }} as month_on,
+        count(*) as count_interactions,
+        sum(cost_amount) as interaction_cost_amount
+    from interactions
+    group by customer_id, {{ month_start('occurred_on') }}
+),
+
+complaint_months as (
+    select
+        customer_id,
+        {{ month_start('opened_on') }} as month_on,
+        count(*) as count_complaints
+    from complaints
+    group by customer_id, {{ month_start('opened_on') }}
+),
+
+-- what a complaint cost is known when it is resolved
+compensation_months as (
+    select
+        customer_id,
+        {{ month_start('coalesce(resolved_on, opened_on)') }} as month_on,
+        sum(compensation_amount) as compensation_amount
+    from complaints
+    group by customer_id, {{ month_start('coalesce(resolved_on, opened_on)') }}
+),
+
 active_months as (
     select
         customer_id,
@@ -130,7 +168,22 @@ active_months as (
     select
         customer_id,
         month_on
-    from balance_months
+    from receivables
+    union all
+    select
+        customer_id,
+        month_on
+    from cost_months
+    union all
+    select
+        customer_id,
+        month_on
+    from interaction_months
+    union all
+    select
+        customer_id,
+        month_on
+    from complaint_months
     union all
     select
         customer_id,
@@ -160,59 +213,157 @@ joined_months as (
         order_months.count_orders,
         order_months.count_order_lines,
         order_months.weight_tonnes,
-        order_months.revenue_amount,
-        order_months.discount_amount,
-        order_months.cost_amount,
         order_months.margin_amount,
-        balance_months.invoiced_amount,
-        cash_months.cash_in_amount,
-        survey_months.count_survey_responses,
+        order_months.cost_amount,
+        coalesce(order_months.revenue_amount, 0) as revenue_amount,
+        coalesce(order_months.discount_amount, 0) as discount_amount,
+        coalesce(return_months.returns_amount, 0) as returns_amount,
+        coalesce(receivables.invoiced_amount - receivables.credit_note_amount, 0)
+            as invoiced_amount,
+        coalesce(cash_months.cash_in_amount, 0) as cash_in_amount,
+        coalesce(receivables.open_balance_amount, 0) as open_balance_amount,
+        coalesce(receivables.unapplied_cash_amount, 0) as unapplied_cash_amount,
+        coalesce(receivables.overdue_amount, 0) as overdue_amount,
+        case
+            when known_feeds.has_customer_costs
+                then coalesce(cost_months.acquisition_cost_amount, 0)
+        end as acquisition_cost_amount,
+        case
+            when known_feeds.has_customer_costs
+                then coalesce(cost_months.service_cost_amount, 0)
+        end as service_cost_amount,
+        case
+            when known_feeds.has_interactions
+                then coalesce(interaction_months.interaction_cost_amount, 0)
+        end as interaction_cost_amount,
+        case
+            when known_feeds.has_complaints
+                then coalesce(compensation_months.compensation_amount, 0)
+        end as compensation_amount,
+        case
+            when known_feeds.has_interactions
+                then coalesce(interaction_months.count_interactions, 0)
+        end as count_interactions,
+        case
+            when known_feeds.has_complaints
+                then coalesce(complaint_months.count_complaints, 0)
+        end as count_complaints,
+        case
+            when known_feeds.has_survey_responses
+                then coalesce(survey_months.count_survey_responses, 0)
+        end as count_survey_responses,
         survey_months.nps_score_mean,
         survey_months.csat_score_rate_mean,
-        sum(balance_months.balance_change_amount) over (
+        known_feeds.has_orders,
+        known_feeds.has_customer_costs,
+        known_feeds.has_interactions,
+        known_feeds.has_complaints,
+        max(case when order_months.count_contract_orders > 0 then order_months.month_on end) over (
             partition by customer_months.customer_id
             order by customer_months.month_on
             rows between unbounded preceding and current row
-        ) as balance_amount
+        ) as last_contract_month_on
     from customer_months
+    cross join known_feeds
     left join order_months
         on
             customer_months.customer_id = order_months.customer_id
             and customer_months.month_on = order_months.month_on
-    left join balance_months
+    left join return_months
         on
-            customer_months.customer_id = balance_months.customer_id
-            and customer_months.month_on = balance_months.month_on
+            customer_months.customer_id = return_months.customer_id
+            and customer_months.month_on = return_months.month_on
+    left join receivables
+        on
+            customer_months.customer_id = receivables.customer_id
+            and customer_months.month_on = receivables.month_on
     left join cash_months
         on
             customer_months.customer_id = cash_months.customer_id
             and customer_months.month_on = cash_months.month_on
+    left join cost_months
+        on
+            customer_months.customer_id = cost_months.customer_id
+            and customer_months.month_on = cost_months.month_on
+    left join interaction_months
+        on
+            customer_months.customer_id = interaction_months.customer_id
+            and customer_months.month_on = interaction_months.month_on
+    left join complaint_months
+        on
+            customer_months.customer_id = complaint_months.customer_id
+            and customer_months.month_on = complaint_months.month_on
+    left join compensation_months
+        on
+            customer_months.customer_id = compensation_months.customer_id
+            and customer_months.month_on = compensation_months.month_on
     left join survey_months
         on
             customer_months.customer_id = survey_months.customer_id
             and customer_months.month_on = survey_months.month_on
 ),
 
+measured_months as (
+    select
+        *,
+        -- of the feeds there are; null where there is none of them
+        case
+            when has_customer_costs or has_interactions or has_complaints
+                then
+                    coalesce(service_cost_amount, 0)
+                    + coalesce(interaction_cost_amount, 0)
+                    + coalesce(compensation_amount, 0)
+        end as cost_to_serve_amount,
+        {{ months_between('last_contract_month_on', 'month_on') }} as contract_age_months
+    from joined_months
+),
+
 final as (
     select
-        customer_id,
-        month_on,
+        measured_months.customer_id,
+        measured_months.month_on,
         {{ reporting_currency() }} as currency,
-        cast(coalesce(count_orders, 0) as integer) as count_orders,
-        cast(coalesce(count_order_lines, 0) as integer) as count_order_lines,
-        cast(weight_tonnes as decimal(18, 4)) as weight_tonnes,
-        cast(coalesce(revenue_amount, 0) as decimal(18, 2)) as revenue_amount,
-        cast(coalesce(discount_amount, 0) as decimal(18, 2)) as discount_amount,
-        cast(cost_amount as decimal(18, 2)) as cost_amount,
-        cast(margin_amount as decimal(18, 2)) as margin_amount,
-        cast(coalesce(invoiced_amount, 0) as decimal(18, 2)) as invoiced_amount,
-        cast(coalesce(cash_in_amount, 0) as decimal(18, 2)) as cash_in_amount,
-        cast(greatest(coalesce(balance_amount, 0), 0) as decimal(18, 2)) as open_balance_amount,
-        cast(coalesce(count_survey_responses, 0) as integer) as count_survey_responses,
-        nps_score_mean,
-        csat_score_rate_mean,
-        cast(greatest(-coalesce(balance_amount, 0), 0) as decimal(18, 2)) as unapplied_cash_amount
-    from joined_months
+        cast(coalesce(measured_months.count_orders, 0) as integer) as count_orders,
+        cast(coalesce(measured_months.count_order_lines, 0) as integer) as count_order_lines,
+        cast(measured_months.weight_tonnes as decimal(18, 4)) as weight_tonnes,
+        cast(measured_months.revenue_amount as decimal(18, 2)) as revenue_amount,
+        cast(measured_months.returns_amount as decimal(18, 2)) as returns_amount,
+        cast(measured_months.revenue_amount - measured_months.returns_amount as decimal(18, 2))
+            as net_revenue_amount,
+        cast(measured_months.discount_amount as decimal(18, 2)) as discount_amount,
+        cast(measured_months.cost_amount as decimal(18, 2)) as cost_amount,
+        cast(measured_months.margin_amount as decimal(18, 2)) as margin_amount,
+        -- revenue of unknown cost leaves the margin unknown; without revenue there is none
+        cast(
+            case
+                when measured_months.margin_amount is not null
+                    then measured_months.margin_amount - measured_months.returns_amount
+                when measured_months.revenue_amount = 0
+                    then -measured_months.returns_amount
+            end as decimal(18, 2)
+        ) as net_margin_amount,
+        cast(measured_months.invoiced_amount as decimal(18, 2)) as invoiced_amount,
+        cast(measured_months.cash_in_amount as decimal(18, 2)) as cash_in_amount,
+        cast(measured_months.open_balance_amount as decimal(18, 2)) as open_balance_amount,
+        cast(measured_months.unapplied_cash_amount as decimal(18, 2)) as unapplied_cash_amount,
+        cast(measured_months.overdue_amount as decimal(18, 2)) as overdue_amount,
+        cast(measured_months.acquisition_cost_amount as decimal(18, 2)) as acquisition_cost_amount,
+        cast(measured_months.service_cost_amount as decimal(18, 2)) as service_cost_amount,
+        cast(measured_months.interaction_cost_amount as decimal(18, 2)) as interaction_cost_amount,
+        cast(measured_months.compensation_amount as decimal(18, 2)) as compensation_amount,
+        cast(measured_months.cost_to_serve_amount as decimal(18, 2)) as cost_to_serve_amount,
+        cast(measured_months.count_interactions as integer) as count_interactions,
+        cast(measured_months.count_complaints as integer) as count_complaints,
+        cast(measured_months.count_survey_responses as integer) as count_survey_responses,
+        measured_months.csat_score_rate_mean,
+        measured_months.nps_score_mean,
+        case
+            when not measured_months.has_orders then null
+            when measured_months.last_contract_month_on is null then false
+            else measured_months.contract_age_months < contract_rules.active_months
+        end as has_active_contract
+    from measured_months
+    cross join contract_rules
 )
 
 select * from final

@@ -51,8 +51,8 @@ landed_documents as (
         currency as document_currency,
         fx_rate,
         document_amount * kind_sign as document_amount,
-        {{ to_amount('document_amount * fx_rate') }} * kind_sign as invoice_amount,
-        {{ to_amount('tax_amount * fx_rate') }} * kind_sign as tax_amount,
+        {{ in_reporting_currency('document_amount', 'fx_rate') }} * kind_sign as invoice_amount,
+        {{ in_reporting_currency('tax_amount', 'fx_rate') }} * kind_sign as tax_amount,
         is_disputed,
         false as is_derived
     from rated_invoices

@@ -62,11 +62,11 @@ document_lines as (
 priced_lines as (
     select
         *,
-        {{ to_price('document_unit_price * fx_rate') }} as unit_price,
-        {{ to_amount('document_ordered_amount * fx_rate') }} as ordered_amount,
-        {{ to_amount('document_discount_amount * fx_rate') }} as discount_amount,
-        {{ to_amount('document_tax_amount * fx_rate') }} as tax_amount,
-        {{ to_amount('document_cost_amount * fx_rate') }} as cost_amount
+        {{ price_in_reporting_currency('document_unit_price', 'fx_rate') }} as unit_price,
+        {{ in_reporting_currency('document_ordered_amount', 'fx_rate') }} as ordered_amount,
+        {{ in_reporting_currency('document_discount_amount', 'fx_rate') }} as discount_amount,
+        {{ in_reporting_currency('document_tax_amount', 'fx_rate') }} as tax_amount,
+        {{ in_reporting_currency('document_cost_amount', 'fx_rate') }} as cost_amount
     from document_lines
 ),
 

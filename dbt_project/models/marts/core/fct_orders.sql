@@ -69,7 +69,7 @@ valued_orders as (
         case
             when line_totals.order_id is not null then line_totals.revenue_amount
             when orders.status = 'cancelled' then 0
-            else {{ to_amount('orders.lineless_amount * orders.fx_rate') }}
+            else {{ in_reporting_currency('orders.lineless_amount', 'orders.fx_rate') }}
         end as revenue_amount,
         coalesce(line_totals.discount_amount, 0) as discount_amount,
         coalesce(line_totals.tax_amount, 0) as tax_amount,
@@ -80,7 +80,7 @@ valued_orders as (
         end as cost_amount,
         case
             when line_totals.order_id is not null then line_totals.ordered_amount
-            else {{ to_amount('orders.lineless_amount * orders.fx_rate') }}
+            else {{ in_reporting_currency('orders.lineless_amount', 'orders.fx_rate') }}
         end as ordered_amount,
         case
             when line_totals.order_id is not null then line_totals.document_ordered_amount

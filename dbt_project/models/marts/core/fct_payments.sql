@@ -31,7 +31,7 @@ signed_payments as (
     select
         *,
         paid_amount * kind_sign as document_amount,
-        {{ to_amount('paid_amount * fx_rate') }} * kind_sign as payment_amount,
+        {{ in_reporting_currency('paid_amount', 'fx_rate') }} * kind_sign as payment_amount,
         -- the day it should have been cash; the feed gives no day of the refusal itself
         case
             when bill_status = 'dishonoured'

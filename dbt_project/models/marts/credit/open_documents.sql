@@ -7,10 +7,11 @@ payments as (
 ),
 
 -- payments and credit notes pay the claim they name, then the oldest due first
-credits as (
+all_credits as (
     select
         customer_id,
         currency,
+        invoiced_on as credited_on,
         -invoice_amount as credit_amount,
         order_id,
         cast(null as {{ dbt.type_string() }}) as reference,
@@ -21,6 +22,7 @@ credits as (
     select
         customer_id,
         currency,
+        received_on as credited_on,
         credited_amount as credit_amount,
         order_id,
         reference,
@@ -34,23 +36,77 @@ settled_totals as (
         currency,
         sum(credit_amount) as settled_amount,
         max(refunded_on) as last_refunded_on
-    from credits
+    from all_credits
     group by customer_id, currency
+),
+
+claim_totals as (
+    select
+        customer_id,
+        currency,
+        sum(invoice_amount) as claimed_amount
+    from invoices
+    where invoice_amount > 0
+    group by customer_id, currency
+),
+
+-- most customers owe nothing: only the others need the order of their documents
+owing_customers as (
+    select
+        coalesce(claim_totals.customer_id, settled_totals.customer_id) as customer_id,
+        coalesce(claim_totals.currency, settled_totals.currency) as currency,
+        coalesce(settled_totals.settled_amount, 0) as settled_amount,
+        settled_totals.last_refunded_on
+    from claim_totals
+    full outer join settled_totals
+        on
+            claim_totals.customer_id = settled_totals.customer_id
+            and claim_totals.currency = settled_totals.currency
+    where
+        coalesce(claim_totals.claimed_amount, 0) > coalesce(settled_totals.settled_amount, 0)
 ),
 
 claims as (
     select
-        invoice_id as document_id,
-        order_id,
-        customer_id,
-        currency,
+        invoices.invoice_id as document_id,
+        invoices.order_id,
+        invoices.customer_id,
+        invoices.currency,
         'invoice' as document_kind,
-        invoiced_on,
-        due_on,
-        is_disputed,
-        invoice_amount as claim_amount
+        invoices.invoiced_on,
+        invoices.due_on,
+        invoices.is_disputed,
+        invoices.invoice_amount as claim_amount
     from invoices
-    where invoice_amount > 0
+    inner join owing_customers
+        on
+            invoices.customer_id = owing_customers.customer_id
+            and invoices.currency = owing_customers.currency
+    where invoices.invoice_amount > 0
+),
+
+credits as (
+    select * from all_credits
+    where customer_id in (select customer_id from owing_customers)
+),
+
+{{ named_changes_ctes() }},
+
+named_credits as (
+    select
+        document_id,
+        sum(named_change_amount) as named_amount
+    from named_changes
+    group by document_id
+),
+
+named_claims as (
+    select
+        claims.*,
+        least(claims.claim_amount, greatest(coalesce(named_credits.named_amount, 0), 0))
+            as named_amount
+    from claims
+    left join named_credits on claims.document_id = named_credits.document_id
     union all
     -- refunded above all that came in: the customer owes the excess at once
     select
@@ -62,74 +118,10 @@ claims as (
         last_refunded_on as invoiced_on,
         last_refunded_on as due_on,
         false as is_disputed,
-        -settled_amount as claim_amount
-    from settled_totals
+        -settled_amount as claim_amount,
+        0 as named_amount
+    from owing_customers
     where settled_amount < 0
-),
-
-claim_totals as (
-    select
-        customer_id,
-        currency,
-        sum(claim_amount) as claimed_amount
-    from claims
-    group by customer_id, currency
-),
-
--- most customers owe nothing: only the others need the order of their documents
-owing_customers as (
-    select
-        claim_totals.customer_id,
-        claim_totals.currency,
-        greatest(coalesce(settled_totals.settled_amount, 0), 0) as settled_amount
-    from claim_totals
-    left join settled_totals
-        on
-            claim_totals.customer_id = settled_totals.customer_id
-            and claim_totals.currency = settled_totals.currency
-    where claim_totals.claimed_amount > coalesce(settled_totals.settled_amount, 0)
-),
-
--- an order may have several claims: the one due first stands for it
-claims_of_orders as (
-    select
-        customer_id,
-        currency,
-        order_id,
-        document_id
-    from claims
-    where order_id is not null
-    qualify row_number() over (
-        partition by customer_id, currency, order_id
-        order by due_on, invoiced_on, document_id
-    ) = 1
-),
-
-named_credits as (
-    select
-        coalesce(named_claims.document_id, claims_of_orders.document_id) as document_id,
-        sum(credits.credit_amount) as named_amount
-    from credits
-    left join claims as named_claims
-        on
-            credits.reference = named_claims.document_id
-            and credits.customer_id = named_claims.customer_id
-            and credits.currency = named_claims.currency
-    left join claims_of_orders
-        on
-            coalesce(credits.order_id, credits.reference) = claims_of_orders.order_id
-            and credits.customer_id = claims_of_orders.customer_id
-            and credits.currency = claims_of_orders.currency
-    group by coalesce(named_claims.document_id, claims_of_orders.document_id)
-),
-
-named_claims as (
-    select
-        claims.*,
-        least(claims.claim_amount, greatest(coalesce(named_credits.named_amount, 0), 0))
-            as named_amount
-    from claims
-    left join named_credits on claims.document_id = named_credits.document_id
 ),
 
 -- each claim in two slices: what its own credits cover is settled before the rest is shared out
@@ -150,7 +142,7 @@ slices as (
 slices_in_order as (
     select
         slices.*,
-        owing_customers.settled_amount,
+        greatest(owing_customers.settled_amount, 0) as settled_amount,
         sum(slices.slice_amount) over (
             partition by slices.customer_id, slices.currency
             order by slices.slice_order, slices.due_on, slices.invoiced_on, slices.document_id
