@@ -283,6 +283,7 @@ def _land(
         as_of=as_of,
         is_rebuild=sequence == 1,
         reporting_currency=company.reporting_currency,
+        calendar=company.calendar,
         company=settings.company,
         company_name_en=company.name.en,
         company_name_zh=company.name.zh,

@@ -69,6 +69,7 @@ def recompute(run: Run, as_of: date, file: Path, *, known_then: bool) -> Recompu
         as_of=as_of,
         is_rebuild=True,
         reporting_currency=run.company.reporting_currency,
+        calendar=run.company.calendar,
         company=run.settings.company,
         company_name_en=run.company.name.en,
         company_name_zh=run.company.name.zh,

@@ -1,9 +1,9 @@
-{#- A seed's sentence with the row's own values in its {placeholders}; unknown ones stay empty. -#}
+{#- A seed's sentence with the row's own values in its {placeholders}; an unknown one shows as ?. -#}
 {% macro fill_in(sentence, values) -%}
     {%- set filled = namespace(sql=sentence) -%}
     {%- for name, value in values.items() -%}
         {%- set filled.sql = "replace(" ~ filled.sql ~ ", '{" ~ name ~ "}', coalesce(cast("
-            ~ value ~ " as " ~ dbt.type_string() ~ "), ''))" -%}
+            ~ value ~ " as " ~ dbt.type_string() ~ "), '?'))" -%}
     {%- endfor -%}
     {{ filled.sql }}
 {%- endmacro %}
