@@ -41,11 +41,15 @@ def test_contradicting_judgements_stop_the_build(dbt: Dbt, landing: Landing) -> 
 @pytest.mark.parametrize(
     "change",
     [
-        "delete from seeds.strategic_pairwise where criterion_b = 'history'"
-        " and criterion_a = 'amount'",
+        (
+            "delete from seeds.strategic_pairwise where criterion_b = 'history'"
+            " and criterion_a = 'amount'"
+        ),
         # the same pair from the other side
-        "insert into seeds.strategic_pairwise select * replace (criterion_b as criterion_a,"
-        " criterion_a as criterion_b) from seeds.strategic_pairwise limit 1",
+        (
+            "insert into seeds.strategic_pairwise select * replace (criterion_b as criterion_a,"
+            " criterion_a as criterion_b) from seeds.strategic_pairwise limit 1"
+        ),
     ],
 )
 def test_every_pair_is_judged_once(dbt: Dbt, landing: Landing, change: str) -> None:
