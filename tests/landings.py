@@ -62,6 +62,7 @@ def apply(
         as_of=as_of,
         is_rebuild=False,
         reporting_currency=mini.company.reporting_currency,
+        calendar=mini.company.calendar,
         company="mini",
         company_name_en="Mini",
         company_name_zh="迷你",

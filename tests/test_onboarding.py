@@ -790,7 +790,7 @@ def test_the_ibm_receivables_land_with_their_published_figures(ibm: Settings) ->
 
 
 def test_the_first_release_of_invoices_and_payments_alone(ibm: Settings) -> None:
-    """A company without orders: what it is owed derives from its invoices."""
+    """A company without orders: its invoices are what it is owed and what it sold."""
     import duckdb
 
     release = pipeline.refresh(pipeline.open_run(ibm))
@@ -803,10 +803,16 @@ def test_the_first_release_of_invoices_and_payments_alone(ibm: Settings) -> None
                 (select sum(invoice_amount) from fct_invoices),
                 (select sum(payment_amount) from fct_payments),
                 (select count(*) from dim_customers),
-                (select sum(balance_amount) from receivables_balances)
+                (select sum(balance_amount) from receivables_balances),
+                (select count(*) from fct_orders where is_derived),
+                (select sum(revenue_amount) from fct_orders),
+                (select sum(revenue_amount) from fct_customer_totals),
+                (select sum(revenue_amount) from fct_customer_months),
+                (select count(*) from customer_segments
+                    where rfm_segment is not null and lifecycle <> 'prospect')
             """
         ).fetchall()
     total = Decimal("147703.18")
-    assert figures == (2466, total, total, 100, 0)
+    assert figures == (2466, total, total, 100, 0, 2466, total, total, total, 100)
     assert release.manifest["quarantine"] == []
     assert f"Release {release.release_id} published, as of {release.as_of}" in GUIDE

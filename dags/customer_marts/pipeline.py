@@ -428,6 +428,7 @@ def plan(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> Plan 
         as_of=chosen,
         is_rebuild=bool(reasons),
         reporting_currency=run.company.reporting_currency,
+        calendar=run.company.calendar,
         company=settings.company,
         company_name_en=run.company.name.en,
         company_name_zh=run.company.name.zh,

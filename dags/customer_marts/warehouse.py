@@ -91,6 +91,7 @@ class RunContext:
     as_of: date
     is_rebuild: bool
     reporting_currency: str
+    calendar: str | None
     company: str
     company_name_en: str
     company_name_zh: str
@@ -746,8 +747,8 @@ def _write_context(connection: Any, company: Company, context: RunContext) -> No
         create or replace table landing.run_context (
             release_id varchar, release_sequence integer, parent_release_id varchar,
             parent_as_of date, as_of date, is_rebuild boolean, reporting_currency varchar,
-            company varchar, company_name_en varchar, company_name_zh varchar, run_id varchar,
-            started_at timestamp, code_version varchar
+            calendar varchar, company varchar, company_name_en varchar, company_name_zh varchar,
+            run_id varchar, started_at timestamp, code_version varchar
         )
         """
     )

@@ -63,6 +63,28 @@
     explode(sequence({{ first_month }}, {{ last_month }}, interval 1 month))
 {%- endmacro %}
 
+{#- One row per day between two dates, both included. -#}
+{% macro explode_days(first_day, last_day) -%}
+    {{ adapter.dispatch('explode_days', 'customer_marts')(first_day, last_day) }}
+{%- endmacro %}
+{% macro default__explode_days(first_day, last_day) -%}
+    unnest(generate_series({{ first_day }}, {{ last_day }}, interval 1 day))
+{%- endmacro %}
+{% macro spark__explode_days(first_day, last_day) -%}
+    explode(sequence({{ first_day }}, {{ last_day }}, interval 1 day))
+{%- endmacro %}
+
+{#- The Monday of the date's week (ISO 8601); the first day of its quarter; of its year. -#}
+{% macro week_start(of_date) -%}
+    cast(date_trunc('week', {{ of_date }}) as date)
+{%- endmacro %}
+{% macro quarter_start(of_date) -%}
+    cast(date_trunc('quarter', {{ of_date }}) as date)
+{%- endmacro %}
+{% macro year_start(of_date) -%}
+    cast(date_trunc('year', {{ of_date }}) as date)
+{%- endmacro %}
+
 {#- The text with every match of a regular expression replaced. -#}
 {% macro replace_pattern(text, pattern, replacement) -%}
     {{ adapter.dispatch('replace_pattern', 'customer_marts')(text, pattern, replacement) }}

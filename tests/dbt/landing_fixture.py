@@ -24,8 +24,8 @@ CONTRACTS = {feed: load_contract(feed) for feed in FEEDS}
 CONTROL_TABLES = {
     "run_context": """release_id varchar, release_sequence integer, parent_release_id varchar,
         parent_as_of date, as_of date, is_rebuild boolean, reporting_currency varchar,
-        company varchar, company_name_en varchar, company_name_zh varchar, run_id varchar,
-        started_at timestamp, code_version varchar""",
+        calendar varchar, company varchar, company_name_en varchar, company_name_zh varchar,
+        run_id varchar, started_at timestamp, code_version varchar""",
     "releases": """release_id varchar, release_sequence integer, parent_release_id varchar,
         run_id varchar, as_of date, started_at timestamp, code_version varchar,
         count_batches integer, is_rebuild boolean""",
@@ -96,7 +96,8 @@ class Landing:
             con.execute("delete from landing.run_context")
             con.execute(
                 "insert into landing.run_context values"
-                " (?, ?, ?, ?, ?, ?, 'CNY', 'toy', 'Toy company', '玩具公司', ?, ?, 'test')",
+                " (?, ?, ?, ?, ?, ?, 'CNY', 'china', 'toy', 'Toy company', '玩具公司',"
+                " ?, ?, 'test')",
                 [
                     release_id,
                     self.sequence,

@@ -70,6 +70,11 @@ def test_three_increments_equal_a_rebuild(
         "fct_payments",
         "fct_survey_responses",
         "fct_receivables",
+        "fct_complaints",
+        "fct_interactions",
+        "fct_customer_costs",
+        "fct_opportunities",
+        "fct_deliveries",
         "fct_customer_months",
     ):
         assert first[fact] != incremented[fact], fact
@@ -125,6 +130,30 @@ def test_claims_turn_overdue_as_the_days_pass_without_a_changed_row(
     assert read_marts(database)["fct_customer_months"] == on_the_day["fct_customer_months"]
 
 
+def test_what_a_later_date_brings_comes_and_goes(
+    dbt: Dbt, landing: Landing, database: Path
+) -> None:
+    """As of 27 February, then 10 March, then 4 March: no row of these changed in between."""
+    states = """
+        select
+            (select is_open from marts.fct_complaints where complaint_id = 'c-slow'),
+            (select compensation_amount from marts.fct_complaints where complaint_id = 'c-slow'),
+            (select responded_at is not null from marts.fct_complaints
+                where complaint_id = 'c-idle'),
+            (select stage from marts.fct_opportunities where opportunity_id = 's-lost-later'),
+            (select is_won from marts.fct_opportunities where opportunity_id = 's-lost-later'),
+            (select count(*) from marts.fct_deliveries where delivery_id = 'd-future'),
+            (select count(*) from marts.fct_customer_costs where cost_id = 'k-future')
+    """
+    assert one(database, states) == (True, None, False, "open", None, 0, 0)
+    landing.begin_release(date(2026, 3, 10))
+    dbt("run", "--select", "+marts.core")
+    assert one(database, states) == (False, 30, True, "lost", False, 1, 1)
+    landing.begin_release(date(2026, 3, 4))
+    dbt("run", "--select", "+marts.core")
+    assert one(database, states) == (True, None, True, "open", None, 0, 1)
+
+
 def test_missing_rates_and_wrong_source_totals_stop_the_build(dbt: Dbt, landing: Landing) -> None:
     landing.execute("delete from landing.fx_days")
     landing.execute("update landing.ledger set source_amount = source_amount + 0.01")
@@ -167,7 +196,12 @@ TOTALS = """
         (select sum(payment_amount) from marts.fct_payments),
         (select sum(balance_amount) from marts.receivables_balances),
         (select sum(count_survey_responses) from marts.fct_customer_months),
-        (select count(*) from marts.fct_order_lines)
+        (select count(*) from marts.fct_order_lines),
+        (select count(*) from marts.fct_complaints),
+        (select sum(cost_amount) from marts.fct_interactions),
+        (select sum(cost_amount) from marts.fct_customer_costs),
+        (select sum(opportunity_amount) from marts.fct_opportunities),
+        (select sum(delivered_amount) from marts.fct_deliveries)
 """
 
 
@@ -207,8 +241,8 @@ def test_a_crosswalk_moves_rows_conserves_totals_and_is_undone(
     assert moved == [
         ("leaving", "idle", "merge", False, 2, 2),
         # its record and the order and invoice of December stay
-        ("slow", "slower", "rekey", False, 6, 3),
-        ("steady", "steady", "split", True, 9, 1),
+        ("slow", "slower", "rekey", False, 9, 6),
+        ("steady", "steady", "split", True, 13, 1),
     ]
 
     landing.decide([])

@@ -358,6 +358,17 @@ def _land_what_customers_cost(landing: Landing) -> None:
                 lost_reason="price",
             ),
             opportunity("s-abroad", "abroad", date(2026, 2, 2), amount="50.00", currency="USD"),
+            # the earliest fact: dim_dates begins in its year
+            opportunity(
+                "s-old",
+                "prospect",
+                date(2022, 3, 1),
+                stage="lost",
+                won=False,
+                probability="0",
+                closed_on=date(2022, 5, 9),
+                lost_reason="no decision",
+            ),
             opportunity("s-future", "idle", date(2026, 3, 2)),
         ],
     )

@@ -6,6 +6,7 @@ select
     as_of,
     is_rebuild,
     reporting_currency,
+    calendar,
     company,
     company_name_en,
     company_name_zh,

@@ -44,7 +44,8 @@ final as (
         document_currency,
         fx_rate,
         rated_deliveries.delivered_amount as document_amount,
-        {{ in_reporting_currency('rated_deliveries.delivered_amount', 'fx_rate') }} as delivered_amount
+        {{ in_reporting_currency('rated_deliveries.delivered_amount', 'fx_rate') }}
+            as delivered_amount
     from rated_deliveries
 )
 

@@ -50,7 +50,8 @@ final as (
         document_currency,
         fx_rate,
         rated_opportunities.opportunity_amount as document_amount,
-        {{ in_reporting_currency('rated_opportunities.opportunity_amount', 'fx_rate') }} as opportunity_amount
+        {{ in_reporting_currency('rated_opportunities.opportunity_amount', 'fx_rate') }}
+            as opportunity_amount
     from rated_opportunities
 )
 

@@ -17,6 +17,18 @@ fx_days as (
     select * from {{ ref('stg_landing__fx_days') }}
 ),
 
+invoices as (
+    select
+        *,
+        {{ derived_order_id('invoice_id') }} as order_id_derived
+    from {{ ref('stg_landing__invoices') }}
+    where
+        kind = 'invoice'
+        and document_amount > 0
+        and invoiced_on <= {{ as_of_date() }}
+        and {{ orders_are_derived() }}
+),
+
 order_lines as (
     select * from {{ ref('fct_order_lines') }}
     where {{ where_changed('order_id', changed_orders()) }}
@@ -95,6 +107,56 @@ valued_orders as (
     left join line_totals on orders.order_id = line_totals.order_id
 ),
 
+rated_invoices as (
+    select
+        invoices.*,
+        coalesce(invoices.tax_amount, 0) as document_tax_amount,
+        {{ rate_into_reporting('invoices.currency', 'fx_days.rate') }} as fx_rate
+    from invoices
+    left join fx_days
+        on invoices.currency = fx_days.currency and invoices.invoiced_on = fx_days.valid_on
+    where {{ where_changed('invoices.order_id_derived', changed_orders()) }}
+),
+
+-- without an order feed what a company invoiced is what it sold; credit notes are returns
+derived_orders as (
+    select
+        order_id_derived as order_id,
+        customer_id,
+        source_customer_id,
+        cast(invoiced_on as timestamp) as ordered_at,
+        invoiced_on as ordered_on,
+        'completed' as status,
+        false as is_cancelled,
+        cast(null as {{ dbt.type_string() }}) as sale_type,
+        cast(null as {{ dbt.type_string() }}) as channel,
+        cast(null as {{ dbt.type_string() }}) as contract_id,
+        currency as document_currency,
+        fx_rate,
+        0 as count_lines,
+        cast(null as decimal(18, 4)) as weight_tonnes,
+        {{ in_reporting_currency('document_amount - document_tax_amount', 'fx_rate') }}
+            as revenue_amount,
+        0 as discount_amount,
+        {{ in_reporting_currency('document_tax_amount', 'fx_rate') }} as tax_amount,
+        cast(null as decimal(18, 2)) as cost_amount,
+        {{ in_reporting_currency('document_amount - document_tax_amount', 'fx_rate') }}
+            as ordered_amount,
+        document_amount - document_tax_amount as document_ordered_amount,
+        document_amount as document_gross_amount,
+        true as is_derived
+    from rated_invoices
+),
+
+all_orders as (
+    select
+        *,
+        false as is_derived
+    from valued_orders
+    union all
+    select * from derived_orders
+),
+
 final as (
     select
         order_id,
@@ -121,8 +183,9 @@ final as (
         cast(revenue_amount - cost_amount as decimal(18, 2)) as margin_amount,
         cast(ordered_amount as decimal(18, 2)) as ordered_amount,
         cast(document_ordered_amount as decimal(18, 2)) as document_ordered_amount,
-        cast(document_gross_amount as decimal(18, 2)) as document_gross_amount
-    from valued_orders
+        cast(document_gross_amount as decimal(18, 2)) as document_gross_amount,
+        is_derived
+    from all_orders
 )
 
 select * from final
