@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -11,6 +12,8 @@ import pytest
 from dbt.artifacts.schemas.results import TestStatus
 
 from customer_marts.gates.calendar import BusinessCalendar, days_after
+from tests.dbt.conftest import Dbt
+from tests.dbt.landing_fixture import Landing
 
 
 def test_the_build_ran_every_unit_and_data_test(first_build: Any) -> None:
@@ -213,3 +216,53 @@ def test_business_days_are_those_of_the_gates(first_marts: duckdb.DuckDBPyConnec
             )
         )
     assert days == expected
+
+
+@pytest.mark.parametrize(
+    ("calendar", "as_of", "known_years"),
+    [
+        ("weekends", "2026-02-27", range(2022, 2027)),
+        # the company names none
+        (None, "2026-02-27", range(0)),
+        # next year's notice is not out
+        ("china", "2027-01-05", range(2022, 2027)),
+    ],
+)
+def test_a_year_whose_days_off_are_not_known_works_every_weekday(
+    dbt: Dbt,
+    landing: Landing,
+    database: Path,
+    calendar: str | None,
+    as_of: str,
+    known_years: range,
+) -> None:
+    landing.execute("update landing.run_context set calendar = ?, as_of = ?", [calendar, as_of])
+    dbt("run", "--select", "dim_dates")
+    of_python = BusinessCalendar.load(calendar or "weekends")
+    with duckdb.connect(str(database), read_only=True) as con:
+        days = con.execute(
+            "select date_on, is_business_day, is_calendar_known from marts.dim_dates order by 1"
+        ).fetchall()
+    assert days[-1][0] == date(int(as_of[:4]), 12, 31)
+    assert days == [
+        (day, of_python.is_business_day(day), day.year in known_years)
+        for day in days_after(date(2021, 12, 31), days[-1][0])
+    ]
+
+
+def test_weeks_quarters_and_the_running_number_of_a_business_day(
+    first_marts: duckdb.DuckDBPyConnection,
+) -> None:
+    # Sunday in the last ISO week of the year before; the eve of Labour Day, a make-up Saturday
+    assert first_marts.execute(
+        """
+        select week_on, iso_week, day_of_week, quarter_on, month_on, business_day_of_month
+        from marts.dim_dates
+        where date_on in ('2023-01-01', '2024-04-30', '2024-05-11') order by date_on
+        """
+    ).fetchall() == [
+        (date(2022, 12, 26), 52, 7, date(2023, 1, 1), date(2023, 1, 1), 0),
+        (date(2024, 4, 29), 18, 2, date(2024, 4, 1), date(2024, 4, 1), 22),
+        # 1 to 5 May were off; 6 to 11 May were worked
+        (date(2024, 5, 6), 19, 6, date(2024, 4, 1), date(2024, 5, 1), 6),
+    ]

@@ -29,7 +29,8 @@ first_dates as (
 
 bounds as (
     select
-        {{ year_start('coalesce(min(first_dates.first_on), max(run_context.as_of))') }} as first_day,
+        {{ year_start('coalesce(min(first_dates.first_on), max(run_context.as_of))') }}
+            as first_day,
         {{ add_days(
             add_months(year_start('max(run_context.as_of)'), 12), -1
         ) }} as last_day
