@@ -96,16 +96,6 @@
     )
 {%- endmacro %}
 
-{#- A sentence with values in its places: {'name': sql}. -#}
-{% macro fill_in(sentence, values) -%}
-    {%- set filled = namespace(sql=sentence) -%}
-    {%- for name, value in values.items() -%}
-        {%- set filled.sql = "replace(" ~ filled.sql ~ ", '{" ~ name ~ "}', coalesce(cast("
-            ~ value ~ " as " ~ dbt.type_string() ~ "), '?'))" -%}
-    {%- endfor -%}
-    {{ filled.sql }}
-{%- endmacro %}
-
 {#- A number as a sentence shows it: whole, or with one decimal. -#}
 {% macro shown_number(value, times, decimals) -%}
     case
