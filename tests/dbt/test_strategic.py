@@ -7,7 +7,7 @@ import pytest
 from tests.dbt.conftest import WITHOUT_UNIT_TESTS, Dbt
 from tests.dbt.landing_fixture import Landing
 
-# the seeds as they lie in the database: another company's panel has judged
+# without the seeds, so that the judgements changed in the database stay
 WEIGHTS = ("--select", "strategic_weights", *WITHOUT_UNIT_TESTS)
 
 
@@ -38,20 +38,15 @@ def test_contradicting_judgements_stop_the_build(dbt: Dbt, landing: Landing) -> 
     assert "every_pair" not in problems
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        (
-            "delete from seeds.strategic_pairwise where criterion_b = 'history'"
-            " and criterion_a = 'amount'"
-        ),
-        # the same pair from the other side
-        (
-            "insert into seeds.strategic_pairwise select * replace (criterion_b as criterion_a,"
-            " criterion_a as criterion_b) from seeds.strategic_pairwise limit 1"
-        ),
-    ],
-)
+MISSING = "delete from seeds.strategic_pairwise where criterion_b = 'history'"
+# the pair is there already, from the other side
+TWICE = """
+    update seeds.strategic_pairwise set criterion_a = 'credit', criterion_b = 'amount'
+    where criterion_a = 'amount' and criterion_b = 'history'
+"""
+
+
+@pytest.mark.parametrize("change", [MISSING, TWICE], ids=["missing", "twice"])
 def test_every_pair_is_judged_once(dbt: Dbt, landing: Landing, change: str) -> None:
     landing.execute(change)
     assert "strategic_weights__every_pair_is_judged_once" in problems_of_the_build(dbt)

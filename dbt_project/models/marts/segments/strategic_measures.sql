@@ -33,7 +33,7 @@ bounds as (
 
 customer_months as (
     select * from {{ ref('fct_customer_months') }}
-    where month_on >= {{ start_of_previous_12_months() }}
+    where month_on >= {{ start_of_last_12_months() }}
 ),
 
 orders as (
@@ -62,27 +62,11 @@ invoiced_customers as (
     select distinct customer_id from {{ ref('fct_invoices') }}
 ),
 
-dated_months as (
-    select
-        *,
-        month_on >= {{ start_of_last_12_months() }} as is_of_last_year
-    from customer_months
-),
-
-trade_years as (
+months_with_orders as (
     select
         customer_id,
-        {{ sum_amount('case when is_of_last_year then net_revenue_amount end') }}
-            as revenue_12_months_amount,
-        {{ sum_amount('case when not is_of_last_year then net_revenue_amount end') }}
-            as revenue_previous_12_months_amount,
-        -- one month of unknown margin leaves the year's unknown
-        case
-            when count(*) filter (where is_of_last_year and net_margin_amount is null) = 0
-                then {{ sum_amount('case when is_of_last_year then net_margin_amount end') }}
-        end as margin_12_months_amount,
-        count(*) filter (where is_of_last_year and count_orders > 0) as count_months_with_orders
-    from dated_months
+        count(*) filter (where count_orders > 0) as count_months
+    from customer_months
     group by customer_id
 ),
 
@@ -147,10 +131,9 @@ known_figures as (
         segments.industry,
         segments.scale_class,
         segments.recency_days,
-        coalesce(trade_years.revenue_12_months_amount, 0) as revenue_12_months_amount,
-        trade_years.margin_12_months_amount,
-        coalesce(trade_years.revenue_previous_12_months_amount, 0)
-            as revenue_previous_12_months_amount,
+        segments.revenue_12_months_amount,
+        segments.margin_12_months_amount,
+        segments.revenue_previous_12_months_amount,
         case
             when
                 order_days.count_orders_typed = order_days.count_orders
@@ -158,7 +141,7 @@ known_figures as (
                 then cast(order_days.contract_amount as double) / order_days.ordered_amount
         end as dependence_measure,
         cast(coalesce(order_days.count_order_days, 0) as double) as frequency_measure,
-        cast(coalesce(trade_years.count_months_with_orders, 0) as double) / 12 as loyalty_measure,
+        cast(coalesce(months_with_orders.count_months, 0) as double) / 12 as loyalty_measure,
         case
             when feeds.has_opportunities then coalesce(pipelines.pipeline_amount, 0)
         end as pipeline_amount,
@@ -181,7 +164,7 @@ known_figures as (
     cross join feeds
     inner join segments on customers.customer_id = segments.customer_id
     inner join group_worths on customers.group_key = group_worths.group_key
-    left join trade_years on customers.customer_id = trade_years.customer_id
+    left join months_with_orders on customers.customer_id = months_with_orders.customer_id
     left join order_days on customers.customer_id = order_days.customer_id
     left join pipelines on customers.customer_id = pipelines.customer_id
     left join invoiced_customers on customers.customer_id = invoiced_customers.customer_id

@@ -4,6 +4,7 @@
 {%- set shown_bound = shown_number(
     'customer_rules.bound', 'customer_rules.shown_times', 'customer_rules.shown_decimals'
 ) -%}
+{%- set numbers = {'value': shown_value, 'bound': shown_bound} -%}
 {%- set counts = {
     'count_rules': 'rule_totals.count_rules', 'count_unknown': 'rule_totals.count_rules_unknown',
 } -%}
@@ -37,8 +38,14 @@ judged_rules as (
             when comparison = 'at_least' then measured_value >= bound
             else measured_value <= bound
         end as is_passed,
-        {{ fill_in('sentence_en', {'value': shown_value, 'bound': shown_bound}) }} as sentence_en,
-        {{ fill_in('sentence_zh', {'value': shown_value, 'bound': shown_bound}) }} as sentence_zh
+        case
+            when measured_value is null then unknown_en
+            else {{ fill_in('sentence_en', numbers) }}
+        end as sentence_en,
+        case
+            when measured_value is null then unknown_zh
+            else {{ fill_in('sentence_zh', numbers) }}
+        end as sentence_zh
     from customer_rules
 ),
 
