@@ -2,7 +2,7 @@
 with months as (
     select
         month_on,
-        sum(revenue_amount) as revenue_amount
+        sum(net_revenue_amount) as net_revenue_amount
     from {{ ref('fct_customer_months') }}
     group by month_on
 ),
@@ -18,11 +18,11 @@ history as (
 select
     history.month_on,
     history.revenue_12_months_amount,
-    sum(months.revenue_amount) as revenue_amount
+    sum(months.net_revenue_amount) as net_revenue_amount
 from history
 left join months
     on
         history.month_on >= months.month_on
         and {{ months_between('months.month_on', 'history.month_on') }} < 12
 group by history.month_on, history.revenue_12_months_amount
-having history.revenue_12_months_amount <> coalesce(sum(months.revenue_amount), 0)
+having history.revenue_12_months_amount <> coalesce(sum(months.net_revenue_amount), 0)

@@ -14,9 +14,11 @@ from customer_marts.identity import Identity
 from tests.dbt.conftest import WITHOUT_UNIT_TESTS, Dbt
 from tests.dbt.landing_fixture import Landing
 from tests.dbt.toy_company import (
+    invoice,
     land_fourth_release,
     land_second_release,
     land_third_release,
+    payment,
 )
 
 
@@ -71,6 +73,7 @@ def test_three_increments_equal_a_rebuild(
         "fct_invoices",
         "fct_payments",
         "fct_survey_responses",
+        "fct_receivables",
         "fct_customer_months",
         "int_customer_states",
         "customer_rfm",
@@ -88,6 +91,50 @@ def test_three_increments_equal_a_rebuild(
     assert {"o-late", "o-held"} <= order_ids  # landed late, let in
     # 100 dollars at the corrected rate
     assert amount(database, "revenue_amount", "fct_orders", "order_id = 'o-abroad'") == 705
+
+
+def test_claims_turn_overdue_as_the_days_pass_without_a_changed_row(
+    dbt: Dbt, landing: Landing, database: Path
+) -> None:
+    months = ("run", "--select", "+fct_customer_months")
+
+    def overdue(mart: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(database), read_only=True) as con:
+            return con.execute(
+                f"""
+                select customer_id, overdue_amount from marts.{mart}
+                where month_on = '2026-03-01' and customer_id in ('idle', 'prospect') order by 1
+                """
+            ).fetchall()
+
+    # the claim is due, and the excess refunded, on the as-of date itself
+    landing.begin_release(date(2026, 3, 5))
+    landing.put(
+        "invoices",
+        [invoice("i-due", "idle", date(2026, 3, 2), "40.00", due_on=date(2026, 3, 5))],
+    )
+    landing.put(
+        "payments",
+        [payment("p-excess", "prospect", date(2026, 3, 5), "30.00", kind="refund")],
+    )
+    dbt(*months)
+    on_the_day = read_marts(database)
+    assert overdue("fct_receivables") == [("idle", 0), ("prospect", 0)]
+
+    landing.begin_release(date(2026, 3, 6))
+    dbt(*months)
+    incremented = read_marts(database)
+    for mart in ("fct_receivables", "fct_customer_months"):
+        assert overdue(mart) == [("idle", 40), ("prospect", 30)]
+    landing.execute("update landing.run_context set is_rebuild = true")
+    dbt(*months)
+    assert read_marts(database)["fct_receivables"] == incremented["fct_receivables"]
+    assert read_marts(database)["fct_customer_months"] == incremented["fct_customer_months"]
+
+    landing.begin_release(date(2026, 3, 5))
+    dbt(*months)
+    assert read_marts(database)["fct_receivables"] == on_the_day["fct_receivables"]
+    assert read_marts(database)["fct_customer_months"] == on_the_day["fct_customer_months"]
 
 
 def test_missing_rates_and_wrong_source_totals_stop_the_build(dbt: Dbt, landing: Landing) -> None:

@@ -151,6 +151,7 @@ def test_unit_tests_cover_the_awkward_cases(manifest: Manifest) -> None:
         "fct_order_lines",
         "fct_invoices",
         "fct_payments",
+        "fct_receivables",
         "fct_customer_months",
         "customer_rfm",
         "customer_abc",

@@ -19,18 +19,7 @@ with customers as (
 ),
 
 customer_months as (
-    select
-        customer_id,
-        month_on,
-        revenue_amount,
-        margin_amount,
-        revenue_amount as net_revenue_amount,
-        case when margin_amount is null and count_orders > 0 then null else coalesce(margin_amount, 0) end
-            as net_margin_amount,
-        cast(null as decimal(18, 2)) as acquisition_cost_amount,
-        cast(null as decimal(18, 2)) as cost_to_serve_amount,
-        count_orders
-    from {{ ref('fct_customer_months') }}
+    select * from {{ ref('fct_customer_months') }}
     where {{ is_in_scope }}
 ),
 

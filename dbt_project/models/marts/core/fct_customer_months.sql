@@ -159,25 +159,43 @@ compensation_months as (
     group by customer_id, {{ month_start('coalesce(resolved_on, opened_on)') }}
 ),
 
-first_months_by_activity as (
-    {% for activity in [
-        'order_months', 'receivables', 'cost_months', 'interaction_months', 'complaint_months',
-        'survey_months',
-    ] -%}
+active_months as (
     select
         customer_id,
-        min(month_on) as first_month_on
-    from {{ activity }}
-    group by customer_id
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+        month_on
+    from order_months
+    union all
+    select
+        customer_id,
+        month_on
+    from receivables
+    union all
+    select
+        customer_id,
+        month_on
+    from cost_months
+    union all
+    select
+        customer_id,
+        month_on
+    from interaction_months
+    union all
+    select
+        customer_id,
+        month_on
+    from complaint_months
+    union all
+    select
+        customer_id,
+        month_on
+    from survey_months
 ),
 
 first_months as (
     select
         customer_id,
-        min(first_month_on) as first_month_on
-    from first_months_by_activity
+        min(month_on) as first_month_on
+    from active_months
     group by customer_id
 ),
 
@@ -206,30 +224,40 @@ joined_months as (
         coalesce(receivables.open_balance_amount, 0) as open_balance_amount,
         coalesce(receivables.unapplied_cash_amount, 0) as unapplied_cash_amount,
         coalesce(receivables.overdue_amount, 0) as overdue_amount,
-        case when known_feeds.has_customer_costs
-            then coalesce(cost_months.acquisition_cost_amount, 0)
+        case
+            when known_feeds.has_customer_costs
+                then coalesce(cost_months.acquisition_cost_amount, 0)
         end as acquisition_cost_amount,
-        case when known_feeds.has_customer_costs
-            then coalesce(cost_months.service_cost_amount, 0)
+        case
+            when known_feeds.has_customer_costs
+                then coalesce(cost_months.service_cost_amount, 0)
         end as service_cost_amount,
-        case when known_feeds.has_interactions
-            then coalesce(interaction_months.interaction_cost_amount, 0)
+        case
+            when known_feeds.has_interactions
+                then coalesce(interaction_months.interaction_cost_amount, 0)
         end as interaction_cost_amount,
-        case when known_feeds.has_complaints
-            then coalesce(compensation_months.compensation_amount, 0)
+        case
+            when known_feeds.has_complaints
+                then coalesce(compensation_months.compensation_amount, 0)
         end as compensation_amount,
-        case when known_feeds.has_interactions
-            then coalesce(interaction_months.count_interactions, 0)
+        case
+            when known_feeds.has_interactions
+                then coalesce(interaction_months.count_interactions, 0)
         end as count_interactions,
-        case when known_feeds.has_complaints
-            then coalesce(complaint_months.count_complaints, 0)
+        case
+            when known_feeds.has_complaints
+                then coalesce(complaint_months.count_complaints, 0)
         end as count_complaints,
-        case when known_feeds.has_survey_responses
-            then coalesce(survey_months.count_survey_responses, 0)
+        case
+            when known_feeds.has_survey_responses
+                then coalesce(survey_months.count_survey_responses, 0)
         end as count_survey_responses,
         survey_months.nps_score_mean,
         survey_months.csat_score_rate_mean,
         known_feeds.has_orders,
+        known_feeds.has_customer_costs,
+        known_feeds.has_interactions,
+        known_feeds.has_complaints,
         max(case when order_months.count_contract_orders > 0 then order_months.month_on end) over (
             partition by customer_months.customer_id
             order by customer_months.month_on
@@ -237,79 +265,104 @@ joined_months as (
         ) as last_contract_month_on
     from customer_months
     cross join known_feeds
-    {%- for months in [
-        'order_months', 'return_months', 'receivables', 'cash_months', 'cost_months',
-        'interaction_months', 'complaint_months', 'compensation_months', 'survey_months',
-    ] %}
-    left join {{ months }}
+    left join order_months
         on
-            customer_months.customer_id = {{ months }}.customer_id
-            and customer_months.month_on = {{ months }}.month_on
-    {%- endfor %}
+            customer_months.customer_id = order_months.customer_id
+            and customer_months.month_on = order_months.month_on
+    left join return_months
+        on
+            customer_months.customer_id = return_months.customer_id
+            and customer_months.month_on = return_months.month_on
+    left join receivables
+        on
+            customer_months.customer_id = receivables.customer_id
+            and customer_months.month_on = receivables.month_on
+    left join cash_months
+        on
+            customer_months.customer_id = cash_months.customer_id
+            and customer_months.month_on = cash_months.month_on
+    left join cost_months
+        on
+            customer_months.customer_id = cost_months.customer_id
+            and customer_months.month_on = cost_months.month_on
+    left join interaction_months
+        on
+            customer_months.customer_id = interaction_months.customer_id
+            and customer_months.month_on = interaction_months.month_on
+    left join complaint_months
+        on
+            customer_months.customer_id = complaint_months.customer_id
+            and customer_months.month_on = complaint_months.month_on
+    left join compensation_months
+        on
+            customer_months.customer_id = compensation_months.customer_id
+            and customer_months.month_on = compensation_months.month_on
+    left join survey_months
+        on
+            customer_months.customer_id = survey_months.customer_id
+            and customer_months.month_on = survey_months.month_on
+),
+
+measured_months as (
+    select
+        *,
+        -- of the feeds there are; null where there is none of them
+        case
+            when has_customer_costs or has_interactions or has_complaints
+                then
+                    coalesce(service_cost_amount, 0)
+                    + coalesce(interaction_cost_amount, 0)
+                    + coalesce(compensation_amount, 0)
+        end as cost_to_serve_amount,
+        {{ months_between('last_contract_month_on', 'month_on') }} as contract_age_months
+    from joined_months
 ),
 
 final as (
     select
-        joined_months.customer_id,
-        joined_months.month_on,
+        measured_months.customer_id,
+        measured_months.month_on,
         {{ reporting_currency() }} as currency,
-        cast(coalesce(joined_months.count_orders, 0) as integer) as count_orders,
-        cast(coalesce(joined_months.count_order_lines, 0) as integer) as count_order_lines,
-        cast(joined_months.weight_tonnes as decimal(18, 4)) as weight_tonnes,
-        cast(joined_months.revenue_amount as decimal(18, 2)) as revenue_amount,
-        cast(joined_months.returns_amount as decimal(18, 2)) as returns_amount,
-        cast(joined_months.revenue_amount - joined_months.returns_amount as decimal(18, 2))
+        cast(coalesce(measured_months.count_orders, 0) as integer) as count_orders,
+        cast(coalesce(measured_months.count_order_lines, 0) as integer) as count_order_lines,
+        cast(measured_months.weight_tonnes as decimal(18, 4)) as weight_tonnes,
+        cast(measured_months.revenue_amount as decimal(18, 2)) as revenue_amount,
+        cast(measured_months.returns_amount as decimal(18, 2)) as returns_amount,
+        cast(measured_months.revenue_amount - measured_months.returns_amount as decimal(18, 2))
             as net_revenue_amount,
-        cast(joined_months.discount_amount as decimal(18, 2)) as discount_amount,
-        cast(joined_months.cost_amount as decimal(18, 2)) as cost_amount,
-        cast(joined_months.margin_amount as decimal(18, 2)) as margin_amount,
+        cast(measured_months.discount_amount as decimal(18, 2)) as discount_amount,
+        cast(measured_months.cost_amount as decimal(18, 2)) as cost_amount,
+        cast(measured_months.margin_amount as decimal(18, 2)) as margin_amount,
         -- revenue of unknown cost leaves the margin unknown; without revenue there is none
         cast(
             case
-                when joined_months.margin_amount is not null
-                    then joined_months.margin_amount - joined_months.returns_amount
-                when joined_months.revenue_amount = 0
-                    then -joined_months.returns_amount
+                when measured_months.margin_amount is not null
+                    then measured_months.margin_amount - measured_months.returns_amount
+                when measured_months.revenue_amount = 0
+                    then -measured_months.returns_amount
             end as decimal(18, 2)
         ) as net_margin_amount,
-        cast(joined_months.invoiced_amount as decimal(18, 2)) as invoiced_amount,
-        cast(joined_months.cash_in_amount as decimal(18, 2)) as cash_in_amount,
-        cast(joined_months.open_balance_amount as decimal(18, 2)) as open_balance_amount,
-        cast(joined_months.unapplied_cash_amount as decimal(18, 2)) as unapplied_cash_amount,
-        cast(joined_months.overdue_amount as decimal(18, 2)) as overdue_amount,
-        cast(joined_months.acquisition_cost_amount as decimal(18, 2)) as acquisition_cost_amount,
-        cast(joined_months.service_cost_amount as decimal(18, 2)) as service_cost_amount,
-        cast(joined_months.interaction_cost_amount as decimal(18, 2)) as interaction_cost_amount,
-        cast(joined_months.compensation_amount as decimal(18, 2)) as compensation_amount,
-        -- of the feeds there are; null where there is none of them
-        cast(
-            case
-                when coalesce(
-                    joined_months.service_cost_amount,
-                    joined_months.interaction_cost_amount,
-                    joined_months.compensation_amount
-                ) is not null
-                    then
-                        coalesce(joined_months.service_cost_amount, 0)
-                        + coalesce(joined_months.interaction_cost_amount, 0)
-                        + coalesce(joined_months.compensation_amount, 0)
-            end as decimal(18, 2)
-        ) as cost_to_serve_amount,
-        cast(joined_months.count_interactions as integer) as count_interactions,
-        cast(joined_months.count_complaints as integer) as count_complaints,
-        cast(joined_months.count_survey_responses as integer) as count_survey_responses,
-        joined_months.csat_score_rate_mean,
-        joined_months.nps_score_mean,
+        cast(measured_months.invoiced_amount as decimal(18, 2)) as invoiced_amount,
+        cast(measured_months.cash_in_amount as decimal(18, 2)) as cash_in_amount,
+        cast(measured_months.open_balance_amount as decimal(18, 2)) as open_balance_amount,
+        cast(measured_months.unapplied_cash_amount as decimal(18, 2)) as unapplied_cash_amount,
+        cast(measured_months.overdue_amount as decimal(18, 2)) as overdue_amount,
+        cast(measured_months.acquisition_cost_amount as decimal(18, 2)) as acquisition_cost_amount,
+        cast(measured_months.service_cost_amount as decimal(18, 2)) as service_cost_amount,
+        cast(measured_months.interaction_cost_amount as decimal(18, 2)) as interaction_cost_amount,
+        cast(measured_months.compensation_amount as decimal(18, 2)) as compensation_amount,
+        cast(measured_months.cost_to_serve_amount as decimal(18, 2)) as cost_to_serve_amount,
+        cast(measured_months.count_interactions as integer) as count_interactions,
+        cast(measured_months.count_complaints as integer) as count_complaints,
+        cast(measured_months.count_survey_responses as integer) as count_survey_responses,
+        measured_months.csat_score_rate_mean,
+        measured_months.nps_score_mean,
         case
-            when joined_months.has_orders
-                then coalesce(
-                    {{ months_between(
-                        'joined_months.last_contract_month_on', 'joined_months.month_on'
-                    ) }} < contract_rules.active_months,
-                    false
-                )
+            when not measured_months.has_orders then null
+            when measured_months.last_contract_month_on is null then false
+            else measured_months.contract_age_months < contract_rules.active_months
         end as has_active_contract
-    from joined_months
+    from measured_months
     cross join contract_rules
 )
 
