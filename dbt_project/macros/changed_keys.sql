@@ -102,6 +102,31 @@
 {%- endmacro %}
 
 {#-
+    What ranks customers against each other goes by changed months: one customer's change in a month
+    moves the others of that month and of all after it. The pair does for months what
+    delete_changed and where_changed do for keys.
+-#}
+{% macro where_month_changed() -%}
+    {%- if is_incremental() and not run_asks_for_rebuild() -%}
+        month_on >= (select first_month_on from {{ ref('int_months_changed') }})
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro delete_changed_months() -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }} where {{ where_month_changed() }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The first order of the book begins everybody's states: they are built anew when it moves. -#}
+{% macro customer_states_rebuilt_when() -%}
+    {{ as_of_month_moved() }}
+    or (select min({{ month_start('ordered_on') }}) from {{ ref('fct_orders') }} where not is_cancelled)
+    is distinct from (select min({{ month_start('first_ordered_on') }}) from {{ this }})
+{%- endmacro %}
+
     The customers of the parent release's rows whose date the as-of date went past, either way:
     what was due on that date is overdue on one of the two days only. A row that is not in the
     parent's fact, or has another date there, changed by itself.
@@ -130,30 +155,4 @@
         update {{ this }} set month_end_on = {{ as_of_date() }}
         where month_on = {{ month_start(as_of_date()) }}
     {%- endif -%}
-{%- endmacro %}
-
-{#-
-    What ranks customers against each other goes by changed months: one customer's change in a month
-    moves the others of that month and of all after it. The pair does for months what
-    delete_changed and where_changed do for keys.
--#}
-{% macro where_month_changed() -%}
-    {%- if is_incremental() and not run_asks_for_rebuild() -%}
-        month_on >= (select first_month_on from {{ ref('int_months_changed') }})
-    {%- else -%}
-        true
-    {%- endif -%}
-{%- endmacro %}
-
-{% macro delete_changed_months() -%}
-    {%- if is_incremental() -%}
-        delete from {{ this }} where {{ where_month_changed() }}
-    {%- endif -%}
-{%- endmacro %}
-
-{#- The first order of the book begins everybody's states: they are built anew when it moves. -#}
-{% macro customer_states_rebuilt_when() -%}
-    {{ as_of_month_moved() }}
-    or (select min({{ month_start('ordered_on') }}) from {{ ref('fct_orders') }} where not is_cancelled)
-    is distinct from (select min({{ month_start('first_ordered_on') }}) from {{ this }})
 {%- endmacro %}
