@@ -67,8 +67,9 @@ class Landing:
     """A landing schema in a DuckDB file; closed after every call, as dbt needs the file.
 
     `put` upserts rows by key and stamps them with the release that is being built; a customer with
-    an `updated_at` also becomes a version of its record. `delete` leaves tombstones, `begin_release` sets the run context, `decide` the crosswalk. The company's zone is
-    UTC+8, its currency CNY.
+    an `updated_at` also becomes a version of its record. `delete` leaves tombstones,
+    `begin_release` sets the run context, `decide` the crosswalk. The company's zone is UTC+8, its
+    currency CNY.
     """
 
     def __init__(self, path: Path, without_feeds: Iterable[str] = ()) -> None:
