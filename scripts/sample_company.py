@@ -125,7 +125,7 @@ from scripts.company.writing import (
     write_lines,
 )
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Raised when the same parameters give other rows: `advance` refuses other versions' folders."""
 
 MARKER = "company.json"

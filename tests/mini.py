@@ -92,7 +92,8 @@ class MiniCompany:
         self.mapping["sources"] = {name: sources[name] for name in ("erp", "bank", "surveys")}
         del self.mapping["currencies"], sources["bank"]["tables"]["movements"]["ready"]
         for column in (
-            "net_worth", "working_capital", "contact_name", "contact_phone", "contact_email"
+            "parent_id", "net_worth", "working_capital", "contact_name", "contact_phone",
+            "contact_email",
         ):  # fmt: skip
             del feeds["customers"]["columns"][column]
 

@@ -610,6 +610,12 @@ def test_check_of_a_feed_that_is_not_mapped(mini: MiniCompany) -> None:
     ("feed", "column", "source", "score"),
     [
         ("customers", "customer_id", "客户编码", 1.0),
+        ("customers", "customer_id", "上级客户编码", 0.6),
+        ("customers", "parent_id", "上级客户编码", 1.0),
+        ("customers", "parent_id", "母公司编码", 1.0),
+        ("customers", "parent_id", "parent_customer", 1.0),
+        ("customers", "group_id", "集团编码", 1.0),
+        ("customers", "group_id", "parent_code", None),
         ("orders", "order_id", "订单号", 1.0),
         ("invoices", "amount", "金额", 1.0),
         ("invoices", "invoice_id", "发票号", 1.0),

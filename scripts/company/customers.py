@@ -21,7 +21,8 @@ class Customers:
     The latent variables are `risk`, `satisfaction` and `has_episode` (customer x quarter),
     `left_on`, `defaulted_on`, `paused_from` and `paused_to`, `growth_rate` (a year),
     `payment_delay_days` and `demand` (how much attention it takes, 1 in the mean). `currency` is
-    a position in `CURRENCIES`, `campaign_on` (customer x campaign) the day of the contact.
+    a position in `CURRENCIES`, `campaign_on` (customer x campaign) the day of the contact, `parent`
+    the number of the group's head (0: none).
     """
 
     number: Integers
@@ -49,6 +50,7 @@ class Customers:
     satisfaction: Floats
     has_episode: Booleans
     group: Integers
+    parent: Integers
     main_sku: Integers
     currency: Integers
     demand: Floats
@@ -94,18 +96,9 @@ def _archetypes(draws: Draws, numbers: Integers) -> tuple[Integers, Integers]:
     return archetype, np.where((archetype == of_block) & (of_block < 4), block, 0)
 
 
-def simulate_customers(world: World, numbers: Integers) -> Customers:
-    """The customers with these numbers (1, 2, …) and their latent lives up to the horizon."""
-    draws, count = world.draws, len(numbers)
-    archetype, group = _archetypes(draws, numbers)
-    # One legal entity under two codes, as happens when two branches open an account each.
-    is_double = (draws.uniform("same legal entity", numbers) < 0.04) & (numbers > 1)
-    is_double &= archetype == _archetypes(draws, numbers - 1)[0]
-
-    def trait(name: str) -> Floats:
-        values = np.array([getattr(each, name) for each in ARCHETYPES], dtype=np.float64)
-        return values[archetype]
-
+def _joining(world: World, numbers: Integers) -> tuple[Integers, Integers]:
+    """The days of becoming a customer and of being registered."""
+    draws = world.draws
     # Three quarters were customers before the start; the rest were won at a steady rate.
     when = draws.uniform("joined", numbers)
     span = world.end - world.start
@@ -124,7 +117,35 @@ def simulate_customers(world: World, numbers: Integers) -> Customers:
         is_future, np.maximum(first_contact, world.end + 1 + (when * 18).astype(np.int64)),
         first_contact,
     )  # fmt: skip
-    created = np.where(joined <= world.start + 4, world.start - 30 - before, first_contact)
+    return joined, np.where(joined <= world.start + 4, world.start - 30 - before, first_contact)
+
+
+def _parents(world: World, numbers: Integers, group: Integers, created: Integers) -> Integers:
+    """The head of each customer's group: of its members the one with the lowest number. Who was
+    registered before the head has no parent in the books, and nor has the head.
+    """
+    head = np.zeros(len(numbers), dtype=np.int64)
+    for place in range(GROUP_BLOCK):
+        candidate = np.maximum((group - 1) * GROUP_BLOCK + 1 + place, 1)
+        is_member = (group > 0) & (_archetypes(world.draws, candidate)[1] == group)
+        head = np.where((head == 0) & is_member, candidate, head)
+    head_created = _joining(world, np.maximum(head, 1))[1]
+    return np.where((head > 0) & (head < numbers) & (head_created <= created), head, 0)
+
+
+def simulate_customers(world: World, numbers: Integers) -> Customers:
+    """The customers with these numbers (1, 2, …) and their latent lives up to the horizon."""
+    draws, count = world.draws, len(numbers)
+    archetype, group = _archetypes(draws, numbers)
+    # One legal entity under two codes, as happens when two branches open an account each.
+    is_double = (draws.uniform("same legal entity", numbers) < 0.04) & (numbers > 1)
+    is_double &= archetype == _archetypes(draws, numbers - 1)[0]
+
+    def trait(name: str) -> Floats:
+        values = np.array([getattr(each, name) for each in ARCHETYPES], dtype=np.float64)
+        return values[archetype]
+
+    joined, created = _joining(world, numbers)
 
     risk = 1 / (1 + np.exp(-(trait("risk_mean") + 0.9 * draws.normal("risk", numbers))))
     mean = trait("satisfaction_mean") + 0.45 * draws.normal("satisfaction mean", numbers)
@@ -218,6 +239,7 @@ def simulate_customers(world: World, numbers: Integers) -> Customers:
         satisfaction=satisfaction,
         has_episode=has_episode,
         group=group,
+        parent=_parents(world, numbers, group, created),
         main_sku=main,
         # Customer 1 stands in the dirty rows, which are in yuan.
         currency=np.select([identity == 1, abroad < 0.2, abroad < 1], [0, 2, 1], 0),

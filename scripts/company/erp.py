@@ -163,7 +163,7 @@ def customer_rows(world: World, customers: Customers, names: list[str], window: 
     surname = draws.choice("surname", len(SURNAMES), numbers[shown])
     given = draws.choice("given name", len(GIVEN_NAMES), numbers[shown])
     kinds = [ARCHETYPES[kind] for kind in customers.archetype[shown].tolist()]
-    group = customers.group[shown]
+    group, parent = customers.group[shown], customers.parent[shown]
     identities = customers.identity[shown].tolist()
     is_known = sheets.is_known[shown]
     return table_of(
@@ -173,6 +173,7 @@ def customer_rows(world: World, customers: Customers, names: list[str], window: 
         pa.array([uscc(PROVINCES[where][1], who)
                   for where, who in zip(place, identities, strict=True)], pa.string()),
         only(group > 0, join("G", padded(group, 5))),
+        only(parent > 0, customer_codes(parent)),
         pa.array([kind.industry for kind in kinds], pa.string()),
         take(pa.array(SIZE_CLASSES), customers.size_class[shown]),
         pa.array([PROVINCES[where][0] for where in place], pa.string()),

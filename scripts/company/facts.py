@@ -256,9 +256,9 @@ ERP_TABLES = _tables(
     Table(
         "crm_customer",
         _columns(
-            "cust_code, cust_name, uscc, group_code, industry, size_class, province, cust_type,"
-            "manager, terms_days INTEGER, credit_limit, net_worth, working_capital, contact_name,"
-            "contact_phone, contact_email, created_on, updated_at, deleted INTEGER"
+            "cust_code, cust_name, uscc, group_code, parent_code, industry, size_class, province,"
+            "cust_type, manager, terms_days INTEGER, credit_limit, net_worth, working_capital,"
+            "contact_name, contact_phone, contact_email, created_on, updated_at, deleted INTEGER"
         ),
         ("cust_code",),
     ),

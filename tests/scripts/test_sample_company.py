@@ -304,6 +304,24 @@ def test_credit_codes_have_right_check_characters(company: Path) -> None:
         assert USCC_ALPHABET[-total % 31] == code[17]
 
 
+def test_members_of_a_group_are_owned_by_its_head(company: Path) -> None:
+    """The head is the member with the lowest number; who was registered before it has no owner."""
+    rows = table(company, "crm_customer", "cust_code, group_code, parent_code, created_on")
+    group_of = {row[0]: row[1] for row in rows}
+    created = {row[0]: row[3] for row in rows}
+    heads: dict[str, str] = {}
+    for code, group in sorted(group_of.items()):
+        if group:
+            heads.setdefault(group, code)
+    owned = {code: parent for code, _, parent, _ in rows if parent}
+    assert len(owned) > 20
+    assert owned == {
+        code: heads[group]
+        for code, group, _, _ in rows
+        if group and heads[group] != code and created[heads[group]] <= created[code]
+    }
+
+
 def test_personal_data_is_obviously_invented(company: Path) -> None:
     contacts = table(company, "crm_customer", "cust_code, contact_phone, contact_email")
     for code, phone, email in contacts:
