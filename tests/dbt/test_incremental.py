@@ -12,7 +12,7 @@ import pytest
 
 from customer_marts.identity import Identity
 from tests.dbt.conftest import WITHOUT_UNIT_TESTS, Dbt
-from tests.dbt.landing_fixture import Landing
+from tests.dbt.landing_fixture import Landing, utc
 from tests.dbt.toy_company import (
     invoice,
     land_fourth_release,
@@ -261,3 +261,43 @@ def test_a_crosswalk_moves_rows_conserves_totals_and_is_undone(
     dbt("run")
     for mart, rows in read_marts(database).items():
         assert rows == first[mart], mart
+
+
+def test_the_as_of_date_passes_a_version_of_a_customer_and_returns(
+    dbt: Dbt, landing: Landing, database: Path
+) -> None:
+    """Terms change on 3 March: invoices without a due date of that day on follow them, increment
+    as rebuild, and as of the day before nobody knows of it.
+    """
+    landing.begin_release(date(2026, 3, 2))
+    for day, terms in ((1, 10), (3, 90)):
+        record = {"customer_id": "slow", "name": "Slow Cement", "payment_terms_days": terms}
+        landing.put("customers", [{**record, "updated_at": utc(2026, 3, day, 4)}])
+    for day in (1, 2, 3):
+        landing.put("invoices", [invoice(f"i-terms-{day}", "slow", date(2026, 3, day), "1.00")])
+    known = """
+        select
+            (select payment_terms_days from marts.dim_customers where customer_id = 'slow'),
+            (
+                select string_agg(due_on - invoiced_on, ' ' order by invoice_id)
+                from marts.fct_invoices where invoice_id like 'i-terms-%'
+            )
+    """
+    dbt("run")
+    before = read_marts(database)
+    assert one(database, known) == (10, "10 10")
+
+    landing.begin_release(date(2026, 3, 4))
+    dbt("run")
+    after = read_marts(database)
+    assert one(database, known) == (90, "10 10 90")
+    landing.execute("update landing.run_context set is_rebuild = true")
+    dbt("run")
+    assert read_marts(database) == after
+
+    landing.begin_release(date(2026, 3, 2))
+    dbt("run")
+    returned = read_marts(database)
+    assert one(database, known) == (10, "10 10")
+    for mart in ("dim_customer_history", "dim_customers", "fct_invoices", "customer_360"):
+        assert returned[mart] == before[mart], mart
