@@ -123,10 +123,15 @@
 {#- The first order of the book begins everybody's states: they are built anew when it moves. -#}
 {% macro customer_states_rebuilt_when() -%}
     {{ as_of_month_moved() }}
-    or (select min({{ month_start('ordered_on') }}) from {{ ref('fct_orders') }} where not is_cancelled)
-    is distinct from (select min({{ month_start('first_ordered_on') }}) from {{ this }})
+    or (
+        select min({{ month_start('ordered_on') }}) from {{ ref('fct_orders') }}
+        where not is_cancelled
+    ) is distinct from (
+        select min({{ month_start('first_ordered_on') }}) from {{ this }}
+    )
 {%- endmacro %}
 
+{#-
     The customers of the parent release's rows whose date the as-of date went past, either way:
     what was due on that date is overdue on one of the two days only. A row that is not in the
     parent's fact, or has another date there, changed by itself.
