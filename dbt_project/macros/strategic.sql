@@ -38,7 +38,7 @@
         'recency_days': 'recency_days',
         'history_days': 'history_measure',
         'amount_percentile': 'amount_percentile',
-        'margin_rate': 'margin_rate',
+        'income_rate': 'income_rate',
         'amount': 'amount_measure',
         'credit': 'credit_measure',
         'potential': 'potential_measure',

@@ -1,18 +1,9 @@
 with customers as (
-    select
-        customer_id,
-        coalesce(group_id, customer_id) as group_key,
-        onboarded_on,
-        first_ordered_on
-    from {{ ref('dim_customers') }}
+    select * from {{ ref('dim_customers') }}
 ),
 
 segments as (
     select * from {{ ref('customer_segments') }}
-),
-
-landed_customers as (
-    select * from {{ ref('stg_landing__customers') }}
 ),
 
 feeds as (
@@ -62,12 +53,20 @@ invoiced_customers as (
     select distinct customer_id from {{ ref('fct_invoices') }}
 ),
 
-months_with_orders as (
+month_totals as (
     select
         customer_id,
-        count(*) filter (where count_orders > 0) as count_months
+        count(*) filter (where count_orders > 0) as count_months,
+        -- a feed's columns are null on every row or on none
+        sum(cost_to_serve_amount) as cost_to_serve_amount
     from customer_months
     group by customer_id
+),
+
+-- also for a customer without a month
+cost_feeds as (
+    select count(cost_to_serve_amount) > 0 as has_costs_to_serve
+    from customer_months
 ),
 
 order_days as (
@@ -116,12 +115,11 @@ overdue_days as (
 
 group_worths as (
     select
-        customers.group_key,
+        group_key,
         count(*) as count_group_customers,
-        sum(landed_customers.net_worth_amount) as group_net_worth_amount
+        sum(net_worth_amount) as group_net_worth_amount
     from customers
-    left join landed_customers on customers.customer_id = landed_customers.customer_id
-    group by customers.group_key
+    group by group_key
 ),
 
 known_figures as (
@@ -135,13 +133,17 @@ known_figures as (
         segments.margin_12_months_amount,
         segments.revenue_previous_12_months_amount,
         case
+            when cost_feeds.has_costs_to_serve
+                then coalesce(month_totals.cost_to_serve_amount, 0)
+        end as cost_to_serve_amount,
+        case
             when
                 order_days.count_orders_typed = order_days.count_orders
                 and order_days.ordered_amount > 0
                 then cast(order_days.contract_amount as double) / order_days.ordered_amount
         end as dependence_measure,
         cast(coalesce(order_days.count_order_days, 0) as double) as frequency_measure,
-        cast(coalesce(months_with_orders.count_months, 0) as double) / 12 as loyalty_measure,
+        cast(coalesce(month_totals.count_months, 0) as double) / 12 as loyalty_measure,
         case
             when feeds.has_opportunities then coalesce(pipelines.pipeline_amount, 0)
         end as pipeline_amount,
@@ -162,9 +164,10 @@ known_figures as (
         ) }} as history_days
     from customers
     cross join feeds
+    cross join cost_feeds
     inner join segments on customers.customer_id = segments.customer_id
     inner join group_worths on customers.group_key = group_worths.group_key
-    left join months_with_orders on customers.customer_id = months_with_orders.customer_id
+    left join month_totals on customers.customer_id = month_totals.customer_id
     left join order_days on customers.customer_id = order_days.customer_id
     left join pipelines on customers.customer_id = pipelines.customer_id
     left join invoiced_customers on customers.customer_id = invoiced_customers.customer_id
@@ -193,10 +196,15 @@ final as (
         cast(recency_days as integer) as recency_days,
         cast(revenue_12_months_amount as decimal(18, 2)) as revenue_12_months_amount,
         cast(margin_12_months_amount as decimal(18, 2)) as margin_12_months_amount,
+        cast(cost_to_serve_amount as decimal(18, 2)) as cost_to_serve_12_months_amount,
+        cast(margin_12_months_amount - coalesce(cost_to_serve_amount, 0) as decimal(18, 2))
+            as income_12_months_amount,
         case
             when revenue_12_months_amount > 0
-                then cast(margin_12_months_amount as double) / revenue_12_months_amount
-        end as margin_rate,
+                then
+                    cast(margin_12_months_amount - coalesce(cost_to_serve_amount, 0) as double)
+                    / revenue_12_months_amount
+        end as income_rate,
         {{ percentile_of_known('revenue_12_months_amount') }} as amount_percentile,
         cast(growth_amount as decimal(18, 2)) as growth_amount,
         cast(pipeline_amount as decimal(18, 2)) as pipeline_amount,

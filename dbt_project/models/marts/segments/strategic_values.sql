@@ -15,8 +15,7 @@ service_costs as (
 -- a feed's columns are null on every row or on none
 feeds as (
     select
-        count(acquisition_cost_amount) + count(interaction_cost_amount) > 0 as has_costs_to_win,
-        count(cost_to_serve_amount) > 0 as has_costs_to_serve
+        count(acquisition_cost_amount) + count(interaction_cost_amount) > 0 as has_costs_to_win
     from customer_months
 ),
 
@@ -33,10 +32,6 @@ month_totals as (
         customer_id,
         {{ sum_amount('acquisition_cost_amount') }} as acquisition_cost_amount,
         {{ sum_amount('interaction_cost_amount') }} as interaction_cost_amount,
-        {{ sum_amount(
-            'case when month_on >= ' ~ start_of_last_12_months()
-            ~ ' then cost_to_serve_amount end'
-        ) }} as cost_to_serve_amount,
         {{ sum_amount(
             'case when month_on = ' ~ month_start(as_of_date())
             ~ ' then open_balance_amount end'
@@ -65,10 +60,7 @@ costed_customers as (
                     coalesce(month_totals.acquisition_cost_amount, 0)
                     + coalesce(month_totals.interaction_cost_amount, 0)
                     + coalesce(service_totals.service_cost_amount, 0)
-        end as cost_to_date_amount,
-        case
-            when feeds.has_costs_to_serve then coalesce(month_totals.cost_to_serve_amount, 0)
-        end as cost_to_serve_amount
+        end as cost_to_date_amount
     from measures
     cross join feeds
     left join month_totals on measures.customer_id = month_totals.customer_id
@@ -78,13 +70,6 @@ costed_customers as (
 valued_customers as (
     select
         *,
-        margin_12_months_amount - coalesce(cost_to_serve_amount, 0) as income_amount,
-        case
-            when revenue_amount > 0
-                then
-                    cast(margin_12_months_amount - coalesce(cost_to_serve_amount, 0) as double)
-                    / revenue_amount
-        end as income_rate,
         cast(revenue_amount as double) / nullif(sum(revenue_amount) over (), 0)
             as share_of_revenue,
         cast(margin_amount as double) / nullif(sum(margin_amount) over (), 0) as share_of_margin,
@@ -150,9 +135,9 @@ final as (
         group_key,
         revenue_12_months_amount,
         margin_12_months_amount,
-        cast(cost_to_serve_amount as decimal(18, 2)) as cost_to_serve_12_months_amount,
+        cost_to_serve_12_months_amount,
         cast(cost_to_date_amount as decimal(18, 2)) as value_by_cost_amount,
-        cast(income_amount as decimal(18, 2)) as value_by_income_amount,
+        income_12_months_amount as value_by_income_amount,
         {{ to_amount('cast(income_rate_median as decimal(18, 8)) * revenue_amount') }}
             as value_by_market_amount,
         market_basis,
