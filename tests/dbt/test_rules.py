@@ -18,50 +18,68 @@ BREAKS = {
         "dim_products__unique_combination: 1",
     ),
     "unique_combination, null key": (
-        "alter table marts.fct_payments alter payment_id drop not null; "
-        "update marts.fct_payments set payment_id = null "
-        "where payment_id = (select min(payment_id) from marts.fct_payments)",
+        (
+            "alter table marts.fct_payments alter payment_id drop not null; "
+            "update marts.fct_payments set payment_id = null "
+            "where payment_id = (select min(payment_id) from marts.fct_payments)"
+        ),
         "fct_payments__unique_combination: 1",
     ),
     "not_negative": (
-        "update marts.dim_products set tonnes_per_unit = -1 "
-        "where product_id = (select min(product_id) from marts.dim_products)",
+        (
+            "update marts.dim_products set tonnes_per_unit = -1 "
+            "where product_id = (select min(product_id) from marts.dim_products)"
+        ),
         "dim_products__not_negative: 1",
     ),
     "holds": (
-        "update marts.fct_orders set gross_amount = gross_amount + 0.01 "
-        "where order_id in (select order_id from marts.fct_orders order by 1 limit 2)",
+        (
+            "update marts.fct_orders set gross_amount = gross_amount + 0.01 "
+            "where order_id in (select order_id from marts.fct_orders order by 1 limit 2)"
+        ),
         "fct_orders__holds: 2",
     ),
     "holds, null": (
-        "update marts.fct_orders set fx_rate = null "
-        "where order_id = (select min(order_id) from marts.fct_orders)",
+        (
+            "update marts.fct_orders set fx_rate = null "
+            "where order_id = (select min(order_id) from marts.fct_orders)"
+        ),
         "fct_orders__holds: 1",
     ),
     "known_as_of, date": (
-        "update marts.fct_payments set received_on = date '2999-01-01' "
-        "where payment_id = (select min(payment_id) from marts.fct_payments)",
+        (
+            "update marts.fct_payments set received_on = date '2999-01-01' "
+            "where payment_id = (select min(payment_id) from marts.fct_payments)"
+        ),
         "fct_payments__known_as_of: 1",
     ),
     "known_as_of, currency": (
-        "update marts.fct_payments set currency = 'XXX' "
-        "where payment_id = (select min(payment_id) from marts.fct_payments)",
+        (
+            "update marts.fct_payments set currency = 'XXX' "
+            "where payment_id = (select min(payment_id) from marts.fct_payments)"
+        ),
         "fct_payments__known_as_of: 1",
     ),
     "relationships": (
-        "update marts.fct_order_lines set product_id = 'nowhere' "
-        "where order_id = (select min(order_id) from marts.fct_order_lines) and line_no = '1'",
+        (
+            "update marts.fct_order_lines set product_id = 'nowhere' "
+            "where order_id = (select min(order_id) from marts.fct_order_lines) and line_no = '1'"
+        ),
         "fct_order_lines__relationships: 1",
     ),
     "sums_to in total": (
-        "update marts.fct_customer_totals set revenue_amount = revenue_amount + 0.01 "
-        "where customer_id = (select min(customer_id) from marts.fct_customer_totals)",
+        (
+            "update marts.fct_customer_totals set revenue_amount = revenue_amount + 0.01 "
+            "where customer_id = (select min(customer_id) from marts.fct_customer_totals)"
+        ),
         "fct_customer_totals__revenue_amount_sum_to_fct_orders: 1",
     ),
     "sums_to by key": (
-        "update marts.receivables_balances set open_amount = case customer_id "
-        "when 'steady' then open_amount + 1 else open_amount - 1 end "
-        "where customer_id in ('steady', 'slow')",
+        (
+            "update marts.receivables_balances set open_amount = case customer_id "
+            "when 'steady' then open_amount + 1 else open_amount - 1 end "
+            "where customer_id in ('steady', 'slow')"
+        ),
         "receivables_balances__open_amount_sum_to_open_documents: 2",
     ),
 }
