@@ -41,7 +41,7 @@ day: $(SETUP) ## Add one business day of sample data and refresh incrementally
 	@$(LOAD_ENV); exec $(BIN)/python scripts/run_sample.py --next-day $(ARGS)
 
 test: $(DEV_STAMP) ## Run the tests (ARGS="-k name -n 0" to choose)
-	@$(call step,pytest,$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS))
+	@$(call step,pytest,$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS))
 
 lint: $(DEV_STAMP) ## Check style, types, SQL and the lock files
 	@$(call step,ruff check,$(BIN)/ruff check --quiet .)

@@ -10,6 +10,8 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
 from customer_marts.errors import DataError, MartsError
 from customer_marts.settings import DBT_PROJECT_DIR, Settings
 
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NodeResult:
-    """A model, seed or test of one build. ``failures`` counts a failed test's rows."""
+    """A model, a seed or a rule of one build; a singular test is one rule.
+
+    ``failures`` counts the rows that break the rule, ``seconds`` a rule's share of its test.
+    """
 
     name: str
     kind: str
@@ -91,19 +96,43 @@ def build(
             kept="the last release stands; the candidate is discarded",
             todo="read the log; correct the model or the project",
         )
-    results = [
-        NodeResult(
-            name=result.node.name,
-            kind=str(result.node.resource_type),
-            status=str(result.status),
-            seconds=round(result.execution_time, 3),
-            failures=result.failures or 0,
-            message=" ".join((result.message or "").split()),
-        )
-        for result in outcome.result.results
-    ]
+    results = [item for result in outcome.result.results for item in node_results(result, database)]
     _raise_on_failure(results, work)
     return results
+
+
+def node_results(result: Any, database: Path) -> list[NodeResult]:
+    """What dbt reports of a node; of a mart's ``is_sound`` test, its rules one by one.
+
+    That a test failed is dbt's verdict; which of its rules, is asked of the candidate.
+    """
+    node, message = result.node, " ".join((result.message or "").split())
+    kind, status = str(result.node.resource_type), str(result.status)
+    metadata = getattr(node, "test_metadata", None)
+    if metadata is None or metadata.name != "is_sound" or status == "error":
+        seconds = round(result.execution_time, 3)
+        return [NodeResult(node.name, kind, status, seconds, result.failures or 0, message)]
+    rules = [
+        arguments.get("name", kind_of_rule)
+        for rule in metadata.kwargs["rules"]
+        for kind_of_rule, arguments in rule.items()
+    ]
+    broken: dict[str, int] = {}
+    if status == "fail":
+        with duckdb.connect(str(database), read_only=True) as connection:
+            broken = dict(connection.execute(node.compiled_code).fetchall())
+    mart = node.attached_node.rpartition(".")[2]
+    return [
+        NodeResult(
+            name=f"{mart}__{rule}",
+            kind=kind,
+            status="pass" if status == "fail" and rule not in broken else status,
+            seconds=round(result.execution_time / len(rules), 3),
+            failures=broken.get(rule, 0),
+            message=message,
+        )
+        for rule in rules
+    ]
 
 
 def _raise_on_failure(results: list[NodeResult], work: Path) -> None:

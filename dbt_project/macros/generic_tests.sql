@@ -1,54 +1,146 @@
+{#-
+    Everything that must hold of one mart, as one data test: dbt's own work for a test (rendering,
+    events, a connection) is many times the query's. `rules` is a list of one-key mappings, the
+    kind of rule to its arguments:
+
+        rules:
+          - unique_combination:
+              columns: [order_id]
+          - holds:
+              name: paid_is_not_more_than_owed
+              expression: paid_amount <= owed_amount
+
+    `name` is the kind's own where it is left out, and unique within the mart. The test returns one
+    row per broken rule with the number of rows that break it. Rules on a row (breaks_*) share one
+    scan of the mart; the others (rows_breaking_*) are queries of their own.
+-#}
+{% test is_sound(model, rules) %}
+    {%- set names = [] %}
+    {%- set row_rules = [] %}
+    {%- set queries = [] %}
+    {%- for rule in rules %}
+        {%- for kind, arguments in rule.items() %}
+            {%- set given = dict(arguments) %}
+            {%- set name = given.pop('name', kind) %}
+            {%- if name in names %}
+                {%- do exceptions.raise_compiler_error(model ~ ' has two rules named ' ~ name) %}
+            {%- endif %}
+            {%- do names.append(name) %}
+            {#- by name, not by lookup: dbt reads from the text which macros a test may call #}
+            {%- if kind == 'holds' %}
+                {%- do row_rules.append((name, breaks_holds(**given))) %}
+            {%- elif kind == 'not_negative' %}
+                {%- do row_rules.append((name, breaks_not_negative(**given))) %}
+            {%- elif kind == 'known_as_of' %}
+                {%- do row_rules.append((name, breaks_known_as_of(**given))) %}
+            {%- elif kind == 'unique_combination' %}
+                {%- do queries.append((name, rows_breaking_unique_combination(model, **given))) %}
+            {%- elif kind == 'relationships' %}
+                {%- do queries.append((name, rows_breaking_relationships(model, **given))) %}
+            {%- elif kind == 'sums_to' %}
+                {%- do queries.append((name, rows_breaking_sums_to(model, **given))) %}
+            {%- else %}
+                {%- do exceptions.raise_compiler_error('no such kind of rule: ' ~ kind) %}
+            {%- endif %}
+        {%- endfor %}
+    {%- endfor %}
+    with
+    {%- if row_rules %}
+    checked as (
+        select
+            {%- for name, predicate in row_rules %}
+            ({{ predicate }}) as breaks_{{ loop.index }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        from {{ model }}
+    ),
+
+    counted as (
+        select
+            {%- for name, predicate in row_rules %}
+            count(*) filter (where breaks_{{ loop.index }}) as count_{{ loop.index }}
+            {{- ',' if not loop.last }}
+            {%- endfor %}
+        from checked
+    ),
+    {% endif %}
+    rules as (
+        {%- for name, predicate in row_rules %}
+        select '{{ name }}' as rule, count_{{ loop.index }} as count_rows
+        from counted
+        {{ 'union all' if queries or not loop.last }}
+        {%- endfor %}
+        {%- for name, query in queries %}
+        select '{{ name }}' as rule, count(*) as count_rows
+        from ({{ query }}) as broken_rows
+        {{ 'union all' if not loop.last }}
+        {%- endfor %}
+    )
+
+    select rule, count_rows
+    from rules
+    where count_rows > 0
+{% endtest %}
+
+{#- No column of the list is below zero. -#}
+{% macro breaks_not_negative(columns) -%}
+    {% for column in columns %}{{ 'or ' if not loop.first }}{{ column }} < 0 {% endfor %}
+{%- endmacro %}
+
+{#- The expression holds on every row; null counts as a failure. -#}
+{% macro breaks_holds(expression) -%}
+    not coalesce({{ expression }}, false)
+{%- endmacro %}
+
+{#- Nothing lies after the as-of date, and amounts are in the reporting currency. -#}
+{% macro breaks_known_as_of(column, has_currency=true) -%}
+    {{ column }} > {{ as_of_date() }}
+    {%- if has_currency %} or currency <> {{ reporting_currency() }}{% endif %}
+{%- endmacro %}
+
 {#- The grain: the columns never repeat together, and none is null unless listed as nullable. -#}
-{% test unique_combination(model, columns, nullable=[]) %}
-    select {{ columns | join(', ') }}, count(*) as count_rows
+{% macro rows_breaking_unique_combination(model, columns, nullable=[]) %}
+    select {{ columns | join(', ') }}
     from {{ model }}
     group by {{ columns | join(', ') }}
     having
         count(*) > 1
         {%- for column in columns if column not in nullable %} or {{ column }} is null {%- endfor %}
-{% endtest %}
+{% endmacro %}
 
-{#- No column of the list is below zero. -#}
-{% test not_negative(model, columns) %}
-    select *
-    from {{ model }}
-    where {% for column in columns %}{{ 'or ' if not loop.first }}{{ column }} < 0 {% endfor %}
-{% endtest %}
-
-{#- The expression holds on every row; null counts as a failure. -#}
-{% test holds(model, expression) %}
-    select *
-    from {{ model }}
-    where not coalesce({{ expression }}, false)
-{% endtest %}
+{#- Every value of the column, where there is one, is a value of the other model's field. -#}
+{% macro rows_breaking_relationships(model, column, to, field) %}
+    select here.{{ column }}
+    from {{ model }} as here
+    where
+        here.{{ column }} is not null
+        and not exists (
+            select there.{{ field }} from {{ to }} as there where there.{{ field }} = here.{{ column }}
+        )
+{% endmacro %}
 
 {#-
     An aggregate of this model equals an aggregate of another, exactly, in total or by key.
     `where` and `to_where` narrow the two sides; `to_as_of` names a date column of the other side
     that must not lie after the as-of date.
 -#}
-{% test sums_to(
+{% macro rows_breaking_sums_to(
     model, expression, to, to_expression=none, group_by=[], where='true', to_where='true',
     to_as_of=none
 ) %}
     {%- set keys = group_by | join(', ') %}
-    with here as (
+    select here.total as total_here, there.total as total_there
+    from (
         select {{ keys ~ ', ' if keys }}coalesce({{ expression }}, 0) as total
         from {{ model }}
         where {{ where }}
         {{ 'group by ' ~ keys if keys }}
-    ),
-
-    there as (
+    ) as here
+    full outer join (
         select {{ keys ~ ', ' if keys }}coalesce({{ to_expression or expression }}, 0) as total
         from {{ to }}
         where {{ to_where }} {% if to_as_of %}and {{ to_as_of }} <= {{ as_of_date() }}{% endif %}
         {{ 'group by ' ~ keys if keys }}
-    )
-
-    select here.total as total_here, there.total as total_there
-    from here
-    full outer join there
+    ) as there
         on
             true
             {%- for key in group_by %}
@@ -56,15 +148,4 @@
             {%- endfor %}
     -- a key that only one side knows must carry nothing
     where coalesce(here.total, 0) <> coalesce(there.total, 0)
-{% endtest %}
-
-{#- Nothing lies after the as-of date, and amounts are in the reporting currency. -#}
-{% test known_as_of(model, column, has_currency=true) %}
-    select *
-    from {{ model }}
-    where
-        {{ column }} > {{ as_of_date() }}
-        {%- if has_currency %}
-        or currency <> {{ reporting_currency() }}
-        {%- endif %}
-{% endtest %}
+{% endmacro %}

@@ -15,6 +15,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.results import NodeStatus, TestStatus
 from dbt.cli.main import dbtRunner
 
+from customer_marts.transform import node_results
 from tests.dbt.landing_fixture import Landing
 from tests.dbt.toy_company import land_first_release, new_landing
 
@@ -46,8 +47,8 @@ def dbt(workspace: Path, database: Path) -> Iterator[Dbt]:
         outcome = dbtRunner().invoke(
             [
                 "--quiet",
-                # the debug log costs a third of a build: dbt looks at the file for every line
-                *("--log-level-file", "warn"),
+                # the debug log costs a third of a build
+                *("--log-level-file", "none"),
                 command,
                 *arguments,
                 *("--project-dir", str(PROJECT)),
@@ -62,9 +63,11 @@ def dbt(workspace: Path, database: Path) -> Iterator[Dbt]:
             raise outcome.exception
         wrong = {NodeStatus.Error, NodeStatus.Skipped, TestStatus.Error, TestStatus.Fail}
         problems = [
-            f"{result.node.name}: {result.message}"
+            f"{item.name}: {item.failures or item.message}"
             for result in getattr(outcome.result, "results", [])
             if result.status in wrong
+            for item in node_results(result, database)
+            if item.status in wrong
         ]
         assert not problems, "\n".join(problems)
         return outcome.result

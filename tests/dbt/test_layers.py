@@ -51,12 +51,34 @@ def layer(node: dict[str, Any]) -> str:
     return str(folders[1] if folders[0] == "marts" else ".".join(folders))
 
 
-def data_tests_of(manifest: Manifest, model: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        node
-        for node in manifest["nodes"].values()
-        if node["resource_type"] == "test" and model["unique_id"] in node["depends_on"]["nodes"]
-    ]
+Rule = tuple[str, dict[str, Any]]
+
+
+def rules_of(node: dict[str, Any]) -> list[Rule]:
+    """Kind and arguments of every rule of a mart's test; a singular test is one."""
+    if "test_metadata" not in node:
+        return [("singular", {})]
+    assert node["test_metadata"]["name"] == "is_sound", node["name"]
+    return [pair for rule in node["test_metadata"]["kwargs"]["rules"] for pair in rule.items()]
+
+
+def rules_about(manifest: Manifest, model: dict[str, Any]) -> tuple[list[Rule], list[Rule]]:
+    """The rules of the model's own test, and those of others that compare with it."""
+    own, of_others = [], []
+    for node in manifest["nodes"].values():
+        if node["resource_type"] != "test" or model["unique_id"] not in node["depends_on"]["nodes"]:
+            continue
+        rules = rules_of(node)
+        if node.get("attached_node") == model["unique_id"]:
+            own += rules
+        else:
+            named = f"ref('{model['name']}')"
+            of_others += [
+                (kind, arguments)
+                for kind, arguments in rules
+                if kind == "singular" or arguments.get("to") == named
+            ]
+    return own, of_others
 
 
 def test_references_point_one_way(manifest: Manifest) -> None:
@@ -118,16 +140,11 @@ def test_every_mart_has_an_enforced_contract_with_both_languages(manifest: Manif
 
 def test_every_mart_has_its_grain_tested_and_an_invariant(manifest: Manifest) -> None:
     for mart in marts(manifest):
-        kinds = [
-            (test.get("test_metadata") or {"name": "singular"})
-            for test in data_tests_of(manifest, mart)
-        ]
-        grains = [
-            kind["kwargs"]["columns"] for kind in kinds if kind["name"] == "unique_combination"
-        ]
+        own, of_others = rules_about(manifest, mart)
+        grains = [arguments["columns"] for kind, arguments in own if kind == "unique_combination"]
         assert mart["config"]["meta"]["grain"] in grains, mart["name"]
-        invariants = {"sums_to", "holds", "relationships", "singular"}
-        assert invariants & {kind["name"] for kind in kinds}, mart["name"]
+        kinds = {kind for kind, _ in own + of_others}
+        assert {"sums_to", "holds", "relationships", "singular"} & kinds, mart["name"]
 
 
 def test_money_columns_are_decimals_and_carry_a_currency(manifest: Manifest) -> None:

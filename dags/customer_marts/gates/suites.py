@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from customer_marts.errors import ConfigurationError, MartsError
 
 if TYPE_CHECKING:
-    from great_expectations.core import ExpectationSuiteValidationResult
-    from great_expectations.data_context.data_context.file_data_context import FileDataContext
+    from great_expectations.core import ExpectationValidationResult
+    from great_expectations.data_context import AbstractDataContext
+    from great_expectations.datasource.fluent.interfaces import Batch
     from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
 
 __all__ = [
@@ -104,8 +105,9 @@ class ExpectationResult:
     """Outcome of one expectation.
 
     ``severity`` is the effective one: a waived failure is a warning, an expired waiver critical.
-    ``observed`` is the observed value of a table or aggregate rule, or up to five example values
-    of a failed row rule. ``unexpected_count`` is in rows; None where the rule does not count rows.
+    ``observed`` is what a failed rule of a table or an aggregate observed, or up to five example
+    values of a failed row rule. ``unexpected_count`` is in rows; None where the rule does not
+    count rows. Both are None of a rule that is met.
     """
 
     suite: str
@@ -178,14 +180,14 @@ def validate(
     """Run suites against tables or views of one schema of a DuckDB file.
 
     All suites run in this process over one read-only connection and one Great Expectations
-    context, whose files (suite copies, results) all lie in `work_dir`. A second call with the
-    same `work_dir` adds to it.
+    context. What Great Expectations says of the failed rules of a table lies in `work_dir` as
+    ``<table>.json``.
 
     Args:
         database: DuckDB file; no other process may hold it open for writing.
         schema: schema of the tables; also the search path of queries in the suites.
         suites: table or view name -> suite file.
-        work_dir: folder for the context's files; created if missing.
+        work_dir: folder for the failed rules' results; created when there are any.
         today: date on which waivers are judged.
 
     Returns:
@@ -199,12 +201,10 @@ def validate(
     loaded = {table: load_suite(path) for table, path in suites.items()}
     if not database.is_file():
         raise GateError("the gate's database does not exist", where=str(database))
-    with (
-        _quiet(),
-        _gx_context(work_dir) as context,
-        _gx_source(context, database, schema) as source,
-    ):
-        return [_run_suite(context, source, table, suite, today) for table, suite in loaded.items()]
+    with _quiet(), _gx_source(_gx_context(), database, schema) as source:
+        return [
+            _run_suite(source, table, suite, work_dir, today) for table, suite in loaded.items()
+        ]
 
 
 # --- reading a suite -----------------------------------------------------------------------------
@@ -315,45 +315,33 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-@contextmanager
-def _gx_context(work_dir: Path) -> Iterator[FileDataContext]:
-    """A Great Expectations context that keeps all its files in `work_dir`."""
+def _gx_context() -> AbstractDataContext:
+    """A Great Expectations context in memory.
+
+    One that lies on disk writes its whole configuration again with every table and suite, and
+    suite copies and results that nobody reads: the verdict is in the journal.
+    """
     import great_expectations as gx
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
 
-    def store(kind: str, folder: str) -> dict[str, Any]:
-        backend = {
-            "class_name": "TupleFilesystemStoreBackend",
-            "base_directory": folder,
-            # without it each store folder gets a hidden file with a random id
-            "suppress_store_backend_id": True,
-        }
-        return {"class_name": kind, "store_backend": backend}
-
-    config = {
-        "config_version": 4.0,
-        "analytics_enabled": False,
-        "progress_bars": {"globally": False},
-        "plugins_directory": None,
-        "config_variables_file_path": None,
-        "expectations_store_name": "expectations",
-        "validation_results_store_name": "results",
-        "checkpoint_store_name": "checkpoints",
-        "stores": {
-            "expectations": store("ExpectationsStore", "expectations"),
-            "results": store("ValidationResultsStore", "results"),
-            "checkpoints": store("CheckpointStore", "checkpoints"),
-            "validation_definition_store": store("ValidationDefinitionStore", "definitions"),
-        },
-        "data_docs_sites": {},
-    }
-    work_dir.mkdir(parents=True, exist_ok=True)
-    # JSON is YAML: no second YAML library for one file
-    (work_dir / "great_expectations.yml").write_text(json.dumps(config, indent=2), encoding="utf-8")
-    yield gx.get_context(mode="file", context_root_dir=work_dir)
+    return gx.get_context(
+        mode="ephemeral",
+        project_config=DataContextConfig(
+            store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+            analytics_enabled=False,
+            progress_bars=ProgressBarsConfig(globally=False),
+        ),
+    )
 
 
 @contextmanager
-def _gx_source(context: FileDataContext, database: Path, schema: str) -> Iterator[SQLDatasource]:
+def _gx_source(
+    context: AbstractDataContext, database: Path, schema: str
+) -> Iterator[SQLDatasource]:
     """The database as a data source; the file is free again afterwards."""
     from customer_marts.gates import dialect
 
@@ -375,29 +363,24 @@ def _gx_source(context: FileDataContext, database: Path, schema: str) -> Iterato
 
 
 def _run_suite(
-    context: FileDataContext, source: SQLDatasource, table: str, suite: Suite, today: date
+    source: SQLDatasource, table: str, suite: Suite, work_dir: Path, today: date
 ) -> SuiteResult:
     import sqlalchemy as sa
-    from great_expectations import ExpectationSuite, ValidationDefinition
 
     started = time.perf_counter()
     expectations = [_gx_expectation(expectation, suite) for expectation in suite.expectations]
     try:
         # quoted, because a batch's table is named by its id
         asset = source.add_table_asset(table, table_name=f'"{table}"')
-        definition = ValidationDefinition(
-            name=f"{suite.name}.{table}",
-            data=asset.add_batch_definition_whole_table("all"),
-            suite=context.suites.add_or_update(
-                ExpectationSuite(name=suite.name, expectations=expectations)
-            ),
-        )
-        outcome = context.validation_definitions.add_or_update(definition).run(
-            result_format={
-                "result_format": "SUMMARY",
-                "partial_unexpected_count": _COUNT_SAMPLES,
-            }
-        )
+        batch = asset.add_batch_definition_whole_table("all").get_batch()
+        outcome = _validate(batch, suite.name, expectations, "BOOLEAN_ONLY")
+        # what a met rule observed costs a query of its own, and nobody asks for it
+        failed = [
+            expectation
+            for expectation, result in zip(expectations, outcome, strict=True)
+            if not result.success and _exception_message(result.exception_info) is None
+        ]
+        details = _validate(batch, suite.name, failed, "SUMMARY") if failed else []
         count = sa.select(sa.func.count()).select_from(sa.table(sa.quoted_name(table, quote=True)))
         with source.get_execution_engine().get_connection() as connection:
             rows = int(connection.execute(count).scalar_one())
@@ -406,7 +389,12 @@ def _run_suite(
             f"suite {suite.name} could not be run on {table}",
             where=f"{suite.path}: {type(error).__name__}: {error}",
         ) from error
-    results = _results(suite, table, outcome, today)
+    if details:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        content = [result.to_json_dict() for result in details]
+        text = json.dumps(content, ensure_ascii=False, indent=1)
+        (work_dir / f"{table}.json").write_text(text, "utf-8")
+    results = _results(suite, table, [*outcome, *details], today)
     return SuiteResult(
         suite=suite.name,
         table=table,
@@ -415,6 +403,23 @@ def _run_suite(
         seconds=time.perf_counter() - started,
         results=results,
     )
+
+
+def _validate(
+    batch: Batch, name: str, expectations: list[Any], result_format: str
+) -> list[ExpectationValidationResult]:
+    """One result per expectation, in order, at the wanted length."""
+    from great_expectations import ExpectationSuite
+
+    outcome = batch.validate(
+        ExpectationSuite(name=name, expectations=expectations),
+        result_format={
+            "result_format": result_format,
+            "partial_unexpected_count": _COUNT_SAMPLES,
+        },
+    )
+    by_rule = {result.expectation_config.meta["rule"]: result for result in outcome.results}
+    return [by_rule[expectation.meta["rule"]] for expectation in expectations]
 
 
 def _gx_expectation(expectation: Expectation, suite: Suite) -> Any:
@@ -444,13 +449,10 @@ def _gx_expectation(expectation: Expectation, suite: Suite) -> Any:
 
 
 def _results(
-    suite: Suite, table: str, outcome: ExpectationSuiteValidationResult, today: date
+    suite: Suite, table: str, outcome: list[ExpectationValidationResult], today: date
 ) -> tuple[ExpectationResult, ...]:
-    by_rule = {
-        result.expectation_config.meta["rule"]: result
-        for result in outcome.results
-        if result.expectation_config is not None
-    }
+    # the longer result of a failed rule follows its short one
+    by_rule = {result.expectation_config.meta["rule"]: result for result in outcome}
     results = []
     for expectation in suite.expectations:
         raw = by_rule[expectation.rule]
