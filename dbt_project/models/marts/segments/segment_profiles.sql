@@ -222,24 +222,26 @@ need_totals as (
 
 members as (
     {%- for dimension, labels in dimensions.items() %}
-    select
-        customer_id,
-        '{{ dimension }}' as dimension,
-        coalesce({{ dimension }}, 'none') as class,
-        {{ labels[0] if labels else 'cast(null as ' ~ dbt.type_string() ~ ')' }} as class_label_en,
-        {{ labels[1] if labels else 'cast(null as ' ~ dbt.type_string() ~ ')' }} as class_label_zh
-    from customer_segments
-    {{ 'union all' if not loop.last }}
+        select
+            customer_id,
+            '{{ dimension }}' as dimension,
+            coalesce({{ dimension }}, 'none') as class,
+            {{ labels[0] if labels else 'cast(null as ' ~ dbt.type_string() ~ ')' }}
+                as class_label_en,
+            {{ labels[1] if labels else 'cast(null as ' ~ dbt.type_string() ~ ')' }}
+                as class_label_zh
+        from customer_segments
+        {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
 members_before as (
     {%- for dimension in followed %}
-    select
-        '{{ dimension }}' as dimension,
-        coalesce({{ dimension }}, 'none') as class
-    from history
-    {{ 'union all' if not loop.last }}
+        select
+            '{{ dimension }}' as dimension,
+            coalesce({{ dimension }}, 'none') as class
+        from history
+        {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
@@ -251,6 +253,11 @@ counts_before as (
         sum(count(*)) over (partition by dimension) as count_all_customers
     from members_before
     group by dimension, class
+),
+
+dimensions_before as (
+    select distinct dimension
+    from counts_before
 ),
 
 class_totals as (
@@ -432,8 +439,9 @@ measured_classes as (
             as share_of_revenue,
         {{ mean_of('shared_totals.margin_12_months_amount', 'shared_totals.all_margin_amount') }}
             as share_of_margin,
-        {{ mean_of('shared_totals.margin_12_months_amount', 'shared_totals.costed_revenue_amount') }}
-            as margin_rate,
+        {{ mean_of(
+            'shared_totals.margin_12_months_amount', 'shared_totals.costed_revenue_amount'
+        ) }} as margin_rate,
         {{ mean_of('shared_totals.count_orders', 'shared_totals.count_customers') }}
             as orders_12_months_mean,
         -- decimals divide as doubles: six decimals bring an exact half back before it is rounded
@@ -480,7 +488,7 @@ measured_classes as (
         on
             shared_totals.dimension = counts_before.dimension
             and shared_totals.class = counts_before.class
-    left join (select distinct dimension from counts_before) as dimensions_before
+    left join dimensions_before
         on shared_totals.dimension = dimensions_before.dimension
 ),
 
