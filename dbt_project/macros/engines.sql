@@ -133,15 +133,26 @@
     cast({{ total }} as double) / nullif({{ count }}, 0)
 {%- endmacro %}
 
-{#- A quantile, interpolated; also as a window function. -#}
-{% macro quantile_of(value, share) -%}
-    {{ adapter.dispatch('quantile_of', 'customer_marts')(value, share) }}
+{#- Several quantiles at once, interpolated; also as a window function, which sorts once for all. -#}
+{% macro quantiles_of(value, shares) -%}
+    {{ adapter.dispatch('quantiles_of', 'customer_marts')(value, shares) }}
 {%- endmacro %}
-{% macro default__quantile_of(value, share) -%}
-    quantile_cont({{ value }}, {{ share }})
+{% macro default__quantiles_of(value, shares) -%}
+    quantile_cont({{ value }}, [{{ shares | join(', ') }}])
 {%- endmacro %}
-{% macro spark__quantile_of(value, share) -%}
-    percentile({{ value }}, {{ share }})
+{% macro spark__quantiles_of(value, shares) -%}
+    percentile({{ value }}, array({{ shares | join(', ') }}))
+{%- endmacro %}
+
+{#- The first, second, ... of a list. -#}
+{% macro item_of(list, position) -%}
+    {{ adapter.dispatch('item_of', 'customer_marts')(list, position) }}
+{%- endmacro %}
+{% macro default__item_of(list, position) -%}
+    {{ list }}[{{ position }}]
+{%- endmacro %}
+{% macro spark__item_of(list, position) -%}
+    {{ list }}[{{ position - 1 }}]
 {%- endmacro %}
 
 {#- The last value that is not null, as a window function. -#}

@@ -73,10 +73,8 @@ gap_statistics as (
         min(ordered_on) over to_date as first_ordered_on,
         sum(count_orders) over to_date as count_orders_to_date,
         count(previous_ordered_on) over to_date as count_gaps,
-        {{ quantile_of(days_between('previous_ordered_on', 'ordered_on'), 0.5) }} over to_date
-            as gap_median_days,
-        {{ quantile_of(days_between('previous_ordered_on', 'ordered_on'), 0.95) }} over to_date
-            as gap_p95_days
+        {{ quantiles_of(days_between('previous_ordered_on', 'ordered_on'), [0.5, 0.95]) }}
+            over to_date as gap_quantiles
     from day_gaps
     window
         to_date as (
@@ -88,9 +86,12 @@ gap_statistics as (
 order_rhythms as (
     select
         *,
+        {{ item_of('gap_quantiles', 1) }} as gap_median_days,
+        {{ item_of('gap_quantiles', 2) }} as gap_p95_days,
         -- what was usual before the last gap: that gap is measured by it
-        lag(gap_p95_days) over (partition by customer_id order by ordered_on)
-            as previous_gap_p95_days
+        lag({{ item_of('gap_quantiles', 2) }}) over (
+            partition by customer_id order by ordered_on
+        ) as previous_gap_p95_days
     from gap_statistics
     qualify row_number() over (
         partition by customer_id, order_month order by ordered_on desc

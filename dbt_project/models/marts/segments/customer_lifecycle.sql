@@ -44,18 +44,18 @@ rhythm_parameters as (
 
 stage_bounds as (
     select
-        state_months.month_on
         {%- for stage in stages_with_bounds %}
             {%- for bound, column in {
                 'multiple': 'p95_multiple',
                 'at_least': 'days_at_least',
                 'at_most': 'days_at_most',
                 'fallback': 'fallback_days',
-            }.items() %},
+            }.items() %}
         max(lifecycle_rules.{{ column }}) filter (where lifecycle_rules.stage = '{{ stage }}')
-            as {{ stage }}_{{ bound }}
+            as {{ stage }}_{{ bound }},
             {%- endfor %}
         {%- endfor %}
+        state_months.month_on
     from state_months
     inner join lifecycle_rules
         on {{ is_in_force_on('lifecycle_rules', 'state_months.state_on') }}

@@ -70,11 +70,11 @@ joined_classes as (
 months_in_line as (
     select
         *,
-        true as is_computed
-        {%- for class in classes %},
+        {%- for class in classes %}
         cast(null as date) as {{ class }}_known_since_on,
-        cast(null as {{ dbt.type_string() }}) as {{ class }}_known_previous
+        cast(null as {{ dbt.type_string() }}) as {{ class }}_known_previous,
         {%- endfor %}
+        true as is_computed
     from joined_classes
     {%- if carry_in %}
     union all
@@ -93,11 +93,11 @@ months_in_line as (
         growth_class,
         revenue_12_months_amount,
         margin_12_months_amount,
-        false as is_computed
-        {%- for class in classes %},
+        {%- for class in classes %}
         {{ class }}_since_on as {{ class }}_known_since_on,
-        previous_{{ class }} as {{ class }}_known_previous
+        previous_{{ class }} as {{ class }}_known_previous,
         {%- endfor %}
+        false as is_computed
     from {{ this }}
     where month_on in (
         select {{ add_months('first_month_on', -1) }} from {{ ref('int_months_changed') }}
@@ -108,10 +108,10 @@ months_in_line as (
 months_before as (
     select
         *,
-        row_number() over by_month = 1 as is_first_month
-        {%- for class in classes %},
-        lag({{ class }}) over by_month as {{ class }}_before
+        {%- for class in classes %}
+        lag({{ class }}) over by_month as {{ class }}_before,
         {%- endfor %}
+        row_number() over by_month = 1 as is_first_month
     from months_in_line
     window by_month as (partition by customer_id order by month_on)
 ),
@@ -119,27 +119,29 @@ months_before as (
 -- a month in which a class begins is marked with its day and, '' for none, the class before
 marked_months as (
     select
-        *
-        {%- for class in classes %},
+        *,
+        {%- for class in classes %}
         case
             when not is_computed then {{ class }}_known_since_on
-            when is_first_month or {{ class }} is distinct from {{ class }}_before then state_on
+            when is_first_month or coalesce({{ class }}, '') <> coalesce({{ class }}_before, '')
+                then state_on
         end as {{ class }}_begins_on,
         case
             when not is_computed then coalesce({{ class }}_known_previous, '')
-            when is_first_month or {{ class }} is distinct from {{ class }}_before
+            when is_first_month or coalesce({{ class }}, '') <> coalesce({{ class }}_before, '')
                 then coalesce({{ class }}_before, '')
-        end as {{ class }}_comes_from
+        end as {{ class }}_comes_from{{ ',' if not loop.last }}
         {%- endfor %}
     from months_before
 ),
 
 spells as (
     select
-        *
-        {%- for class in classes %},
+        *,
+        {%- for class in classes %}
         {{ last_known(class ~ '_begins_on') }} over to_date as {{ class }}_last_begun_on,
         {{ last_known(class ~ '_comes_from') }} over to_date as {{ class }}_last_from
+        {{- ',' if not loop.last }}
         {%- endfor %}
     from marked_months
     window
@@ -165,11 +167,11 @@ final as (
         value_tier,
         growth_class,
         revenue_12_months_amount,
-        margin_12_months_amount
-        {%- for class in classes %},
+        margin_12_months_amount,
+        {%- for class in classes %}
         nullif({{ class }}_last_from, '') as previous_{{ class }},
         case when {{ class }} is not null then {{ class }}_last_begun_on end
-            as {{ class }}_since_on
+            as {{ class }}_since_on{{ ',' if not loop.last }}
         {%- endfor %}
     from spells
     where is_computed

@@ -30,25 +30,30 @@ segment_dimensions as (
 ),
 
 class_labels as (
-    select version, valid_from, valid_to, 'rfm_segment' as dimension, segment as class,
-        max(label_en) as label_en, max(label_zh) as label_zh
-    from {{ ref('rfm_segment_map') }}
-    group by version, valid_from, valid_to, segment
+    {%- for dimension, source in {
+        'rfm_segment': ('rfm_segment_map', 'segment'),
+        'abc_class': ('abc_cut_points', 'abc_class'),
+        'lifecycle': ('lifecycle_rules', 'stage'),
+        'value_tier': ('value_tiers', 'value_tier'),
+    }.items() %}
+    -- a segment stands in several rows of its map
+    select distinct
+        valid_from,
+        valid_to,
+        '{{ dimension }}' as dimension,
+        {{ source[1] }} as class,
+        label_en,
+        label_zh
+    from {{ ref(source[0]) }}
     union all
-    select version, valid_from, valid_to, 'abc_class' as dimension, abc_class as class,
-        label_en, label_zh
-    from {{ ref('abc_cut_points') }}
-    union all
-    select version, valid_from, valid_to, 'lifecycle' as dimension, stage as class,
-        label_en, label_zh
-    from {{ ref('lifecycle_rules') }}
-    union all
-    select version, valid_from, valid_to, 'value_tier' as dimension, value_tier as class,
-        label_en, label_zh
-    from {{ ref('value_tiers') }}
-    union all
+    {%- endfor %}
     select
-        version, valid_from, valid_to, dimension, class, label_en, label_zh
+        valid_from,
+        valid_to,
+        dimension,
+        class,
+        label_en,
+        label_zh
     from segment_dimensions
 ),
 
@@ -58,11 +63,11 @@ moves as (
         history.state_on,
         history.customer_id,
         history.revenue_12_months_amount,
-        history_before.customer_id is null as is_new_in_month
-        {%- for class in classes %},
+        {%- for class in classes %}
         history.{{ class }} as to_{{ class }},
-        history_before.{{ class }} as from_{{ class }}
+        history_before.{{ class }} as from_{{ class }},
         {%- endfor %}
+        history_before.customer_id is null as is_new_in_month
     from history
     inner join state_months on history.month_on = state_months.month_on
     left join history_before
