@@ -272,7 +272,7 @@ class_totals as (
         sum(segments.margin_12_months_amount) as margin_12_months_amount,
         sum(segments.revenue_12_months_amount)
             filter (where segments.margin_12_months_amount is not null) as costed_revenue_amount,
-        {{ quantile_of('segments.gap_median_days', 0.5) }} as gap_median_days,
+        median(segments.gap_median_days) as gap_median_days,
         sum(month_totals.count_orders) as count_orders,
         sum(month_totals.ordered_amount) as ordered_amount,
         sum(month_totals.weight_tonnes) as weight_tonnes,
