@@ -4,7 +4,8 @@ with customer_products as (
         product_id,
         peer_group,
         last_ordered_on,
-        revenue_amount
+        revenue_amount,
+        revenue_share
     from {{ ref('customer_products') }}
 ),
 
@@ -29,10 +30,12 @@ gap_reasons as (
 ),
 
 buyers as (
-    select distinct
+    select
         customer_id,
-        peer_group
+        peer_group,
+        sum(revenue_amount) as revenue_amount
     from customer_products
+    group by customer_id, peer_group
 ),
 
 -- a customer outside the large industries is compared with the whole book
@@ -41,7 +44,8 @@ grouped_products as (
         peer_group,
         customer_id,
         product_id,
-        revenue_amount
+        revenue_amount,
+        revenue_share
     from customer_products
     where peer_group <> 'all'
     union all
@@ -49,7 +53,8 @@ grouped_products as (
         'all' as peer_group,
         customer_id,
         product_id,
-        revenue_amount
+        revenue_amount,
+        revenue_share
     from customer_products
     where exists (select 1 from buyers where buyers.peer_group = 'all')
 ),
@@ -76,7 +81,8 @@ group_products as (
         grouped_products.peer_group,
         grouped_products.product_id,
         count(*) as count_buyers,
-        {{ median_amount('grouped_products.revenue_amount') }} as median_amount
+        {{ median_amount('grouped_products.revenue_amount') }} as median_amount,
+        median(grouped_products.revenue_share) as median_share
     from grouped_products
     inner join products_on_sale on grouped_products.product_id = products_on_sale.product_id
     group by grouped_products.peer_group, grouped_products.product_id
@@ -179,29 +185,47 @@ missing_products as (
     where customer_products.customer_id is null
 ),
 
-valued_gaps as (
+-- a small customer does not buy what the median peer buys: of its own size it would spend on the
+-- product, beside what it spends now, the share that the peers do
+sized_gaps as (
     select
         missing_products.*,
         group_products.count_buyers,
         group_sizes.count_customers,
         group_products.median_amount,
-        -- decimals divide as doubles: six decimals bring an exact half back before it is rounded
-        {{ to_amount(
-            'cast(group_products.median_amount * missing_products.count_both'
-            ~ ' / missing_products.count_because as decimal(28, 6))'
-        ) }} as expected_revenue_amount,
-        {{ wilson_low(
-            'missing_products.count_both', 'missing_products.count_because',
-            'affinity_rules.normal_quantile'
-        ) }} as confidence_rate_low,
-        affinity_rules.gaps_per_customer
+        case
+            when group_products.median_share is null then group_products.median_amount
+            else cast(
+                buyers.revenue_amount * least(
+                    group_products.median_share / nullif(1 - group_products.median_share, 0),
+                    affinity_rules.max_growth_rate
+                ) as decimal(28, 4)
+            )
+        end as sized_amount
     from missing_products
     cross join affinity_rules
+    inner join buyers on missing_products.customer_id = buyers.customer_id
     inner join group_products
         on
             missing_products.peer_group = group_products.peer_group
             and missing_products.product_id = group_products.product_id
     inner join group_sizes on missing_products.peer_group = group_sizes.peer_group
+),
+
+valued_gaps as (
+    select
+        sized_gaps.*,
+        -- decimals divide as doubles: six decimals bring an exact half back before it is rounded
+        {{ to_amount(
+            'cast(sized_gaps.sized_amount * sized_gaps.count_both'
+            ~ ' / sized_gaps.count_because as decimal(28, 6))'
+        ) }} as expected_revenue_amount,
+        {{ wilson_low(
+            'sized_gaps.count_both', 'sized_gaps.count_because', 'affinity_rules.normal_quantile'
+        ) }} as confidence_rate_low,
+        affinity_rules.gaps_per_customer
+    from sized_gaps
+    cross join affinity_rules
 ),
 
 ranked_gaps as (
