@@ -102,6 +102,7 @@ def test_nothing_new_then_one_more_day_then_back(first_run: str, home: Path) -> 
         "4f1c09ab2e": rows["method_known"],
         "9b07d2c1e4": rows["amount_in_range"],
         "/tmp/faults.csv": str(home / "faults.csv"),
+        "/tmp/then.duckdb": str(home / "then.duckdb"),
     }
     outputs = {}
     for command in commands():
@@ -118,6 +119,8 @@ def test_nothing_new_then_one_more_day_then_back(first_run: str, home: Path) -> 
     assert "method_known" in outputs["quarantine list"]
     assert "payments" in outputs["quarantine replay"]
     assert "readers now see r00001-20260630" in outputs["rollback"]
+    [recomputed] = [out for command, out in outputs.items() if command.startswith("recompute")]
+    assert "equal to that release, row for row" in recomputed
 
 
 def test_the_dags_the_readme_lists_are_the_dags() -> None:

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from customer_marts import pipeline, releases
 from customer_marts.cli import marts
 from customer_marts.recompute import recompute
-from customer_marts.settings import Settings
+from customer_marts.settings import PROJECT_ROOT, Settings
 from scripts import sample_company
 from scripts.company.world import Parameters
 from scripts.survey_platform import WELL_BEHAVED, SurveyPlatform
@@ -223,6 +223,14 @@ def test_revenue_equals_the_erps_own_sum(sample: Sample) -> None:
     )
     [[revenue]] = query(sample.first.marts, "select sum(revenue_amount) from fct_customer_months")
     assert revenue == expected
+
+
+def test_every_query_of_the_reading_guide_answers(sample: Sample) -> None:
+    guide = (PROJECT_ROOT / "docs" / "reading.md").read_text("utf-8")
+    queries = re.findall(r"^```sql\n(.*?)^```$", guide, flags=re.MULTILINE | re.DOTALL)
+    assert len(queries) >= 10
+    for sql in queries:
+        assert query(sample.first.marts, sql), sql
 
 
 def test_three_days_by_increments_equal_a_rebuild(sample: Sample) -> None:
