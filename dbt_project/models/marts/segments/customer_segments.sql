@@ -23,8 +23,9 @@
     },
     'growth_class': {
         'currency': 'history.currency',
-        'revenue_12': 'customer_values.revenue_12_months_amount',
-        'revenue_previous_12': 'customer_values.revenue_previous_12_months_amount',
+        'until': 'customer_values.grown_until_on',
+        'revenue_12': 'customer_values.growth_revenue_amount',
+        'revenue_previous_12': 'customer_values.growth_previous_amount',
         'growth_percent': as_number('100 * customer_values.revenue_growth_rate'),
     },
     'lifecycle': {

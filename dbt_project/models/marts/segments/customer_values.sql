@@ -10,6 +10,21 @@ with states as (
     where {{ where_month_changed() }}
 ),
 
+-- a month that has begun would make everybody look smaller than a year ago: until it ends, growth
+-- is that of the twelve months before it
+last_whole_months as (
+    select
+        customer_id,
+        {{ add_months('month_on', 1) }} as month_on,
+        {{ add_days(month_start(as_of_date()), -1) }} as grown_until_on,
+        revenue_12_months_amount as growth_revenue_amount,
+        revenue_previous_12_months_amount as growth_previous_amount
+    from {{ ref('int_customer_states') }}
+    where
+        month_on = {{ add_months(month_start(as_of_date()), -1) }}
+        and {{ month_start(add_days(as_of_date(), 1)) }} = {{ month_start(as_of_date()) }}
+),
+
 value_tiers as (
     select * from {{ ref('value_tiers') }}
 ),
@@ -25,6 +40,21 @@ state_months as (
     from states
 ),
 
+compared_states as (
+    select
+        states.*,
+        last_whole_months.grown_until_on,
+        coalesce(last_whole_months.growth_revenue_amount, states.revenue_12_months_amount)
+            as growth_revenue_amount,
+        coalesce(last_whole_months.growth_previous_amount, states.revenue_previous_12_months_amount)
+            as growth_previous_amount
+    from states
+    left join last_whole_months
+        on
+            states.customer_id = last_whole_months.customer_id
+            and states.month_on = last_whole_months.month_on
+),
+
 -- one basis for the whole book: margin and revenue do not compare
 value_bases as (
     select
@@ -33,7 +63,7 @@ value_bases as (
             when max(count_costed_months_to_date) over (partition by month_on) > 0 then 'margin'
             else 'revenue'
         end as value_basis
-    from states
+    from compared_states
 ),
 
 valued_customers as (
@@ -55,8 +85,7 @@ value_amounts as (
         *,
         cast(greatest(coalesce(value_to_date_amount, 0), 0) as decimal(18, 2)) as value_amount,
         {{ mean_of(
-            'revenue_12_months_amount - revenue_previous_12_months_amount',
-            'greatest(revenue_previous_12_months_amount, 0)',
+            'growth_revenue_amount - growth_previous_amount', 'greatest(growth_previous_amount, 0)',
         ) }} as revenue_growth_rate
     from valued_customers
 ),
@@ -119,11 +148,14 @@ final as (
             as share_ahead,
         cumulated_values.revenue_12_months_amount,
         cumulated_values.revenue_previous_12_months_amount,
+        coalesce(cumulated_values.grown_until_on, tier_cuts.state_on) as grown_until_on,
+        cumulated_values.growth_revenue_amount,
+        cumulated_values.growth_previous_amount,
         cumulated_values.revenue_growth_rate,
         case
             when cumulated_values.count_orders_to_date = 0 then null
             when cumulated_values.revenue_12_months_amount <= 0 then 'stopped'
-            when cumulated_values.revenue_previous_12_months_amount <= 0 then 'new'
+            when cumulated_values.growth_previous_amount <= 0 then 'new'
             when cumulated_values.revenue_growth_rate >= growth_cuts.growing_from then 'growing'
             when cumulated_values.revenue_growth_rate >= growth_cuts.stable_from then 'stable'
             else 'shrinking'
