@@ -21,7 +21,7 @@
     {{ run_hooks(pre_hooks) }}
     {% call statement('main') %}
         {%- if is_incremental() %}
-            {{- get_assert_columns_equivalent(sql) }}
+            {%- if config.get('contract').enforced %}{{ get_assert_columns_equivalent(sql) }}{% endif %}
             insert into {{ target_relation }} by name ({{ sql }})
         {%- else %}
             {{- replace_table(target_relation, sql) }}
