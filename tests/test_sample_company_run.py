@@ -44,6 +44,11 @@ FACTS = {
     "invoices": ("fct_invoices", "invoice_id"),
     "payments": ("fct_payments", "payment_id"),
     "survey_responses": ("fct_survey_responses", "response_id || '/' || question_code"),
+    "complaints": ("fct_complaints", "complaint_id"),
+    "interactions": ("fct_interactions", "interaction_id"),
+    "customer_costs": ("fct_customer_costs", "cost_id"),
+    "opportunities": ("fct_opportunities", "opportunity_id"),
+    "deliveries": ("fct_deliveries", "delivery_id"),
 }
 
 

@@ -81,10 +81,3 @@
 {% macro followed_classes() -%}
     {{ return(['rfm_segment', 'abc_class', 'lifecycle', 'value_tier']) }}
 {%- endmacro %}
-
-{#- A number for a sentence: one decimal, none where it is zero. -#}
-{% macro as_number(value) -%}
-    {{ replace_pattern(
-        'cast(cast(' ~ value ~ ' as decimal(18, 1)) as ' ~ dbt.type_string() ~ ')', '\\.0$', ''
-    ) }}
-{%- endmacro %}

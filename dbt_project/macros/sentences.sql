@@ -8,11 +8,6 @@
     {{ filled.sql }}
 {%- endmacro %}
 
-{#- A rate as per cent without decimals, for a sentence. -#}
-{% macro as_percent(rate) -%}
-    cast(round(100 * {{ rate }}) as integer)
-{%- endmacro %}
-
 {#- A number without decimals, for a sentence. -#}
 {% macro as_whole(number) -%}
     cast(round({{ number }}) as bigint)
@@ -21,6 +16,21 @@
 {#- A number with one decimal, for a sentence. -#}
 {% macro with_one_decimal(number) -%}
     cast(round({{ number }}, 1) as decimal(18, 1))
+{%- endmacro %}
+
+{#- A number with one decimal, with none where that is zero, for a sentence. -#}
+{% macro with_decimal_if_any(number) -%}
+    {{ replace_pattern(
+        'cast(' ~ with_one_decimal(number) ~ ' as ' ~ dbt.type_string() ~ ')', '\\.0$', ''
+    ) }}
+{%- endmacro %}
+
+{#- A number for a sentence, whole or with one decimal as the row itself says. -#}
+{% macro with_decimals(number, decimals) -%}
+    case
+        when {{ decimals }} = 0 then cast({{ as_whole(number) }} as {{ dbt.type_string() }})
+        else cast({{ with_one_decimal(number) }} as {{ dbt.type_string() }})
+    end
 {%- endmacro %}
 
 {#- The texts of the ranks 1 to 3 of a group, as one text; null where there is none. -#}
@@ -33,13 +43,29 @@
         ), '')
 {%- endmacro %}
 
-{#- The texts of a group in an order, as one text. -#}
-{% macro joined_text(text, mark, order_by) -%}
-    {{ adapter.dispatch('joined_text', 'customer_marts')(text, mark, order_by) }}
+{#- The texts of a group side by side in the order given; null where there is none. -#}
+{% macro join_texts(text, separator, order_by) -%}
+    {{ adapter.dispatch('join_texts', 'customer_marts')(text, separator, order_by) }}
 {%- endmacro %}
-{% macro default__joined_text(text, mark, order_by) -%}
-    string_agg({{ text }}, '{{ mark }}' order by {{ order_by }})
+{% macro default__join_texts(text, separator, order_by) -%}
+    string_agg({{ text }}, '{{ separator }}' order by {{ order_by }})
 {%- endmacro %}
-{% macro spark__joined_text(text, mark, order_by) -%}
-    listagg({{ text }}, '{{ mark }}') within group (order by {{ order_by }})
+{% macro spark__join_texts(text, separator, order_by) -%}
+    nullif(
+        array_join(
+            transform(
+                array_sort(
+                    collect_list(
+                        case
+                            when {{ text }} is not null
+                                then struct({{ order_by }} as position, {{ text }} as joined_text)
+                        end
+                    )
+                ),
+                element -> element.joined_text
+            ),
+            '{{ separator }}'
+        ),
+        ''
+    )
 {%- endmacro %}

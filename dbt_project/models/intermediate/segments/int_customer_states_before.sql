@@ -10,15 +10,16 @@
     ) -%}
 {%- endif -%}
 {%- set columns = customer_state_columns() -%}
+{%- set empty_columns = [] -%}
+{%- for column, data_type in columns.items() -%}
+    {%- do empty_columns.append('cast(null as ' ~ data_type ~ ') as ' ~ column) -%}
+{%- endfor -%}
 
 {% if relation -%}
     select {{ columns | join(', ') }}
     from {{ relation }}
     where customer_id in ({{ changed_customers() }})
 {%- else -%}
-    select
-        {%- for column, data_type in columns.items() %}
-        cast(null as {{ data_type }}) as {{ column }}{{ ',' if not loop.last }}
-        {%- endfor %}
+    select {{ empty_columns | join(', ') }}
     where false
 {%- endif %}

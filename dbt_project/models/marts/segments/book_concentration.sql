@@ -15,23 +15,23 @@ with history as (
 -- what brings nothing or a loss has no share of the whole
 customer_amounts as (
     {%- for measure, class in measures.items() %}
-    select
-        month_on,
-        state_on,
-        '{{ measure }}' as measure,
-        customer_id,
-        {{ class }} as abc_class,
-        cast(greatest({{ measure }}_amount, 0) as decimal(18, 2)) as amount
-    from history
-    where {{ measure }}_amount is not null
-    {{ 'union all' if not loop.last }}
+        select
+            month_on,
+            state_on,
+            '{{ measure }}' as measure,
+            customer_id,
+            {{ class }} as abc_class,
+            cast(greatest({{ measure }}_amount, 0) as decimal(18, 2)) as amount
+        from history
+        where {{ measure }}_amount is not null
+        {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
 ranked_amounts as (
     select
         *,
-        row_number() over (partition by month_on, measure order by amount desc, customer_id)
+        row_number() over (partition by month_on, measure order by amount desc, customer_id asc)
             as rank_no
     from customer_amounts
 ),

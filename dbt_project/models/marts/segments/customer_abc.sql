@@ -116,11 +116,11 @@ abc_cuts as (
         state_months.state_on,
         cast(
             max(abc_cut_points.share_before_from)
-                filter (where abc_cut_points.abc_class = 'B') as decimal(5, 4)
+            filter (where abc_cut_points.abc_class = 'B') as decimal(5, 4)
         ) as b_from,
         cast(
             max(abc_cut_points.share_before_from)
-                filter (where abc_cut_points.abc_class = 'C') as decimal(5, 4)
+            filter (where abc_cut_points.abc_class = 'C') as decimal(5, 4)
         ) as c_from
     from state_months
     inner join abc_cut_points

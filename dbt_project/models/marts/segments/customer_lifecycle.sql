@@ -51,8 +51,9 @@ stage_bounds as (
                 'at_most': 'days_at_most',
                 'fallback': 'fallback_days',
             }.items() %}
-        max(lifecycle_rules.{{ column }}) filter (where lifecycle_rules.stage = '{{ stage }}')
-            as {{ stage }}_{{ bound }},
+                max(lifecycle_rules.{{ column }})
+                filter (where lifecycle_rules.stage = '{{ stage }}')
+                    as {{ stage }}_{{ bound }},
             {%- endfor %}
         {%- endfor %}
         state_months.month_on

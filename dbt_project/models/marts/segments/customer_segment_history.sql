@@ -71,37 +71,37 @@ months_in_line as (
     select
         *,
         {%- for class in classes %}
-        cast(null as date) as {{ class }}_known_since_on,
-        cast(null as {{ dbt.type_string() }}) as {{ class }}_known_previous,
+            cast(null as date) as {{ class }}_known_since_on,
+            cast(null as {{ dbt.type_string() }}) as {{ class }}_known_previous,
         {%- endfor %}
         true as is_computed
     from joined_classes
     {%- if carry_in %}
-    union all
-    select
-        customer_id,
-        month_on,
-        state_on,
-        recency_score,
-        frequency_score,
-        monetary_score,
-        rfm_segment,
-        abc_class,
-        abc_revenue_class,
-        lifecycle,
-        value_tier,
-        growth_class,
-        revenue_12_months_amount,
-        margin_12_months_amount,
-        {%- for class in classes %}
-        {{ class }}_since_on as {{ class }}_known_since_on,
-        previous_{{ class }} as {{ class }}_known_previous,
-        {%- endfor %}
-        false as is_computed
-    from {{ this }}
-    where month_on in (
-        select {{ add_months('first_month_on', -1) }} from {{ ref('int_months_changed') }}
-    )
+        union all
+        select
+            customer_id,
+            month_on,
+            state_on,
+            recency_score,
+            frequency_score,
+            monetary_score,
+            rfm_segment,
+            abc_class,
+            abc_revenue_class,
+            lifecycle,
+            value_tier,
+            growth_class,
+            revenue_12_months_amount,
+            margin_12_months_amount,
+            {%- for class in classes %}
+                {{ class }}_since_on as {{ class }}_known_since_on,
+                previous_{{ class }} as {{ class }}_known_previous,
+            {%- endfor %}
+            false as is_computed
+        from {{ this }}
+        where month_on in (
+            select {{ add_months('first_month_on', -1) }} from {{ ref('int_months_changed') }}
+        )
     {%- endif %}
 ),
 
@@ -109,7 +109,7 @@ months_before as (
     select
         *,
         {%- for class in classes %}
-        lag({{ class }}) over by_month as {{ class }}_before,
+            lag({{ class }}) over by_month as {{ class }}_before,
         {%- endfor %}
         row_number() over by_month = 1 as is_first_month
     from months_in_line
@@ -119,30 +119,29 @@ months_before as (
 -- a month in which a class begins is marked with its day and, '' for none, the class before
 marked_months as (
     select
-        *,
         {%- for class in classes %}
-        case
-            when not is_computed then {{ class }}_known_since_on
-            when is_first_month or coalesce({{ class }}, '') <> coalesce({{ class }}_before, '')
-                then state_on
-        end as {{ class }}_begins_on,
-        case
-            when not is_computed then coalesce({{ class }}_known_previous, '')
-            when is_first_month or coalesce({{ class }}, '') <> coalesce({{ class }}_before, '')
-                then coalesce({{ class }}_before, '')
-        end as {{ class }}_comes_from{{ ',' if not loop.last }}
+            case
+                when not is_computed then {{ class }}_known_since_on
+                when is_first_month or coalesce({{ class }}, '') <> coalesce({{ class }}_before, '')
+                    then state_on
+            end as {{ class }}_begins_on,
+            case
+                when not is_computed then coalesce({{ class }}_known_previous, '')
+                when is_first_month or coalesce({{ class }}, '') <> coalesce({{ class }}_before, '')
+                    then coalesce({{ class }}_before, '')
+            end as {{ class }}_comes_from,
         {%- endfor %}
+        *
     from months_before
 ),
 
 spells as (
     select
-        *,
         {%- for class in classes %}
-        {{ last_known(class ~ '_begins_on') }} over to_date as {{ class }}_last_begun_on,
-        {{ last_known(class ~ '_comes_from') }} over to_date as {{ class }}_last_from
-        {{- ',' if not loop.last }}
+            {{ last_known(class ~ '_begins_on') }} over to_date as {{ class }}_last_begun_on,
+            {{ last_known(class ~ '_comes_from') }} over to_date as {{ class }}_last_from,
         {%- endfor %}
+        *
     from marked_months
     window
         to_date as (
@@ -166,13 +165,13 @@ final as (
         lifecycle,
         value_tier,
         growth_class,
-        revenue_12_months_amount,
-        margin_12_months_amount,
         {%- for class in classes %}
-        nullif({{ class }}_last_from, '') as previous_{{ class }},
-        case when {{ class }} is not null then {{ class }}_last_begun_on end
-            as {{ class }}_since_on{{ ',' if not loop.last }}
+            nullif({{ class }}_last_from, '') as previous_{{ class }},
+            case when {{ class }} is not null then {{ class }}_last_begun_on end
+                as {{ class }}_since_on,
         {%- endfor %}
+        revenue_12_months_amount,
+        margin_12_months_amount
     from spells
     where is_computed
 )

@@ -104,11 +104,11 @@ tier_cuts as (
         state_months.state_on,
         cast(
             max(value_tiers.share_before_from)
-                filter (where value_tiers.value_tier = 'medium') as decimal(5, 4)
+            filter (where value_tiers.value_tier = 'medium') as decimal(5, 4)
         ) as medium_from,
         cast(
             max(value_tiers.share_before_from)
-                filter (where value_tiers.value_tier = 'low') as decimal(5, 4)
+            filter (where value_tiers.value_tier = 'low') as decimal(5, 4)
         ) as low_from
     from state_months
     inner join value_tiers on {{ is_in_force_on('value_tiers', 'state_months.state_on') }}
@@ -119,9 +119,9 @@ growth_cuts as (
     select
         state_months.month_on,
         max(growth_classes.growth_rate_from)
-            filter (where growth_classes.growth_class = 'growing') as growing_from,
+        filter (where growth_classes.growth_class = 'growing') as growing_from,
         max(growth_classes.growth_rate_from)
-            filter (where growth_classes.growth_class = 'stable') as stable_from
+        filter (where growth_classes.growth_class = 'stable') as stable_from
     from state_months
     inner join growth_classes on {{ is_in_force_on('growth_classes', 'state_months.state_on') }}
     group by state_months.month_on

@@ -36,22 +36,22 @@ class_labels as (
         'lifecycle': ('lifecycle_rules', 'stage'),
         'value_tier': ('value_tiers', 'value_tier'),
     }.items() %}
-    -- a segment stands in several rows of its map
-    select distinct
-        valid_from,
-        valid_to,
-        '{{ dimension }}' as dimension,
-        {{ source[1] }} as class,
-        label_en,
-        label_zh
-    from {{ ref(source[0]) }}
-    union all
+        -- a segment stands in several rows of its map
+        select distinct
+            valid_from,
+            valid_to,
+            '{{ dimension }}' as dimension,
+            {{ source[1] }} as class_code,
+            label_en,
+            label_zh
+        from {{ ref(source[0]) }}
+        union all
     {%- endfor %}
     select
         valid_from,
         valid_to,
         dimension,
-        class,
+        class_code,
         label_en,
         label_zh
     from segment_dimensions
@@ -64,8 +64,8 @@ moves as (
         history.customer_id,
         history.revenue_12_months_amount,
         {%- for class in classes %}
-        history.{{ class }} as to_{{ class }},
-        history_before.{{ class }} as from_{{ class }},
+            history.{{ class }} as to_{{ class }},
+            history_before.{{ class }} as from_{{ class }},
         {%- endfor %}
         history_before.customer_id is null as is_new_in_month
     from history
@@ -79,22 +79,22 @@ moves as (
 -- 'none' is a customer new in the month, 'no_order' one that has no score yet
 counted_moves as (
     {%- for class in classes %}
-    select
-        month_on,
-        state_on,
-        '{{ class }}' as dimension,
-        case when is_new_in_month then 'none' else coalesce(from_{{ class }}, 'no_order') end
-            as from_class,
-        coalesce(to_{{ class }}, 'no_order') as to_class,
-        count(*) as count_customers,
-        sum(revenue_12_months_amount) as revenue_12_months_amount
-    from moves
-    group by
-        month_on,
-        state_on,
-        case when is_new_in_month then 'none' else coalesce(from_{{ class }}, 'no_order') end,
-        coalesce(to_{{ class }}, 'no_order')
-    {{ 'union all' if not loop.last }}
+        select
+            month_on,
+            state_on,
+            '{{ class }}' as dimension,
+            case when is_new_in_month then 'none' else coalesce(from_{{ class }}, 'no_order') end
+                as from_class,
+            coalesce(to_{{ class }}, 'no_order') as to_class,
+            count(*) as count_customers,
+            sum(revenue_12_months_amount) as revenue_12_months_amount
+        from moves
+        group by
+            month_on,
+            state_on,
+            case when is_new_in_month then 'none' else coalesce(from_{{ class }}, 'no_order') end,
+            coalesce(to_{{ class }}, 'no_order')
+        {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
@@ -126,17 +126,17 @@ final as (
     left join segment_dimensions as dimension_labels
         on
             rated_moves.dimension = dimension_labels.dimension
-            and dimension_labels.class is null
+            and dimension_labels.class_code is null
             and {{ is_in_force_on('dimension_labels', 'rated_moves.state_on') }}
     left join class_labels as from_labels
         on
             from_labels.dimension in (rated_moves.dimension, 'any')
-            and rated_moves.from_class = from_labels.class
+            and rated_moves.from_class = from_labels.class_code
             and {{ is_in_force_on('from_labels', 'rated_moves.state_on') }}
     left join class_labels as to_labels
         on
             to_labels.dimension in (rated_moves.dimension, 'any')
-            and rated_moves.to_class = to_labels.class
+            and rated_moves.to_class = to_labels.class_code
             and {{ is_in_force_on('to_labels', 'rated_moves.state_on') }}
 )
 

@@ -37,7 +37,7 @@
         'overdue_share': with_one_decimal('100 * overdue_rate'),
     }),
     'csat': ('csat_score_rate_mean is not null', {
-        'csat': as_percent('csat_score_rate_mean'),
+        'csat': as_whole('100 * csat_score_rate_mean'),
         'count_csat': 'count_csat_answers',
     }),
     'nps': ('nps_score is not null', {
@@ -225,7 +225,7 @@ members as (
         select
             customer_id,
             '{{ dimension }}' as dimension,
-            coalesce({{ dimension }}, 'none') as class,
+            coalesce({{ dimension }}, 'none') as class_code,
             {{ labels[0] if labels else 'cast(null as ' ~ dbt.type_string() ~ ')' }}
                 as class_label_en,
             {{ labels[1] if labels else 'cast(null as ' ~ dbt.type_string() ~ ')' }}
@@ -239,7 +239,7 @@ members_before as (
     {%- for dimension in followed %}
         select
             '{{ dimension }}' as dimension,
-            coalesce({{ dimension }}, 'none') as class
+            coalesce({{ dimension }}, 'none') as class_code
         from history
         {{ 'union all' if not loop.last }}
     {%- endfor %}
@@ -248,11 +248,11 @@ members_before as (
 counts_before as (
     select
         dimension,
-        class,
+        class_code,
         count(*) as count_customers,
         sum(count(*)) over (partition by dimension) as count_all_customers
     from members_before
-    group by dimension, class
+    group by dimension, class_code
 ),
 
 dimensions_before as (
@@ -263,7 +263,7 @@ dimensions_before as (
 class_totals as (
     select
         members.dimension,
-        members.class,
+        members.class_code,
         max(members.class_label_en) as class_label_en,
         max(members.class_label_zh) as class_label_zh,
         max(segments.currency) as currency,
@@ -271,7 +271,7 @@ class_totals as (
         sum(segments.revenue_12_months_amount) as revenue_12_months_amount,
         sum(segments.margin_12_months_amount) as margin_12_months_amount,
         sum(segments.revenue_12_months_amount)
-            filter (where segments.margin_12_months_amount is not null) as costed_revenue_amount,
+        filter (where segments.margin_12_months_amount is not null) as costed_revenue_amount,
         median(segments.gap_median_days) as gap_median_days,
         sum(month_totals.count_orders) as count_orders,
         sum(month_totals.ordered_amount) as ordered_amount,
@@ -291,7 +291,7 @@ class_totals as (
     left join month_totals on members.customer_id = month_totals.customer_id
     left join payment_totals on members.customer_id = payment_totals.customer_id
     left join survey_totals on members.customer_id = survey_totals.customer_id
-    group by members.dimension, members.class
+    group by members.dimension, members.class_code
 ),
 
 shared_totals as (
@@ -331,29 +331,29 @@ features as (
 class_features as (
     select
         members.dimension,
-        members.class,
+        members.class_code,
         features.kind,
         features.feature,
         sum(features.weight) as weight,
         -- of all, also of what has no name
         {{ mean_of(
             'sum(features.weight)',
-            'sum(sum(features.weight)) over (partition by members.dimension, members.class,'
+            'sum(sum(features.weight)) over (partition by members.dimension, members.class_code,'
             ~ ' features.kind)',
         ) }} as feature_share
     from members
     inner join features on members.customer_id = features.customer_id
-    group by members.dimension, members.class, features.kind, features.feature
+    group by members.dimension, members.class_code, features.kind, features.feature
 ),
 
 ranked_features as (
     select
         dimension,
-        class,
+        class_code,
         kind,
-        concat(feature, ' ', {{ as_percent('feature_share') }}, ' %') as feature_text,
+        concat(feature, ' ', {{ as_whole('100 * feature_share') }}, ' %') as feature_text,
         row_number() over (
-            partition by dimension, class, kind
+            partition by dimension, class_code, kind
             order by weight desc, feature asc
         ) as feature_rank
     from class_features
@@ -362,26 +362,27 @@ ranked_features as (
 
 class_texts as (
     select
-        dimension,
-        class
-        {%- for kind in ['category', 'industry', 'region'] %},
-        {{ top_three('feature_text', 'feature_rank', "kind = '" ~ kind ~ "'") }} as top_{{ kind }}
+        {%- for kind in ['category', 'industry', 'region'] %}
+            {{ top_three('feature_text', 'feature_rank', "kind = '" ~ kind ~ "'") }}
+                as top_{{ kind }},
         {%- endfor %}
+        dimension,
+        class_code
     from ranked_features
-    group by dimension, class
+    group by dimension, class_code
 ),
 
 class_needs as (
     select
         members.dimension,
-        members.class,
+        members.class_code,
         need_totals.need_type,
         {{ mean_of('sum(need_totals.priority_total)', 'sum(need_totals.count_answers)') }}
             as priority_mean,
         sum(need_totals.count_answers) as count_answers
     from members
     inner join need_totals on members.customer_id = need_totals.customer_id
-    group by members.dimension, members.class, need_totals.need_type
+    group by members.dimension, members.class_code, need_totals.need_type
 ),
 
 ranked_needs as (
@@ -394,7 +395,7 @@ ranked_needs as (
             ' (n ', class_needs.count_answers, ')'
         ) as numbers,
         row_number() over (
-            partition by class_needs.dimension, class_needs.class
+            partition by class_needs.dimension, class_needs.class_code
             order by class_needs.priority_mean desc, class_needs.need_type asc
         ) as need_rank
     from class_needs
@@ -404,18 +405,18 @@ ranked_needs as (
 need_texts as (
     select
         dimension,
-        class,
+        class_code,
+        {%- for language in ['en', 'zh'] %}
+            max(concat(label_{{ language }}, numbers)) filter (where need_rank = 1)
+                as top_need_{{ language }},
+            {{ top_three('concat(label_' ~ language ~ ', numbers)', 'need_rank') }}
+                as needs_{{ language }},
+        {%- endfor %}
         max(need_type) filter (where need_rank = 1) as top_need_type,
         max(priority_mean) filter (where need_rank = 1) as top_need_priority_mean,
-        sum(count_answers) as count_need_answers,
-        {%- for language in ['en', 'zh'] %}
-        max(concat(label_{{ language }}, numbers)) filter (where need_rank = 1)
-            as top_need_{{ language }},
-        {{ top_three('concat(label_' ~ language ~ ', numbers)', 'need_rank') }}
-            as needs_{{ language }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        sum(count_answers) as count_need_answers
     from ranked_needs
-    group by dimension, class
+    group by dimension, class_code
 ),
 
 measured_classes as (
@@ -479,15 +480,15 @@ measured_classes as (
     left join class_texts
         on
             shared_totals.dimension = class_texts.dimension
-            and shared_totals.class = class_texts.class
+            and shared_totals.class_code = class_texts.class_code
     left join need_texts
         on
             shared_totals.dimension = need_texts.dimension
-            and shared_totals.class = need_texts.class
+            and shared_totals.class_code = need_texts.class_code
     left join counts_before
         on
             shared_totals.dimension = counts_before.dimension
-            and shared_totals.class = counts_before.class
+            and shared_totals.class_code = counts_before.class_code
     left join dimensions_before
         on shared_totals.dimension = dimensions_before.dimension
 ),
@@ -499,15 +500,16 @@ labelled_classes as (
         profile_dimensions.label_en as dimension_label_en,
         profile_dimensions.label_zh as dimension_label_zh,
         {%- for language in ['en', 'zh'] %}
-        case
-            when measured_classes.class = 'none' then profile_dimensions.none_label_{{ language }}
-            else
-                coalesce(
-                    measured_classes.class_label_{{ language }},
-                    code_labels.label_{{ language }},
-                    measured_classes.class
-                )
-        end as label_{{ language }},
+            case
+                when measured_classes.class_code = 'none'
+                    then profile_dimensions.none_label_{{ language }}
+                else
+                    coalesce(
+                        measured_classes.class_label_{{ language }},
+                        code_labels.label_{{ language }},
+                        measured_classes.class_code
+                    )
+            end as label_{{ language }},
         {%- endfor %}
         measured_classes.count_customers - measured_classes.count_customers_before as count_change
     from measured_classes
@@ -515,46 +517,48 @@ labelled_classes as (
     left join code_labels
         on
             measured_classes.dimension = code_labels.dimension
-            and measured_classes.class = code_labels.code
+            and measured_classes.class_code = code_labels.code
 ),
 
 clause_texts as (
     select
         labelled_classes.dimension,
-        labelled_classes.class,
+        labelled_classes.class_code,
         profile_clauses.clause_order,
+        {%- for language in ['en', 'zh'] %}
+            case profile_clauses.clause
+                {%- for clause, (_, numbers) in clauses.items() %}
+                    when '{{ clause }}'
+                        then {{ fill_in('profile_clauses.clause_' ~ language, numbers) }}
+                {%- endfor %}
+            end as clause_{{ language }},
+        {%- endfor %}
         case profile_clauses.clause
             {%- for clause, (is_known, _) in clauses.items() %}
-            when '{{ clause }}' then {{ is_known }}
+                when '{{ clause }}' then {{ is_known }}
             {%- endfor %}
         end as is_known
-        {%- for language in ['en', 'zh'] %},
-        case profile_clauses.clause
-            {%- for clause, (_, numbers) in clauses.items() %}
-            when '{{ clause }}' then {{ fill_in('profile_clauses.clause_' ~ language, numbers) }}
-            {%- endfor %}
-        end as clause_{{ language }}
-        {%- endfor %}
     from labelled_classes
     cross join profile_clauses
 ),
 
 portraits as (
     select
-        dimension,
-        class
-        {%- for language, mark in {'en': '; ', 'zh': ';'}.items() %},
-        {{ joined_text('clause_' ~ language, mark, 'clause_order') }} as portrait_{{ language }}
+        {%- for language, mark in {'en': '; ', 'zh': ';'}.items() %}
+            {{ join_texts('clause_' ~ language, mark, 'clause_order') }}
+                as portrait_{{ language }},
         {%- endfor %}
+        dimension,
+        class_code
     from clause_texts
     where is_known
-    group by dimension, class
+    group by dimension, class_code
 ),
 
 final as (
     select
         labelled_classes.dimension,
-        labelled_classes.class,
+        labelled_classes.class_code,
         {{ as_of_date() }} as as_of,
         labelled_classes.currency,
         labelled_classes.dimension_order,
@@ -610,7 +614,7 @@ final as (
     left join portraits
         on
             labelled_classes.dimension = portraits.dimension
-            and labelled_classes.class = portraits.class
+            and labelled_classes.class_code = portraits.class_code
 )
 
 select * from final

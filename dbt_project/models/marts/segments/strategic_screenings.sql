@@ -1,10 +1,12 @@
-{%- set shown_value = shown_number(
-    'customer_rules.measured_value', 'customer_rules.shown_times', 'customer_rules.shown_decimals'
-) -%}
-{%- set shown_bound = shown_number(
-    'customer_rules.bound', 'customer_rules.shown_times', 'customer_rules.shown_decimals'
-) -%}
-{%- set numbers = {'value': shown_value, 'bound': shown_bound} -%}
+{%- set numbers = {
+    'value': with_decimals(
+        '(customer_rules.measured_value * customer_rules.shown_times)',
+        'customer_rules.shown_decimals',
+    ),
+    'bound': with_decimals(
+        '(customer_rules.bound * customer_rules.shown_times)', 'customer_rules.shown_decimals'
+    ),
+} -%}
 {%- set counts = {
     'count_rules': 'rule_totals.count_rules', 'count_unknown': 'rule_totals.count_rules_unknown',
 } -%}

@@ -263,8 +263,8 @@ measured_gaps as (
     'count_because': 'measured_gaps.count_because',
     'count_both': 'measured_gaps.count_both',
     'count_customers': 'measured_gaps.count_customers',
-    'confidence': as_percent('measured_gaps.confidence_rate'),
-    'penetration': as_percent('measured_gaps.penetration_rate'),
+    'confidence': as_whole('100 * measured_gaps.confidence_rate'),
+    'penetration': as_whole('100 * measured_gaps.penetration_rate'),
     'lift': with_one_decimal('measured_gaps.lift'),
 } -%}
 final as (
