@@ -11,9 +11,14 @@
     {{ add_months(month_start(as_of_date()), -11) }}
 {%- endmacro %}
 
-{#- First day of the 12 months before those. -#}
-{% macro start_of_previous_12_months() -%}
-    {{ add_months(month_start(as_of_date()), -23) }}
+{#- First day of the month that is not over: the as-of month, or on its last day the next. -#}
+{% macro start_of_month_not_over() -%}
+    {{ month_start(add_days(as_of_date(), 1)) }}
+{%- endmacro %}
+
+{#- First day of the 12 months that are over; `years_before` 1 for the 12 before them. -#}
+{% macro start_of_12_whole_months(years_before=0) -%}
+    {{ add_months(start_of_month_not_over(), -12 - 12 * years_before) }}
 {%- endmacro %}
 
 {#- The text once for each criterion, whose name stands for :criterion in it. -#}

@@ -195,6 +195,13 @@ final as (
         staged_customers.:criterion_measure is not null as is_:criterion_known'
         ) }},
         staged_customers.count_survey_responses,
+        -- what potential is made of
+        staged_customers.growth_amount,
+        staged_customers.growth_basis,
+        staged_customers.growth_reason_en,
+        staged_customers.growth_reason_zh,
+        staged_customers.pipeline_amount,
+        staged_customers.pipeline_stale_amount,
         -- worth, three ways
         account_values.value_by_cost_amount,
         account_values.value_by_income_amount,

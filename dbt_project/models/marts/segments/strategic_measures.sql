@@ -1,9 +1,23 @@
+{%- set growth_numbers = {
+    'currency': reporting_currency(),
+    'until': 'known_figures.grown_until_on',
+    'count_months': 'known_figures.count_order_months_before',
+    'order_months': 'known_figures.growth_order_months',
+    'first_months': 'known_figures.growth_first_months',
+    'growth': 'cast(known_figures.growth_if_compared_amount as decimal(18, 2))',
+} -%}
+
 with customers as (
     select * from {{ ref('dim_customers') }}
 ),
 
 segments as (
     select * from {{ ref('customer_segments') }}
+),
+
+customer_values as (
+    select * from {{ ref('customer_values') }}
+    where month_on = {{ month_start(as_of_date()) }}
 ),
 
 feeds as (
@@ -17,14 +31,32 @@ feeds as (
 bounds as (
     select
         cast(max(bound_value) filter (where bound = 'overdue_whole_days') as integer)
-            as overdue_whole_days
+            as overdue_whole_days,
+        cast(max(bound_value) filter (where bound = 'opportunity_late_days') as integer)
+            as opportunity_late_days,
+        cast(max(bound_value) filter (where bound = 'growth_order_months') as integer)
+            as growth_order_months,
+        cast(max(bound_value) filter (where bound = 'growth_first_months') as integer)
+            as growth_first_months
     from {{ ref('strategic_bounds') }}
     where {{ is_in_force() }}
 ),
 
+growth_bases as (
+    select * from {{ ref('strategic_growth_bases') }}
+    where {{ is_in_force() }}
+),
+
 customer_months as (
-    select * from {{ ref('fct_customer_months') }}
-    where month_on >= {{ start_of_last_12_months() }}
+    select
+        *,
+        month_on >= {{ start_of_last_12_months() }} as is_of_last_12,
+        -- those that are over, and the 12 before them
+        month_on >= {{ start_of_12_whole_months() }} and month_on < {{ start_of_month_not_over() }}
+            as is_of_12_whole,
+        month_on < {{ start_of_12_whole_months() }} as is_of_12_before
+    from {{ ref('fct_customer_months') }}
+    where month_on >= {{ start_of_12_whole_months(years_before=1) }}
 ),
 
 orders as (
@@ -56,9 +88,12 @@ invoiced_customers as (
 month_totals as (
     select
         customer_id,
-        count(*) filter (where count_orders > 0) as count_months,
+        count(*) filter (where count_orders > 0 and is_of_12_whole) as count_order_months,
+        count(*) filter (where count_orders > 0 and is_of_12_before) as count_order_months_before,
+        min(month_on) filter (where count_orders > 0 and is_of_12_before)
+            as first_order_month_before,
         -- a feed's columns are null on every row or on none
-        sum(cost_to_serve_amount) as cost_to_serve_amount
+        sum(cost_to_serve_amount) filter (where is_of_last_12) as cost_to_serve_amount
     from customer_months
     group by customer_id
 ),
@@ -91,11 +126,25 @@ satisfaction as (
     group by customer_id
 ),
 
+weighted_opportunities as (
+    select
+        opportunities.customer_id,
+        round(opportunities.opportunity_amount * opportunities.win_probability, 2)
+            as weighted_amount,
+        -- nobody closed it, but so late it is dead
+        {{ days_between(
+            'coalesce(opportunities.expected_on, opportunities.opened_on)', as_of_date()
+        ) }} > bounds.opportunity_late_days as is_stale
+    from opportunities
+    cross join bounds
+),
+
 pipelines as (
     select
         customer_id,
-        {{ sum_amount('round(opportunity_amount * win_probability, 2)') }} as pipeline_amount
-    from opportunities
+        {{ sum_amount('case when not is_stale then weighted_amount end') }} as pipeline_amount,
+        {{ sum_amount('case when is_stale then weighted_amount end') }} as pipeline_stale_amount
+    from weighted_opportunities
     group by customer_id
 ),
 
@@ -131,7 +180,10 @@ known_figures as (
         segments.recency_days,
         segments.revenue_12_months_amount,
         segments.margin_12_months_amount,
-        segments.revenue_previous_12_months_amount,
+        {{ add_days(start_of_month_not_over(), -1) }} as grown_until_on,
+        customer_values.growth_revenue_amount - customer_values.growth_previous_amount
+            as growth_if_compared_amount,
+        coalesce(month_totals.count_order_months_before, 0) as count_order_months_before,
         case
             when cost_feeds.has_costs_to_serve
                 then coalesce(month_totals.cost_to_serve_amount, 0)
@@ -143,12 +195,31 @@ known_figures as (
                 then cast(order_days.contract_amount as double) / order_days.ordered_amount
         end as dependence_measure,
         cast(coalesce(order_days.count_order_days, 0) as double) as frequency_measure,
-        cast(coalesce(month_totals.count_months, 0) as double) / 12 as loyalty_measure,
+        cast(coalesce(month_totals.count_order_months, 0) as double) / 12 as loyalty_measure,
         case
             when feeds.has_opportunities then coalesce(pipelines.pipeline_amount, 0)
         end as pipeline_amount,
-        customers.first_ordered_on < {{ add_months(start_of_previous_12_months(), 1) }}
-            as bought_through_both_years,
+        case
+            when feeds.has_opportunities then coalesce(pipelines.pipeline_stale_amount, 0)
+        end as pipeline_stale_amount,
+        case
+            when customers.first_ordered_on is null then 'no_order'
+            when
+                customers.first_ordered_on
+                >= {{ add_months(start_of_12_whole_months(years_before=1), 1) }}
+                then 'too_new'
+            when
+                coalesce(month_totals.count_order_months_before, 0) < bounds.growth_order_months
+                then 'few_months'
+            when
+                month_totals.first_order_month_before >= {{ add_months(
+                    start_of_12_whole_months(years_before=1), 'bounds.growth_first_months'
+                ) }}
+                then 'late_start'
+            else 'compared'
+        end as growth_basis,
+        bounds.growth_order_months,
+        bounds.growth_first_months,
         case
             when not feeds.has_payments or invoiced_customers.customer_id is null then null
             else coalesce(
@@ -165,7 +236,9 @@ known_figures as (
     from customers
     cross join feeds
     cross join cost_feeds
+    cross join bounds
     inner join segments on customers.customer_id = segments.customer_id
+    inner join customer_values on customers.customer_id = customer_values.customer_id
     inner join group_worths on customers.group_key = group_worths.group_key
     left join month_totals on customers.customer_id = month_totals.customer_id
     left join order_days on customers.customer_id = order_days.customer_id
@@ -177,12 +250,15 @@ known_figures as (
 
 grown_figures as (
     select
-        *,
+        known_figures.*,
         case
-            when bought_through_both_years
-                then revenue_12_months_amount - revenue_previous_12_months_amount
-        end as growth_amount
+            when known_figures.growth_basis = 'compared'
+                then known_figures.growth_if_compared_amount
+        end as growth_amount,
+        {{ fill_in('growth_bases.sentence_en', growth_numbers) }} as growth_reason_en,
+        {{ fill_in('growth_bases.sentence_zh', growth_numbers) }} as growth_reason_zh
     from known_figures
+    left join growth_bases on known_figures.growth_basis = growth_bases.growth_basis
 ),
 
 final as (
@@ -207,14 +283,23 @@ final as (
         end as income_rate,
         {{ percentile_of_known('revenue_12_months_amount') }} as amount_percentile,
         cast(growth_amount as decimal(18, 2)) as growth_amount,
+        growth_basis,
+        growth_reason_en,
+        growth_reason_zh,
+        grown_until_on,
+        cast(count_order_months_before as integer) as count_order_months_before,
         cast(pipeline_amount as decimal(18, 2)) as pipeline_amount,
+        cast(pipeline_stale_amount as decimal(18, 2)) as pipeline_stale_amount,
         cast(group_net_worth_amount as decimal(18, 2)) as group_net_worth_amount,
         cast(count_group_customers as integer) as count_group_customers,
         cast(count_survey_responses as integer) as count_survey_responses,
         cast(revenue_12_months_amount as double) as amount_measure,
         cast(credit_measure as double) as credit_measure,
+        -- an empty pipeline alone is no knowledge of what it may yet buy
         cast(
-            coalesce(pipeline_amount + growth_amount, pipeline_amount, growth_amount) as double
+            coalesce(
+                pipeline_amount + growth_amount, growth_amount, nullif(pipeline_amount, 0)
+            ) as double
         ) as potential_measure,
         loyalty_measure,
         dependence_measure,

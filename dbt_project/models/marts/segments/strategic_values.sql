@@ -7,7 +7,7 @@ customer_months as (
 ),
 
 service_costs as (
-    -- freight is a cost of the goods delivered, not of having the customer
+    -- freight is a cost of the goods it moved: in the income, not in what having a customer cost
     select * from {{ ref('fct_customer_costs') }}
     where kind = 'service'
 ),
