@@ -21,6 +21,7 @@
         'revenue_previous_12_months_amount': 'decimal(18, 2)',
         'margin_12_months_amount': 'decimal(18, 2)',
         'last_order_month': 'date',
+        'customer_since_on': 'date',
         'first_ordered_on': 'date',
         'last_ordered_on': 'date',
         'previous_ordered_on': 'date',
@@ -28,6 +29,9 @@
         'gap_days': 'integer',
         'gap_median_days': 'double',
         'gap_p95_days': 'double',
-        'previous_gap_p95_days': 'double',
+        'returned_on': 'date',
+        'return_gap_days': 'integer',
+        'return_count_gaps': 'integer',
+        'return_gap_p95_days': 'double',
     }) }}
 {%- endmacro %}

@@ -28,6 +28,10 @@ orders as (
     where not is_cancelled and {{ is_in_scope }}
 ),
 
+segment_parameters as (
+    select * from {{ ref('segment_parameters') }}
+),
+
 -- before its first order the book knows nothing of anybody
 book as (
     select {{ month_start('min(ordered_on)') }} as first_order_month
@@ -58,24 +62,59 @@ order_days as (
 day_gaps as (
     select
         *,
-        lag(ordered_on) over (partition by customer_id order by ordered_on) as previous_ordered_on
+        lag(ordered_on) over by_day as previous_ordered_on,
+        min(ordered_on) over (partition by customer_id) as very_first_ordered_on,
+        min(ordered_on) over (partition by customer_id, order_month) as month_first_ordered_on,
+        row_number() over by_day - 2 as count_gaps_before
     from order_days
+    window by_day as (partition by customer_id order by ordered_on)
 ),
 
--- after each order day: what the gaps up to it are like
+absence_rules as (
+    select
+        order_dates.ordered_on,
+        {{ parameters_by_column(['absence_days_over', 'absence_mean_gaps_over']) }}
+    from (select distinct ordered_on from order_days) as order_dates
+    inner join segment_parameters
+        on {{ is_in_force_on('segment_parameters', 'order_dates.ordered_on') }}
+    group by order_dates.ordered_on
+),
+
+-- who was away for long, and many times longer than the mean gap before, had left: such a gap is
+-- no part of the rhythm, or whoever left once could never again be missed
+rhythm_gaps as (
+    select
+        day_gaps.*,
+        case
+            when
+                {{ days_between('day_gaps.previous_ordered_on', 'day_gaps.ordered_on') }}
+                > absence_rules.absence_days_over
+                and {{ days_between('day_gaps.previous_ordered_on', 'day_gaps.ordered_on') }}
+                * day_gaps.count_gaps_before
+                > absence_rules.absence_mean_gaps_over * {{ days_between(
+                    'day_gaps.very_first_ordered_on', 'day_gaps.previous_ordered_on'
+                ) }}
+                then null
+            else {{ days_between('day_gaps.previous_ordered_on', 'day_gaps.ordered_on') }}
+        end as rhythm_gap_days
+    from day_gaps
+    left join absence_rules on day_gaps.ordered_on = absence_rules.ordered_on
+),
+
+-- after each order day: what the rhythm up to it is like
 gap_statistics as (
     select
         customer_id,
         order_month,
         ordered_on,
         previous_ordered_on,
+        month_first_ordered_on,
         {{ days_between('previous_ordered_on', 'ordered_on') }} as gap_days,
         min(ordered_on) over to_date as first_ordered_on,
         sum(count_orders) over to_date as count_orders_to_date,
-        count(previous_ordered_on) over to_date as count_gaps,
-        {{ quantiles_of(days_between('previous_ordered_on', 'ordered_on'), [0.5, 0.95]) }}
-            over to_date as gap_quantiles
-    from day_gaps
+        count(rhythm_gap_days) over to_date as count_gaps,
+        {{ quantiles_of('rhythm_gap_days', [0.5, 0.95]) }} over to_date as gap_quantiles
+    from rhythm_gaps
     window
         to_date as (
             partition by customer_id order by ordered_on
@@ -83,19 +122,28 @@ gap_statistics as (
         )
 ),
 
-order_rhythms as (
+month_end_rhythms as (
     select
         *,
         {{ item_of('gap_quantiles', 1) }} as gap_median_days,
-        {{ item_of('gap_quantiles', 2) }} as gap_p95_days,
-        -- what was usual before the last gap: that gap is measured by it
-        lag({{ item_of('gap_quantiles', 2) }}) over (
-            partition by customer_id order by ordered_on
-        ) as previous_gap_p95_days
+        {{ item_of('gap_quantiles', 2) }} as gap_p95_days
     from gap_statistics
     qualify row_number() over (
         partition by customer_id, order_month order by ordered_on desc
     ) = 1
+),
+
+-- of the gaps that end in a month only the first can be longer than a month: a return. It is
+-- measured by the rhythm that was known before it
+order_rhythms as (
+    select
+        *,
+        {{ days_between('lag(ordered_on) over by_month', 'month_first_ordered_on') }}
+            as return_gap_days,
+        lag(count_gaps) over by_month as return_count_gaps,
+        lag(gap_p95_days) over by_month as return_gap_p95_days
+    from month_end_rhythms
+    window by_month as (partition by customer_id order by order_month)
 ),
 
 first_activities as (
@@ -111,6 +159,11 @@ first_months as (
     select
         customers.customer_id,
         customers.industry,
+        -- who was a customer before the books began may have bought before: its first order in
+        -- them is not its first
+        case
+            when customers.onboarded_on < book.first_order_month then customers.onboarded_on
+        end as onboarded_before_on,
         least(
             case
                 when customers.onboarded_on is not null
@@ -132,6 +185,7 @@ all_months as (
     select
         customer_id,
         industry,
+        onboarded_before_on,
         cast({{ explode_months('first_month_on', this_month) }} as date) as month_on
     from first_months
 ),
@@ -141,6 +195,7 @@ cumulated_months as (
         all_months.customer_id,
         all_months.month_on,
         all_months.industry,
+        all_months.onboarded_before_on,
         customer_months.count_orders,
         sum(order_months.count_contract_orders) over last_12_months
             as count_contract_orders_12_months,
@@ -201,7 +256,11 @@ described_months as (
         order_rhythms.gap_days,
         order_rhythms.gap_median_days,
         order_rhythms.gap_p95_days,
-        order_rhythms.previous_gap_p95_days
+        case when order_rhythms.return_gap_days is not null then order_rhythms.month_first_ordered_on
+        end as returned_on,
+        order_rhythms.return_gap_days,
+        order_rhythms.return_count_gaps,
+        order_rhythms.return_gap_p95_days
     from cumulated_months
     left join order_rhythms
         on
@@ -246,6 +305,11 @@ final as (
             end as decimal(18, 2)
         ) as margin_12_months_amount,
         last_order_month,
+        -- least ignores a null, but nobody is a customer before an order
+        case
+            when first_ordered_on is not null
+                then least(coalesce(onboarded_before_on, first_ordered_on), first_ordered_on)
+        end as customer_since_on,
         first_ordered_on,
         last_ordered_on,
         previous_ordered_on,
@@ -253,7 +317,10 @@ final as (
         cast(gap_days as integer) as gap_days,
         cast(gap_median_days as double) as gap_median_days,
         cast(gap_p95_days as double) as gap_p95_days,
-        cast(previous_gap_p95_days as double) as previous_gap_p95_days
+        returned_on,
+        cast(return_gap_days as integer) as return_gap_days,
+        cast(return_count_gaps as integer) as return_count_gaps,
+        cast(return_gap_p95_days as double) as return_gap_p95_days
     from described_months
 )
 

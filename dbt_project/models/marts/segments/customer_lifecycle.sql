@@ -20,6 +20,24 @@ lifecycle_rules as (
     select * from {{ ref('lifecycle_rules') }}
 ),
 
+-- the gap that ended on the first order day of each month, of any month: one that no rule calls a
+-- return is left out at once
+month_returns as (
+    select
+        customer_id,
+        returned_on,
+        return_gap_days,
+        return_count_gaps,
+        return_gap_p95_days
+    from {{ ref('int_customer_states') }}
+    where
+        month_on = last_order_month
+        and return_gap_days > (
+            select min(least(days_at_least, fallback_days)) from lifecycle_rules
+            where stage = 'reactivated'
+        )
+),
+
 segment_parameters as (
     select * from {{ ref('segment_parameters') }}
 ),
@@ -35,7 +53,7 @@ rhythm_parameters as (
     select
         state_months.month_on,
         state_months.state_on,
-        {{ parameters_by_column(['rhythm_gaps_at_least']) }}
+        {{ parameters_by_column(['rhythm_gaps_at_least', 'returned_days_at_most']) }}
     from state_months
     inner join segment_parameters
         on {{ is_in_force_on('segment_parameters', 'state_months.state_on') }}
@@ -63,12 +81,58 @@ stage_bounds as (
     group by state_months.month_on
 ),
 
+recent_returns as (
+    select
+        states.customer_id,
+        states.month_on,
+        month_returns.returned_on,
+        month_returns.return_gap_days,
+        month_returns.return_gap_p95_days,
+        case
+            when month_returns.return_count_gaps >= rhythm_parameters.rhythm_gaps_at_least
+                then 'own_rhythm'
+            else 'fallback'
+        end as lifecycle_basis
+    from states
+    inner join rhythm_parameters on states.month_on = rhythm_parameters.month_on
+    inner join month_returns
+        on
+            states.customer_id = month_returns.customer_id
+            and rhythm_parameters.state_on >= month_returns.returned_on
+            and {{ days_between('month_returns.returned_on', 'rhythm_parameters.state_on') }}
+            <= rhythm_parameters.returned_days_at_most
+),
+
+measured_returns as (
+    select
+        recent_returns.*,
+        {{ stage_threshold('reactivated', 'return_gap_p95_days') }} as reactivated_days
+    from recent_returns
+    inner join stage_bounds on recent_returns.month_on = stage_bounds.month_on
+),
+
+-- the last return, whatever was ordered since
+last_returns as (
+    select * from measured_returns
+    where return_gap_days > reactivated_days
+    qualify row_number() over (
+        partition by customer_id, month_on order by returned_on desc
+    ) = 1
+),
+
 order_ages as (
     select
         states.*,
+        last_returns.returned_on as last_returned_on,
+        last_returns.return_gap_days as last_return_gap_days,
+        last_returns.reactivated_days,
+        last_returns.lifecycle_basis as return_basis,
+        case
+            when last_returns.lifecycle_basis = 'own_rhythm' then last_returns.return_gap_p95_days
+        end as last_return_gap_p95_days,
         rhythm_parameters.state_on,
         {{ days_between('states.last_ordered_on', 'rhythm_parameters.state_on') }} as recency_days,
-        {{ days_between('states.first_ordered_on', 'rhythm_parameters.state_on') }} as tenure_days,
+        {{ days_between('states.customer_since_on', 'rhythm_parameters.state_on') }} as tenure_days,
         -- the days of the last order's month that lie after it, and all months since
         cast(
             season_days.season_days
@@ -82,6 +146,8 @@ order_ages as (
         end as lifecycle_basis
     from states
     inner join rhythm_parameters on states.month_on = rhythm_parameters.month_on
+    left join last_returns
+        on states.customer_id = last_returns.customer_id and states.month_on = last_returns.month_on
     left join season_days
         on
             coalesce(states.industry, '') = season_days.industry
@@ -97,7 +163,6 @@ stage_thresholds as (
             else order_ages.recency_days
         end as silence_days,
         stage_bounds.new_fallback as new_days,
-        {{ stage_threshold('reactivated', 'previous_gap_p95_days') }} as reactivated_days,
         {{ stage_threshold('active', 'gap_p95_days') }} as active_days,
         {{ stage_threshold('slowing', 'gap_p95_days') }} as slowing_days,
         {{ stage_threshold('at_risk', 'gap_p95_days') }} as at_risk_days,
@@ -112,7 +177,7 @@ staged_customers as (
         case
             when recency_days is null then 'potential'
             when tenure_days <= new_days then 'new'
-            when gap_days > reactivated_days and silence_days <= active_days then 'reactivated'
+            when last_returned_on is not null and silence_days <= active_days then 'reactivated'
             when silence_days <= active_days then 'active'
             when silence_days <= slowing_days then 'slowing'
             when silence_days <= at_risk_days then 'at_risk'
@@ -130,11 +195,14 @@ final as (
         cast(recency_days as integer) as recency_days,
         cast(season_recency_days as decimal(9, 1)) as season_recency_days,
         season_basis,
+        customer_since_on,
         cast(tenure_days as integer) as tenure_days,
         gap_days,
         gap_median_days,
         gap_p95_days,
-        previous_gap_p95_days,
+        last_returned_on as returned_on,
+        last_return_gap_days as return_gap_days,
+        last_return_gap_p95_days as return_gap_p95_days,
         lifecycle_basis,
         case when lifecycle_basis = 'own_rhythm' then season_recency_days > gap_p95_days end
             as is_silent_by_rhythm,
@@ -149,7 +217,13 @@ final as (
                 when 'dormant' then dormant_days
                 when 'lost' then dormant_days
             end as decimal(9, 1)
-        ) as threshold_days
+        ) as threshold_days,
+        case lifecycle
+            when 'potential' then null
+            when 'new' then 'fallback'
+            when 'reactivated' then return_basis
+            else lifecycle_basis
+        end as threshold_basis
     from staged_customers
 )
 

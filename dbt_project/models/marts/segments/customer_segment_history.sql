@@ -116,14 +116,15 @@ months_before as (
     window by_month as (partition by customer_id order by month_on)
 ),
 
--- a month in which a class begins is marked with its day and, '' for none, the class before
+-- a month in which a class begins is marked with its first day, the same on every day of it, and,
+-- '' for none, the class before
 marked_months as (
     select
         {%- for class in classes %}
             case
                 when not is_computed then {{ class }}_known_since_on
                 when is_first_month or coalesce({{ class }}, '') <> coalesce({{ class }}_before, '')
-                    then state_on
+                    then month_on
             end as {{ class }}_begins_on,
             case
                 when not is_computed then coalesce({{ class }}_known_previous, '')

@@ -26,15 +26,19 @@
         'until': 'customer_values.grown_until_on',
         'revenue_12': 'customer_values.growth_revenue_amount',
         'revenue_previous_12': 'customer_values.growth_previous_amount',
+        'revenue_now': 'customer_values.revenue_12_months_amount',
+        'first_ordered_on': 'states.first_ordered_on',
         'growth_percent': with_decimal_if_any('100 * customer_values.revenue_growth_rate'),
     },
     'lifecycle': {
         'recency_days': 'lifecycles.recency_days',
         'season_recency_days': with_decimal_if_any('lifecycles.season_recency_days'),
         'tenure_days': 'lifecycles.tenure_days',
-        'gap_days': 'lifecycles.gap_days',
+        'customer_since_on': 'lifecycles.customer_since_on',
+        'returned_on': 'lifecycles.returned_on',
+        'return_gap_days': 'lifecycles.return_gap_days',
         'gap_p95_days': with_decimal_if_any('lifecycles.gap_p95_days'),
-        'previous_gap_p95_days': with_decimal_if_any('lifecycles.previous_gap_p95_days'),
+        'return_gap_p95_days': with_decimal_if_any('lifecycles.return_gap_p95_days'),
         'threshold_days': with_decimal_if_any('lifecycles.threshold_days'),
         'first_ordered_on': 'states.first_ordered_on',
     },
@@ -128,11 +132,7 @@ reason_codes as (
             else abc.abc_basis
         end as abc_class,
         customer_values.value_tier_reason_code as value_tier,
-        case
-            when history.growth_class is null then 'no_order'
-            when history.growth_class in ('new', 'stopped') then history.growth_class
-            else 'compared'
-        end as growth_class
+        customer_values.growth_class_reason_code as growth_class
     from history
     inner join abc on history.customer_id = abc.customer_id
     inner join customer_values on history.customer_id = customer_values.customer_id
@@ -189,12 +189,12 @@ final as (
         lifecycle_rules.label_en as lifecycle_label_en,
         lifecycle_rules.label_zh as lifecycle_label_zh,
         case
-            when lifecycles.lifecycle_basis = 'own_rhythm'
+            when lifecycles.threshold_basis = 'own_rhythm'
                 then {{ fill_in('lifecycle_rules.rhythm_reason_en', numbers.lifecycle) }}
             else {{ fill_in('lifecycle_rules.reason_en', numbers.lifecycle) }}
         end as lifecycle_reason_en,
         case
-            when lifecycles.lifecycle_basis = 'own_rhythm'
+            when lifecycles.threshold_basis = 'own_rhythm'
                 then {{ fill_in('lifecycle_rules.rhythm_reason_zh', numbers.lifecycle) }}
             else {{ fill_in('lifecycle_rules.reason_zh', numbers.lifecycle) }}
         end as lifecycle_reason_zh,

@@ -40,19 +40,43 @@ state_months as (
     from states
 ),
 
-compared_states as (
+grown_states as (
     select
         states.*,
-        last_whole_months.grown_until_on,
+        coalesce(last_whole_months.grown_until_on, state_months.state_on) as grown_until_on,
         coalesce(last_whole_months.growth_revenue_amount, states.revenue_12_months_amount)
             as growth_revenue_amount,
         coalesce(last_whole_months.growth_previous_amount, states.revenue_previous_12_months_amount)
             as growth_previous_amount
     from states
+    inner join state_months on states.month_on = state_months.month_on
     left join last_whole_months
         on
             states.customer_id = last_whole_months.customer_id
             and states.month_on = last_whole_months.month_on
+),
+
+-- who began within the months to compare with has fewer of them than it is compared for
+known_histories as (
+    select
+        *,
+        {{ month_start('first_ordered_on') }}
+        <= {{ add_months(month_start('grown_until_on'), -23) }} as has_24_months
+    from grown_states
+),
+
+compared_states as (
+    select
+        *,
+        case
+            when count_orders_to_date = 0 then 'no_order'
+            when revenue_12_months_amount < 0 then 'net_returns'
+            when revenue_12_months_amount = 0 then 'stopped'
+            when not has_24_months then 'short_history'
+            when growth_previous_amount <= 0 then 'returned'
+            else 'compared'
+        end as growth_class_reason_code
+    from known_histories
 ),
 
 -- one basis for the whole book: margin and revenue do not compare
@@ -84,9 +108,15 @@ value_amounts as (
     select
         *,
         cast(greatest(coalesce(value_to_date_amount, 0), 0) as decimal(18, 2)) as value_amount,
-        {{ mean_of(
-            'growth_revenue_amount - growth_previous_amount', 'greatest(growth_previous_amount, 0)',
-        ) }} as revenue_growth_rate
+        -- more returned than bought is no more than nothing bought
+        case
+            when has_24_months
+                then
+                    {{ mean_of(
+                        'greatest(growth_revenue_amount, 0) - growth_previous_amount',
+                        'greatest(growth_previous_amount, 0)',
+                    ) }}
+        end as revenue_growth_rate
     from valued_customers
 ),
 
@@ -148,18 +178,21 @@ final as (
             as share_ahead,
         cumulated_values.revenue_12_months_amount,
         cumulated_values.revenue_previous_12_months_amount,
-        coalesce(cumulated_values.grown_until_on, tier_cuts.state_on) as grown_until_on,
+        cumulated_values.grown_until_on,
         cumulated_values.growth_revenue_amount,
         cumulated_values.growth_previous_amount,
         cumulated_values.revenue_growth_rate,
         case
-            when cumulated_values.count_orders_to_date = 0 then null
-            when cumulated_values.revenue_12_months_amount <= 0 then 'stopped'
-            when cumulated_values.growth_previous_amount <= 0 then 'new'
+            when cumulated_values.growth_class_reason_code = 'no_order' then null
+            when cumulated_values.growth_class_reason_code in ('stopped', 'net_returns')
+                then 'stopped'
+            when cumulated_values.growth_class_reason_code in ('short_history', 'returned')
+                then 'new'
             when cumulated_values.revenue_growth_rate >= growth_cuts.growing_from then 'growing'
             when cumulated_values.revenue_growth_rate >= growth_cuts.stable_from then 'stable'
             else 'shrinking'
-        end as growth_class
+        end as growth_class,
+        cumulated_values.growth_class_reason_code
     from cumulated_values
     inner join tier_cuts on cumulated_values.month_on = tier_cuts.month_on
     inner join growth_cuts on cumulated_values.month_on = growth_cuts.month_on
