@@ -24,6 +24,14 @@
         {{ records }}.source_customer_id asc
 {%- endmacro %}
 
+{#- What the first of a customer's ranked records says that knows the column. -#}
+{% macro next_known(column) -%}
+    first_value({{ column }}) over (
+            partition by customer_id
+            order by case when {{ column }} is null then 1 else 0 end asc, record_no asc
+        )
+{%- endmacro %}
+
 {#- The names of the columns whose value differs from the row before, as one text. -#}
 {% macro names_of_changed(columns, partition_by, order_by) -%}
     concat_ws(

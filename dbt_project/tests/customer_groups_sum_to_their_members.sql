@@ -23,11 +23,10 @@ member_sums as (
         (select count(distinct customer_id) from members) as count_distinct_customers,
         (select coalesce(sum(credit_limit_amount), 0) from members) as credit_limit_amount,
         (
-            select coalesce(sum(revenue_amount), 0)
-            from {{ ref('fct_orders') }}
+            select coalesce(sum(net_revenue_amount), 0)
+            from {{ ref('fct_customer_months') }}
             where
-                not is_cancelled
-                and ordered_on > {{ add_months(as_of_date(), -12) }}
+                month_on >= {{ add_months(month_start(as_of_date()), -11) }}
                 and customer_id in (select customer_id from members)
         ) as revenue_amount,
         (

@@ -1,6 +1,6 @@
 -- The versions of a record never overlap; between two of them lies a gap only where the source had
 -- deleted the record. A record that is not deleted as of the date has one current version, and one
--- that is deleted has none.
+-- that is deleted has none. Of a customer with current versions one is that of its main record.
 with customer_versions as (
     select
         *,
@@ -66,3 +66,11 @@ where
         current_counts.source_customer_id is null
         and last_landed.onboarded_on > {{ as_of_date() }}
     )
+union all
+select
+    min(source_customer_id) as source_customer_id,
+    null as version_no
+from customer_versions
+where is_current
+group by customer_id
+having sum(case when is_main_record then 1 else 0 end) <> 1

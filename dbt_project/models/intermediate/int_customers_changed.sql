@@ -47,8 +47,14 @@ customers_of_overdue_claims as (
     {{ customers_gone_past('fct_payments', 'received_on', 'facts.payment_amount < 0') }}
 ),
 
--- a row that moved to another customer changes the one it left as well
+-- a row that moved to another customer changes the one it left as well, a record its attributes
 previous_customers as (
+    {{
+        previous_customers(
+            'dim_customer_history', 'source_customer_id', changed_rows('customers')
+        )
+    }}
+    union all
     {{ previous_customers('fct_orders', 'order_id', changed_orders()) }}
     union all
     {{ previous_customers('fct_invoices', 'invoice_id', changed_invoices()) }}

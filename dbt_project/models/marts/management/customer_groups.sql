@@ -2,23 +2,12 @@ with customers as (
     select * from {{ ref('dim_customers') }}
 ),
 
-orders as (
-    select * from {{ ref('fct_orders') }}
-    where not is_cancelled and ordered_on > {{ add_months(as_of_date(), -12) }}
+customer_segments as (
+    select * from {{ ref('customer_segments') }}
 ),
 
 receivables_balances as (
     select * from {{ ref('receivables_balances') }}
-),
-
-order_totals as (
-    select
-        customer_id,
-        sum(revenue_amount) as revenue_amount,
-        -- orders of unknown cost bring no margin
-        sum(margin_amount) as margin_amount
-    from orders
-    group by customer_id
 ),
 
 balance_totals as (
@@ -34,15 +23,16 @@ group_totals as (
     select
         customers.group_key,
         count(*) as count_customers,
-        sum(order_totals.revenue_amount) as revenue_amount,
-        sum(order_totals.margin_amount) as margin_amount,
+        sum(customer_segments.revenue_12_months_amount) as revenue_amount,
+        -- members of unknown cost bring no margin
+        sum(customer_segments.margin_12_months_amount) as margin_amount,
         sum(balance_totals.open_amount) as open_amount,
         sum(balance_totals.overdue_amount) as overdue_amount,
         sum(customers.credit_limit_amount) as credit_limit_amount,
         min(customers.first_ordered_on) as first_ordered_on,
         max(customers.last_ordered_on) as last_ordered_on
     from customers
-    left join order_totals on customers.customer_id = order_totals.customer_id
+    left join customer_segments on customers.customer_id = customer_segments.customer_id
     left join balance_totals on customers.customer_id = balance_totals.customer_id
     group by customers.group_key
 ),
@@ -75,8 +65,8 @@ heads as (
 ),
 
 company_total as (
-    select sum(revenue_amount) as revenue_amount
-    from order_totals
+    select sum(revenue_12_months_amount) as revenue_amount
+    from customer_segments
 ),
 
 final as (
