@@ -93,7 +93,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "tile.hhi": ("HHI of revenue", "收入集中度 HHI"),
     "tile.gini": ("Gini of revenue", "收入基尼系数"),
     "tile.top_5": ("Top 5 customers' share", "前5大客户收入占比"),
-    "tile.groups": ("Groups at the bound", "达到集中度界限的集团"),
+    "tile.groups": ("Concentrated groups", "高集中度集团"),
     "tile.hhi_note": (
         "as concentrated as {count} customers of one size",
         "相当于 {count} 家同等规模客户",
@@ -128,7 +128,10 @@ _LABELS: dict[str, tuple[str, str]] = {
         "正在流失：沉默时间超出自身采购节奏",
     ),
     "movement.silent_lead": (
-        "{count} customers with {amount} of revenue in 12 months ({share}); the {shown} largest are listed.",
+        (
+            "{count} customers with {amount} of revenue in 12 months ({share}); the {shown}"
+            " largest are listed."
+        ),
         "共 {count} 家，近12个月收入 {amount}（占 {share}）；列出其中最大的 {shown} 家。",
     ),
     "col.stage": ("Stage", "阶段"),
@@ -139,7 +142,10 @@ _LABELS: dict[str, tuple[str, str]] = {
     "col.silent_days": ("Silent, days", "沉默天数"),
     "col.own_p95": ("Own 95 %, days", "自身间隔95%（天）"),
     # portraits
-    "segments.portraits": ("Portraits by lifecycle stage, 12 months", "各生命周期阶段画像（12个月）"),
+    "segments.portraits": (
+        "Portraits by lifecycle stage, 12 months",
+        "各生命周期阶段画像（12个月）",
+    ),
     "segments.portraits_note": (
         "Thin: too few customers to conclude from. n is the number of answers.",
         "“样本少”：客户过少，不宜下结论。n 为回答数。",
@@ -189,9 +195,12 @@ _LABELS: dict[str, tuple[str, str]] = {
     "chart.retention_note": (
         (
             "{cohorts} monthly cohorts pooled, each counted by its customers: {first} at month 0,"
-            " {last} at month {months}. "
+            " {last} at month {months}."
         ),
-        "合并 {cohorts} 个月度同期群，按客户数加权：第0个月 {first} 家，第 {months} 个月 {last} 家。",
+        (
+            "合并 {cohorts} 个月度同期群，按客户数加权：第0个月 {first} 家，"
+            "第 {months} 个月 {last} 家。"
+        ),
     ),
     "chart.opening_note": (
         (
@@ -273,8 +282,8 @@ _LABELS: dict[str, tuple[str, str]] = {
     "segments.unclassified": ("Not classified", "未分类"),
     "segments.others": ("All others", "其他合计"),
     "segments.basis": (
-        "Amounts in this section run from each customer's first order to the as-of date.",
-        "本节金额为每个客户自首次下单至截止日期的累计。",
+        "Amounts above run from each customer's first order to the as-of date.",
+        "以上金额为每个客户自首次下单至截止日期的累计。",
     ),
     # receivables
     "receivables.ageing": ("Ageing of open receivables", "未清应收账款账龄"),
@@ -516,8 +525,8 @@ _LABELS: dict[str, tuple[str, str]] = {
             " customer without one, in strategic_bounds (10 % unless the company sets another)."
         ),
         (
-            "HHI为各客户占比（百分数）的平方和（10,000 为一家独占）。集中度界限为集团（无集团时为客户）"
-            "占收入或应收的比例，见 strategic_bounds（未另设时为10%）。"
+            "HHI为各客户占比（百分数）的平方和（10,000 为一家独占）。集中度界限为集团"
+            "（无集团时为客户）占收入或应收的比例，见 strategic_bounds（未另设时为10%）。"
         ),
     ),
     "note.strategic": (

@@ -532,9 +532,7 @@ def _concentration_tiles(concentration: Concentration | Absent) -> tuple[Tile, .
     return (*tiles, _groups_tile(concentration))
 
 
-def _a_year_ago(
-    measure: Measure, key: str, factor: int, places: int
-) -> Note:
+def _a_year_ago(measure: Measure, key: str, factor: int, places: int) -> Note:
     """The change of a measure of concentration: more of it is worse."""
     if measure.before is None:
         return Note(text("tile.no_before"))

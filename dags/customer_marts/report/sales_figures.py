@@ -438,9 +438,7 @@ def _silence(marts: Marts, currency: str | None, feeds: Feeds) -> Silence | Abse
         {"currency": currency, "shown": TOP_CUSTOMERS},
     )
     return Silence(
-        customers=tuple(
-            SilentCustomer(*row[:5], stage=Text(*row[5:7]), reason=Text(*row[7:])) for row in rows
-        ),
+        customers=tuple(SilentCustomer(*row[:5], Text(*row[5:7]), Text(*row[7:])) for row in rows),
         count_customers=count,
         revenue=revenue,
         all_revenue=all_revenue,
@@ -669,7 +667,7 @@ def _offers(marts: Marts, currency: str | None, feeds: Feeds) -> tuple[Offer, ..
         if marts.count("fct_order_lines"):
             return Absent(text("absent.no_offers"))
         return Absent(feeds.why_empty("order_lines"))
-    return tuple(Offer(*row[:3], reason=Text(*row[3:])) for row in rows)
+    return tuple(Offer(*row[:3], Text(*row[3:])) for row in rows)
 
 
 def _portraits(marts: Marts, currency: str | None, feeds: Feeds) -> tuple[Portrait, ...] | Absent:
