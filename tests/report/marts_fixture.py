@@ -20,6 +20,10 @@ import duckdb
 AS_OF = date(2026, 11, 20)
 FIRST_DAY = date(2023, 10, 3)
 HOSTILE_NAME = "<script>alert('x')</script> & Söhne"
+# A customer that stops ordering: on the list of those who slip away.
+HOSTILE_SILENT = '"><img src=x onerror=alert(1)> {{ 7 * 7 }}'
+HOSTILE_GROUP = "<b>Group</b> & Co"
+HOSTILE_PRODUCT = "<i>Coke</i> {0}"
 
 _NAMES = (
     ("华北电力燃料有限公司", "power"),
@@ -115,7 +119,21 @@ from moves
 group by all;
 
 create table customer_segments as
-with totals as (
+with gaps as (
+    select
+        customer_id,
+        date_diff('day', lag(ordered_on) over by_day, ordered_on) as gap_days,
+    from fct_orders
+    where not is_cancelled
+    window by_day as (partition by customer_id order by ordered_on)
+),
+rhythms as (
+    select customer_id, quantile_cont(gap_days, 0.95) as gap_p95_days
+    from gaps
+    group by customer_id
+    having count(gap_days) >= 5
+),
+totals as (
     select
         customers.customer_id,
         any_value(customers.industry) as industry,
@@ -123,6 +141,11 @@ with totals as (
         sum(orders.revenue_amount)::decimal(18, 2) as revenue_amount,
         sum(orders.margin_amount)::decimal(18, 2) as margin_amount,
         date_diff('day', max(orders.ordered_on), $as_of) as recency_days,
+        coalesce(
+            sum(orders.revenue_amount) filter (
+                where orders.order_month > date_trunc('month', $as_of) - interval 12 month
+            ), 0
+        )::decimal(18, 2) as revenue_12_months_amount,
     from dim_customers as customers
     left join fct_orders as orders
         on orders.customer_id = customers.customer_id and not orders.is_cancelled
@@ -162,8 +185,14 @@ select
         when 'at_risk' then 'At risk' else 'Lost' end as lifecycle_label_en,
     case lifecycle when 'potential' then '潜在' when 'active' then '活跃'
         when 'at_risk' then '风险' else '流失' end as lifecycle_label_zh,
+    'Silent for ' || recency_days || ' days' as lifecycle_reason_en,
+    '已 ' || recency_days || ' 天未下单' as lifecycle_reason_zh,
+    revenue_12_months_amount,
+    gap_p95_days,
+    recency_days > gap_p95_days as is_silent_by_rhythm,
     industry,
-from ranked;
+from ranked
+left join rhythms using (customer_id);
 
 create table receivables_ageing as
 with documents as (
@@ -226,6 +255,251 @@ left join fct_invoices as invoices
 group by customers.customer_id;
 """
 
+# What the sections for sales read; the rules are simpler than the marts', the columns are theirs.
+_SALES = """
+create table customer_segment_history as
+with months as (
+    select
+        unnest(generate_series(
+            (select min(order_month) from fct_orders), date_trunc('month', $as_of), interval 1 month
+        ))::date as month_on,
+),
+states as (
+    select
+        customers.customer_id,
+        months.month_on,
+        least(last_day(months.month_on), $as_of) as state_on,
+        date_diff('day', min(orders.ordered_on), state_on) as tenure_days,
+        date_diff('day', max(orders.ordered_on), state_on) as recency_days,
+        coalesce(
+            sum(orders.revenue_amount) filter (
+                where orders.order_month > months.month_on - interval 12 month
+            ), 0
+        )::decimal(18, 2) as revenue_12_months_amount,
+    from dim_customers as customers
+    cross join months
+    left join fct_orders as orders
+        on orders.customer_id = customers.customer_id and not orders.is_cancelled
+        and orders.ordered_on <= least(last_day(months.month_on), $as_of)
+    group by customers.customer_id, months.month_on
+)
+select
+    customer_id,
+    month_on,
+    state_on,
+    'CNY' as currency,
+    case when recency_days is null then 'potential' when tenure_days <= 90 then 'new'
+        when recency_days <= 25 then 'active' when recency_days <= 60 then 'slowing'
+        when recency_days <= 200 then 'at_risk' else 'lost' end as lifecycle,
+    revenue_12_months_amount,
+from states;
+
+create table segment_migration as
+with moves as (
+    select
+        history.month_on,
+        coalesce(history_before.lifecycle, 'none') as from_class,
+        history.lifecycle as to_class,
+        count(*)::integer as count_customers,
+        sum(history.revenue_12_months_amount)::decimal(18, 2) as revenue_12_months_amount,
+    from customer_segment_history as history
+    inner join customer_segment_history as history_before
+        on history_before.customer_id = history.customer_id
+        and history_before.month_on = history.month_on - interval 1 month
+    group by all
+)
+select
+    month_on,
+    unnest(['lifecycle', 'value_tier']) as dimension,
+    from_class,
+    to_class,
+    'CNY' as currency,
+    'From ' || from_class as from_class_label_en,
+    '原' || from_class as from_class_label_zh,
+    'To ' || to_class as to_class_label_en,
+    '现' || to_class as to_class_label_zh,
+    count_customers,
+    revenue_12_months_amount,
+from moves;
+
+create table book_concentration as
+with shares as (
+    select
+        month_on,
+        state_on,
+        revenue_12_months_amount as amount,
+        amount / sum(amount) over (partition by month_on) as share,
+        row_number() over (partition by month_on order by amount desc) as place,
+        row_number() over (partition by month_on order by amount) as place_up,
+        count(*) over (partition by month_on) as count_all,
+    from customer_segment_history
+    where revenue_12_months_amount > 0
+)
+select
+    month_on,
+    unnest(['revenue_12_months', 'margin_12_months']) as measure,
+    any_value(state_on) as state_on,
+    'CNY' as currency,
+    count(*)::integer as count_customers,
+    sum(100 * share * 100 * share)::double
+        * case measure when 'revenue_12_months' then 1 else 2 end as hhi,
+    (2 * sum(place_up * share) / any_value(count_all)
+        - (any_value(count_all) + 1) / any_value(count_all))::double as gini,
+    (sum(share) filter (where place <= 5))::double as top_5_share,
+from shares
+group by month_on;
+
+create table receivables_balances as
+select
+    customer_id,
+    'CNY' as currency,
+    sum(open_amount)::decimal(18, 2) as open_amount,
+    coalesce(sum(open_amount) filter (where due_on < $as_of), 0)::decimal(18, 2) as overdue_amount,
+from fct_invoices
+group by customer_id;
+
+create table strategic_accounts as
+with shares as (
+    select
+        customer_id,
+        case when customer_id in ('C001', 'C008') then 'G1' else customer_id end as group_key,
+        revenue_12_months_amount as amount,
+        amount / nullif(sum(amount) over (), 0) as share_of_revenue,
+        row_number() over (order by amount desc, customer_id) as place,
+    from customer_segments
+)
+select
+    customer_id,
+    'CNY' as currency,
+    case when amount = 0 or place > 20 then 'screened_out' when place > 8 then 'assessed'
+        else 'listed' end as stage_reached,
+    case when stage_reached = 'assessed' then 'low_score' else stage_reached end as stage_reason,
+    'Stage ' || stage_reason as stage_label_en,
+    '阶段' || stage_reason as stage_label_zh,
+    case when stage_reached <> 'screened_out' then place end::integer as score_rank,
+    case when stage_reached <> 'screened_out' then 0.9 - place / 77 end::double as score,
+    share_of_revenue::double as share_of_revenue,
+    (sum(share_of_revenue) over (partition by group_key))::double as group_share_of_revenue,
+    0.04::double as group_share_of_receivables,
+    (amount / 30 - 500000)::decimal(18, 2) as value_by_income_amount,
+    group_key,
+    coalesce(group_share_of_revenue >= 0.1, false) as is_concentration_risk,
+from shares;
+
+create table strategic_weights as
+select
+    criterion as criterion,
+    criterion_order,
+    'Criterion ' || criterion as criterion_label_en,
+    '指标' || criterion as criterion_label_zh,
+    'What ' || criterion || ' is' as definition_en,
+    criterion || '的定义' as definition_zh,
+    ahp_weight::double as ahp_weight,
+    entropy_weight::double as entropy_weight,
+    count_customers,
+    0.0107::double as consistency_ratio,
+    0.1::double as consistency_ratio_limit,
+from (
+    values ('amount', 1, 0.5396, 0.2, 20), ('credit', 2, 0.297, 0.8, 20),
+        ('influence', 3, 0.1634, null, 1)
+) as weights (criterion, criterion_order, ahp_weight, entropy_weight, count_customers);
+
+create table customer_groups as
+select
+    strategic_accounts.group_key,
+    $hostile_group as group_name,
+    count(*)::integer as count_customers,
+    sum(balances.open_amount)::decimal(18, 2) as open_amount,
+    sum(balances.overdue_amount)::decimal(18, 2) as overdue_amount,
+from strategic_accounts
+left join receivables_balances as balances using (customer_id)
+where strategic_accounts.group_key = 'G1'
+group by strategic_accounts.group_key;
+
+create table cohort_retention as
+with buyers as (
+    select
+        customer_id,
+        min(month_on) as cohort_on,
+        max(month_on) as last_month_on,
+    from fct_customer_months
+    where count_orders > 0
+    group by customer_id
+),
+months as (
+    select
+        cohort_on,
+        unnest(generate_series(cohort_on, date_trunc('month', $as_of), interval 1 month))::date
+            as month_on,
+    from (select distinct cohort_on from buyers)
+)
+select
+    months.cohort_on,
+    date_diff('month', months.cohort_on, months.month_on)::integer as months_since,
+    months.month_on,
+    'CNY' as currency,
+    last_day(months.month_on) <= $as_of as is_complete,
+    months.cohort_on = (select min(cohort_on) from buyers) as is_opening_cohort,
+    count(*)::integer as count_customers,
+    count(orders.customer_id)::integer as count_active,
+    months_since = 0 or months.month_on <= $as_of - interval 180 day as is_survival_known,
+    case when is_survival_known
+        then count(*) filter (where buyers.last_month_on >= months.month_on) end::integer
+        as count_ever_active_since,
+from months
+inner join buyers using (cohort_on)
+left join fct_customer_months as orders
+    on orders.customer_id = buyers.customer_id and orders.month_on = months.month_on
+    and orders.count_orders > 0
+group by months.cohort_on, months.month_on;
+
+create table fct_order_lines as
+select order_id, 1 as line_no from fct_orders;
+
+create table customer_product_gaps as
+select
+    customer_id,
+    'P1' as product_id,
+    'CNY' as currency,
+    replace($hostile_product, '{0}', customer_id) as product_name,
+    (revenue_12_months_amount / 20)::decimal(18, 2) as expected_revenue_amount,
+    '9 of 10 peers buy ' || product_name as reason_en,
+    '10家同类客户中有9家购买' || product_name as reason_zh,
+from customer_segments
+where count_orders > 0 and revenue_12_months_amount > 0;
+
+create table segment_profiles as
+with classes as (
+    select
+        unnest(['lifecycle', 'industry']) as dimension,
+        lifecycle as class,
+        any_value(lifecycle_label_en) as class_label_en,
+        any_value(lifecycle_label_zh) as class_label_zh,
+        count(*)::integer as count_customers,
+        sum(revenue_12_months_amount)::decimal(18, 2) as revenue_12_months_amount,
+    from customer_segments
+    group by lifecycle
+)
+select
+    *,
+    'CNY' as currency,
+    count_customers < 10 as is_thin,
+    (count_customers / sum(count_customers) over by_dimension)::double as share_of_customers,
+    (revenue_12_months_amount
+        / nullif(sum(revenue_12_months_amount) over by_dimension, 0))::double as share_of_revenue,
+    share_of_revenue * 0.9 as share_of_margin,
+    case when class <> 'potential' then 0.1234 end as margin_rate,
+    case when class <> 'potential' then 17.25 end as gap_median_days,
+    case when class <> 'potential' then 0.3456 end as overdue_rate,
+    case when class = 'active' then 0.731 end as csat_score_rate_mean,
+    case when class = 'active' then 1820 end as count_csat_answers,
+    case when class = 'active' then -12.4 end as nps_score,
+    case when class = 'active' then 364 end as count_nps_answers,
+    case when class = 'active' then 3 else -1 end as count_customers_change,
+from classes
+window by_dimension as (partition by dimension);
+"""
+
 
 @dataclass(frozen=True)
 class Book:
@@ -249,9 +523,15 @@ def build_marts(path: Path, book: Book | None = None) -> None:
         connection.execute("use release")
         connection.execute(_SCHEMA)
         _add_facts(connection, book, random_source)
-        for statement in _DERIVED.split(";\n"):
+        for statement in (_DERIVED + _SALES).split(";\n"):
             if statement.strip():
-                connection.execute(statement.replace("$as_of", f"date '{AS_OF}'"))
+                for name, value in (
+                    ("$as_of", f"date '{AS_OF}'"),
+                    ("$hostile_group", f"'{HOSTILE_GROUP}'"),
+                    ("$hostile_product", f"'{HOSTILE_PRODUCT}'"),
+                ):
+                    statement = statement.replace(name, value)
+                connection.execute(statement)
         _add_trust(connection)
         connection.execute("use memory")
         connection.execute("detach release")
@@ -276,6 +556,8 @@ def _add_facts(connection: duckdb.DuckDBPyConnection, book: Book, chance: random
             name = f"{name} {index // len(_NAMES) + 1}"
         if index == 2:
             name = HOSTILE_NAME
+        if index == 7:
+            name = HOSTILE_SILENT
         terms = chance.choice((30, 45, 60, 90))
         size = Decimal(f"{2_600_000 / (index + 1.4) ** 0.85:.2f}")
         rhythm = chance.choice((14, 21, 30, 45))

@@ -9,9 +9,7 @@ import re
 import subprocess
 import sys
 from decimal import Decimal
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -19,91 +17,27 @@ import pytest
 from customer_marts.report import formats, labels, write_report
 from customer_marts.report.figures import Windows
 from tests.report.marts_fixture import AS_OF, HOSTILE_NAME, Book, build_marts, release_manifest
+from tests.report.rendered_page import Page, exact, render
 
-SECTIONS = ("overview", "segments", "receivables", "health", "rows", "notes")
+SECTIONS = (
+    "overview",
+    "movement",
+    "segments",
+    "strategic",
+    "retention",
+    "receivables",
+    "health",
+    "rows",
+    "notes",
+)
 WINDOWS = Windows.ending(AS_OF)
-
-
-class Page(HTMLParser):
-    """The parsed report: its elements, its text, and the exact amounts it carries."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.html = html
-        self.tags: list[str] = []
-        self.ids: list[str] = []
-        self.titles: list[str] = []
-        self.languages: set[str] = set()
-        self.open_tags: list[str] = []
-        self.svg_titles: list[str] = []
-        self.words = ""
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        for name, value in attrs:
-            if name == "id" and value:
-                self.ids.append(value)
-            if name == "title" and value:
-                self.titles.append(value)
-            if name == "lang" and value:
-                self.languages.add(value)
-        if tag not in ("meta", "input", "path", "line", "rect"):
-            self.open_tags.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        while self.open_tags and self.open_tags.pop() != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open_tags:
-            self.words += data
-        if self.open_tags[-2:] == ["svg", "title"]:
-            self.svg_titles.append(data)
-
-    def section(self, name: str) -> Page:
-        found = re.search(rf'<section id="{name}">.*?</section>', self.html, re.DOTALL)
-        assert found is not None
-        return Page(found[0])
-
-
-def render(folder: Path, book: Book | None = None, **changes: Any) -> Page:
-    marts = folder / "marts.duckdb"
-    build_marts(marts, book)
-    manifest = {**release_manifest(), **changes}
-    write_report(marts, manifest, folder / "report.html")
-    assert sorted(entry.name for entry in folder.iterdir()) == ["marts.duckdb", "report.html"]
-    return Page((folder / "report.html").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("report")
-
-
-@pytest.fixture(scope="module")
-def page(folder: Path) -> Page:
-    return render(folder)
-
-
-@pytest.fixture
-def marts(page: Page, folder: Path) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(str(folder / "marts.duckdb"), read_only=True)
-    connection.execute('use "marts"."marts"')
-    return connection
-
-
-def exact(value: Decimal) -> str:
-    sign = "\u2212" if value < 0 else ""
-    return f"CNY {sign}{abs(value):,.2f}"
 
 
 def test_page_has_every_section_and_chart(page: Page) -> None:
     assert [name for name in page.ids if name in SECTIONS] == list(SECTIONS)
-    # two months charts in two widths, top customers, segments, both ageings
-    assert page.tags.count("svg") == 8
-    assert len(page.svg_titles) == 8
+    # four charts by month in two widths, top customers, segments, both ageings
+    assert page.tags.count("svg") == 12
+    assert len(page.svg_titles) == 12
     assert page.tags.count("table") == page.tags.count("caption") >= 12
 
 
@@ -158,9 +92,20 @@ def test_every_label_is_in_both_languages_and_used() -> None:
     package = Path(labels.__file__).parent
     sources = "".join(
         (package / name).read_text(encoding="utf-8")
-        for name in ("page.py", "charts.py", "figures.py", "template.html.j2")
+        for name in sorted(entry.name for entry in package.iterdir())
+        if name.endswith((".py", ".j2")) and name != "labels.py"
     )
-    families = ("feed.", "note.", "todo.", "severity.", "result.", "health.gate_", "chart.ageing_")
+    families = (
+        "feed.",
+        "note.",
+        "movement.down",
+        "movement.up",
+        "todo.",
+        "severity.",
+        "result.",
+        "health.gate_",
+        "chart.ageing_",
+    )
     for key, (en, zh) in labels._LABELS.items():
         assert re.search(r"[A-Za-z{]", en), key
         assert re.search(r"[\u4e00-\u9fff]|^\{unit\}$", zh), key
@@ -271,7 +216,7 @@ def test_segments_add_up_to_all_customers(page: Page, marts: duckdb.DuckDBPyConn
         assert row is not None, label
         assert f'<td class="n">{count}</td>' in row[0]
         assert exact(value) in row[0]
-    assert segments.html.count('<td class="n">36</td>') == 4  # the total of each of four tables
+    assert segments.html.count('<td class="n">36</td>') == 3  # the total of each of three tables
 
 
 def test_ageing_buckets_equal_sql(page: Page, marts: duckdb.DuckDBPyConnection) -> None:

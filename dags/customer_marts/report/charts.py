@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from customer_marts.report.figures import Month
 from customer_marts.report.formats import Text, display_width, shortened
+from customer_marts.report.sales_figures import Retention, StageMonths
 
 REVENUE = "#6f9bd1"
 MARGIN = "#173a6b"
@@ -27,6 +28,17 @@ INK = "#1c2430"
 MUTED = "#566070"
 GRID = "#e2e7ef"
 ZERO = "#aab4c2"
+# A lifecycle stage by its code: blue and green buy, the warmer the longer silent.
+STAGE_COLOURS = {
+    "active": REVENUE,
+    "reactivated": "#7fc4ba",
+    "new": CASH,
+    "slowing": "#f3cf9a",
+    "at_risk": "#e59a4d",
+    "dormant": LATE,
+    "lost": "#7d2f12",
+    "potential": "#ccd4df",
+}
 
 _WIDE = 620
 _NARROW = 360
@@ -180,6 +192,103 @@ def cash_chart(months: Sequence[Month], currency: str | None, unit_zh: str, titl
         return _month_spec(values, layers, width)
 
     return _month_chart(spec, months, title, unit)
+
+
+def stage_chart(history: StageMonths, title: Text) -> Chart:
+    """Customers by stage at the end of each month, stacked in the order of the stages."""
+    values: list[Spec] = []
+    for index, month_on in enumerate(history.months):
+        height = 0
+        for stage in history.stages:
+            if stage.counts[index]:
+                values.append(
+                    {
+                        "month": f"{month_on:%Y-%m}",
+                        "from": height,
+                        "to": height + stage.counts[index],
+                        "colour": STAGE_COLOURS.get(stage.code, INVOICED),
+                    }
+                )
+            height += stage.counts[index]
+    layers: list[Spec] = [
+        {
+            "mark": {"type": "bar", "width": {"band": 0.8}},
+            "encoding": {
+                "x": _MONTH,
+                "y": {"field": "from", "type": "quantitative"},
+                "y2": {"field": "to"},
+                "color": {"field": "colour", "type": "nominal", "scale": None, "legend": None},
+            },
+        },
+        _zero_line(),
+    ]
+
+    def spec(width: int) -> Spec:
+        return _month_spec(values, layers, width)
+
+    described = Text(
+        "; ".join(f"{stage.label.en} {stage.counts[-1]}" for stage in history.stages),
+        "；".join(f"{stage.label.zh} {stage.counts[-1]}" for stage in history.stages),
+    )
+    return _two_widths(spec, title, described)
+
+
+def retention_chart(retention: Retention, title: Text, unit: Text) -> Chart:
+    """The pooled cohorts by months since the first order: still buying, and ordered in it."""
+    values = [
+        {
+            "since": month.months_since,
+            "retention": float(100 * month.retention),
+            "survival": None if month.survival is None else float(100 * month.survival),
+        }
+        for month in retention.months
+    ]
+    last = retention.months[-1].months_since
+    left, right = 44, 14
+
+    def spec(width: int) -> Spec:
+        x = {
+            "field": "since",
+            "type": "quantitative",
+            "scale": {"domain": [0, last], "nice": False},
+            "axis": {
+                "values": list(range(0, last + 1, 3 if last > 6 else 1)),
+                "title": None,
+                "domain": False,
+                "tickColor": ZERO,
+                "format": "d",
+            },
+        }
+        y_axis = {"title": None, "domain": False, "ticks": False, "tickCount": 5, "format": ",~f"}
+        layers = [
+            {
+                "mark": {"type": "line", "color": colour, "strokeWidth": wide},
+                "encoding": {
+                    "x": x,
+                    "y": {
+                        "field": name,
+                        "type": "quantitative",
+                        "scale": {"domain": [0, 100]},
+                        "axis": y_axis,
+                    },
+                },
+            }
+            for name, colour, wide in (("retention", REVENUE, 2), ("survival", CASH, 2.5))
+        ]
+        size = {"width": width - left - right, "height": 210}
+        return _framed(
+            {"data": {"values": values}, "layer": layers, **size},
+            left=left,
+            right=right,
+            top=10,
+            bottom=26,
+        )
+
+    described = Text(
+        "; ".join(f"{month.months_since}: {month.retention:.1%}" for month in retention.months),
+        "；".join(f"{month.months_since}: {month.retention:.1%}" for month in retention.months),
+    )
+    return _two_widths(spec, title, described, unit)
 
 
 def bar_chart(bars: Sequence[Bar], title: Text, aside_title: Text | None = None) -> Chart:
@@ -381,7 +490,7 @@ def _zero_line() -> Spec:
 
 def _month_axis(values: Sequence[Spec], width: int) -> Spec:
     # As many labels as the width holds, at calendar steps: years, half-years, quarters, months.
-    months = [str(value["month"]) for value in values]
+    months = list(dict.fromkeys(str(value["month"]) for value in values))
     room = width // _MONTH_LABEL_WIDTH
     step = next((step for step in (1, 3, 6, 12) if len(months) <= step * room), 12)
     labelled = [month for month in months if (int(month[5:]) - 1) % step == 0] or months[:1]
@@ -430,11 +539,17 @@ def _month_chart(
         first=f"{months[0].month_on:%Y-%m}",
         last=f"{months[-1].month_on:%Y-%m}",
     )
+    drawn = _two_widths(spec, title, span, unit)
+    return replace(drawn, has_partial_month=months[-1].is_partial)
+
+
+def _two_widths(
+    spec: Callable[[int], Spec], title: Text, description: Text, unit: Text | None = None
+) -> Chart:
     return Chart(
-        wide=_draw(spec(_WIDE), title, span, _Words()),
-        narrow=_draw(spec(_NARROW), title, span, _Words()),
+        wide=_draw(spec(_WIDE), title, description, _Words()),
+        narrow=_draw(spec(_NARROW), title, description, _Words()),
         unit=unit,
-        has_partial_month=months[-1].is_partial,
     )
 
 

@@ -289,7 +289,7 @@ def read_figures(connection: DuckDBPyConnection, manifest: Mapping[str, Any]) ->
     as_of = _as_of(marts, manifest)
     windows = Windows.ending(as_of)
     currency = _currency(marts, manifest)
-    feeds = _Feeds(manifest)
+    feeds = Feeds(manifest)
     nps = _nps(marts, windows)
     return Figures(
         as_of=as_of,
@@ -354,7 +354,7 @@ def _quarantine_reason(entry: Mapping[str, Any]) -> Text | None:
     return None if en is None else Text(str(en), str(zh))
 
 
-class _Feeds:
+class Feeds:
     """Which feeds the company delivers, as the manifest tells it."""
 
     def __init__(self, manifest: Mapping[str, Any]) -> None:
@@ -378,7 +378,8 @@ def _years_before(day: date, years: int) -> date:
         return day.replace(year=day.year - years, day=28)
 
 
-def _no_mart(mart: str) -> Text:
+def no_mart(mart: str) -> Text:
+    """The reason of a figure whose mart, or a column of it, is not in the release."""
     reason = text("absent.no_mart")
     return Text(reason.en.format(mart=mart), reason.zh.format(mart=mart))
 
@@ -578,7 +579,7 @@ def _nps(marts: Marts, windows: Windows) -> Nps | Text:
     The interval is +-1.96 standard errors, with variance (p + d - (p - d)^2) / n.
     """
     if not marts.has("fct_survey_responses"):
-        return _no_mart("fct_survey_responses")
+        return no_mart("fct_survey_responses")
     if not marts.count("fct_survey_responses"):
         return text("absent.no_surveys")
     answers, promoters, detractors, customers = marts.row(
@@ -661,10 +662,10 @@ _MONTH_COLUMNS = (
 
 
 def _months(
-    marts: Marts, as_of: date, currency: str | None, feeds: _Feeds
+    marts: Marts, as_of: date, currency: str | None, feeds: Feeds
 ) -> tuple[Month, ...] | Absent:
     if not marts.has("fct_customer_months", *_MONTH_COLUMNS):
-        return Absent(_no_mart("fct_customer_months"))
+        return Absent(no_mart("fct_customer_months"))
     months = _read_months(marts, as_of, currency)
     if not marts.count("fct_orders") or not any(month.revenue for month in months):
         return Absent(feeds.why_empty("orders"))
@@ -672,10 +673,10 @@ def _months(
 
 
 def _cash_months(
-    marts: Marts, as_of: date, currency: str | None, feeds: _Feeds
+    marts: Marts, as_of: date, currency: str | None, feeds: Feeds
 ) -> tuple[Month, ...] | Absent:
     if not marts.has("fct_customer_months", *_MONTH_COLUMNS):
-        return Absent(_no_mart("fct_customer_months"))
+        return Absent(no_mart("fct_customer_months"))
     months = _read_months(marts, as_of, currency)
     if not any(month.cash_in for month in months):
         return Absent(feeds.why_empty("payments"))
@@ -691,10 +692,10 @@ def _invoices_are_derived(marts: Marts) -> bool:
 
 
 def _top_customers(
-    marts: Marts, windows: Windows, currency: str | None, feeds: _Feeds
+    marts: Marts, windows: Windows, currency: str | None, feeds: Feeds
 ) -> tuple[TopCustomer, ...] | Absent:
     if not marts.has("fct_orders") or not marts.has("dim_customers"):
-        return Absent(_no_mart("fct_orders"))
+        return Absent(no_mart("fct_orders"))
     rows = marts.rows(
         """
         with customer_revenue as (
@@ -795,9 +796,9 @@ def _grouping(
 _BY_REVENUE = "sum(revenue_amount) filter (where currency is not null) desc nulls last"
 
 
-def _rfm(marts: Marts, currency: str | None, feeds: _Feeds) -> Grouping | Absent:
+def _rfm(marts: Marts, currency: str | None, feeds: Feeds) -> Grouping | Absent:
     if not marts.has("customer_segments", "rfm_segment", "revenue_amount", "margin_amount"):
-        return Absent(_no_mart("customer_segments"))
+        return Absent(no_mart("customer_segments"))
     grouping = _grouping(
         marts,
         currency,
@@ -902,9 +903,9 @@ def _shortened(grouping: Grouping, shown: int) -> Grouping:
     )
 
 
-def _buckets(marts: Marts, currency: str | None, feeds: _Feeds) -> tuple[Bucket, ...] | Absent:
+def _buckets(marts: Marts, currency: str | None, feeds: Feeds) -> tuple[Bucket, ...] | Absent:
     if not marts.has("receivables_ageing"):
-        return Absent(_no_mart("receivables_ageing"))
+        return Absent(no_mart("receivables_ageing"))
     rows = marts.rows(
         """
         select
@@ -936,10 +937,10 @@ def _buckets(marts: Marts, currency: str | None, feeds: _Feeds) -> tuple[Bucket,
 
 
 def _overdue_customers(
-    marts: Marts, currency: str | None, feeds: _Feeds
+    marts: Marts, currency: str | None, feeds: Feeds
 ) -> tuple[OverdueCustomer, ...] | Absent:
     if not marts.has("receivables_ageing") or not marts.has("dim_customers"):
-        return Absent(_no_mart("receivables_ageing"))
+        return Absent(no_mart("receivables_ageing"))
     if not marts.count("fct_invoices"):
         return Absent(feeds.why_empty("invoices"))
     oldest = (
@@ -992,7 +993,7 @@ def _overdue_customers(
 
 def _ledger(marts: Marts) -> tuple[LedgerLine, ...] | Absent:
     if not marts.has("conservation_ledger", "count_rows_pulled", "pulled_amount"):
-        return Absent(_no_mart("conservation_ledger"))
+        return Absent(no_mart("conservation_ledger"))
     rows = marts.rows(
         """
         select

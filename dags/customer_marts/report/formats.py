@@ -82,6 +82,12 @@ def percent(rate: Decimal | float, places: int = 1) -> str:
     return signed(f"{abs(hundredths):,} %", hundredths < 0)
 
 
+def decimal(value: float, places: int) -> str:
+    """A number with so many decimals, thousands separated."""
+    shown = _rounded(Decimal(str(value)), places)
+    return signed(f"{abs(shown):,}", shown < 0)
+
+
 def share(part: Decimal | None, total: Decimal | None) -> Decimal | None:
     """The ratio of part to total, or None when either is unknown or the total is not above zero."""
     if part is None or total is None or total <= 0:

@@ -52,6 +52,9 @@ _LABELS: dict[str, tuple[str, str]] = {
     # sections
     "section.overview": ("Book overview", "客户总览"),
     "section.segments": ("Segments", "客户细分"),
+    "section.movement": ("Movement", "客户变动"),
+    "section.strategic": ("Concentration and strategic accounts", "集中度与战略客户"),
+    "section.retention": ("Retention and next offers", "留存与推荐"),
     "section.receivables": ("Receivables", "应收账款"),
     "section.health": ("Run health", "运行质量"),
     "section.rows": ("Contents of the release", "版本内容"),
@@ -87,6 +90,133 @@ _LABELS: dict[str, tuple[str, str]] = {
         "n = {answers} from {customers} customers; 95 % interval {low} to {high}",
         "n = {answers}，{customers} 家客户；95% 区间 {low} 至 {high}",
     ),
+    "tile.hhi": ("HHI of revenue", "收入集中度 HHI"),
+    "tile.gini": ("Gini of revenue", "收入基尼系数"),
+    "tile.top_5": ("Top 5 customers' share", "前5大客户收入占比"),
+    "tile.groups": ("Concentrated groups", "高集中度集团"),
+    "tile.hhi_note": (
+        "as concentrated as {count} customers of one size",
+        "相当于 {count} 家同等规模客户",
+    ),
+    "tile.gini_note": ("0 = all alike, 1 = one has all", "0 为完全均等，1 为一家独占"),
+    "tile.top_5_note": ("of {count} customers with revenue", "有收入客户共 {count} 家"),
+    "tile.groups_note": ("together {share} of revenue", "合计占收入 {share}"),
+    "tile.no_groups": ("no group or customer reaches it", "没有集团或客户达到界限"),
+    "tile.change_year": ("{change} on a year ago", "较一年前 {change}"),
+    "tile.change_year_points": ("{change} points on a year ago", "较一年前 {change} 个百分点"),
+    # movement
+    "chart.stages": (
+        "Customers by lifecycle stage, last 12 months",
+        "近12个月各生命周期阶段客户数",
+    ),
+    "chart.stages_note": (
+        "Customers at each month's end; the last bar is the state on {day}.",
+        "各月末客户数；最后一柱为 {day} 的状态。",
+    ),
+    "movement.moves": (
+        "Movements between stages, {since} to {until}",
+        "{since} 至 {until} 的阶段变动",
+    ),
+    "movement.moves_absent": ("Movements between stages", "阶段变动"),
+    "movement.stayed": ("Stayed in their stage", "阶段未变"),
+    "movement.others": ("{count} other movements", "其他 {count} 种变动"),
+    "movement.none": ("No customer changed its stage.", "没有客户变动阶段。"),
+    "movement.down": ("falls", "下降"),
+    "movement.up": ("rises", "上升"),
+    "movement.silent": (
+        "Slipping away: silent beyond their own rhythm",
+        "正在流失：沉默时间超出自身采购节奏",
+    ),
+    "movement.silent_lead": (
+        (
+            "{count} customers with {amount} of revenue in 12 months ({share}); the {shown}"
+            " largest are listed."
+        ),
+        "共 {count} 家，近12个月收入 {amount}（占 {share}）；列出其中最大的 {shown} 家。",
+    ),
+    "col.stage": ("Stage", "阶段"),
+    "col.from": ("From", "原阶段"),
+    "col.to": ("To", "现阶段"),
+    "col.revenue_12": ("Revenue, 12 months", "近12个月收入"),
+    "col.stage_reason": ("Why this stage", "阶段依据"),
+    "col.silent_days": ("Silent, days", "沉默天数"),
+    "col.own_p95": ("Own 95 %, days", "自身间隔95%（天）"),
+    # portraits
+    "segments.portraits": (
+        "Portraits by lifecycle stage, 12 months",
+        "各生命周期阶段画像（12个月）",
+    ),
+    "segments.portraits_note": (
+        "Thin: too few customers to conclude from. n is the number of answers.",
+        "“样本少”：客户过少，不宜下结论。n 为回答数。",
+    ),
+    "segments.thin": ("thin", "样本少"),
+    "col.margin_share": ("Share of margin", "毛利占比"),
+    "col.rhythm": ("Days between orders", "下单间隔（天）"),
+    "col.csat": ("CSAT (n)", "满意度 (n)"),
+    "col.nps": ("NPS (n)", "净推荐值 (n)"),
+    "col.drift": ("In 3 months", "3个月变化"),
+    # concentration and strategic accounts
+    "strategic.concentration": ("Concentration", "集中度"),
+    "strategic.groups": (
+        "Groups and customers that reach the concentration bound",
+        "达到集中度界限的集团与客户",
+    ),
+    "strategic.list": ("Strategic accounts", "战略客户名单"),
+    "strategic.risk": (
+        "! The group, or the customer itself, reaches the concentration bound.",
+        "! 所属集团（或客户自身）达到集中度界限。",
+    ),
+    "strategic.weights": ("What the score is made of", "得分构成"),
+    "strategic.consistency": ("Consistency ratio CR", "一致性比率 CR"),
+    "strategic.limit": ("at most {limit}", "上限 {limit}"),
+    "strategic.stages": ("How the list came about", "名单的形成"),
+    "strategic.short": (
+        "The history holds {count} months: shares are of these months only.",
+        "历史数据仅 {count} 个月：占比按这些月份计算。",
+    ),
+    "col.group": ("Group", "集团"),
+    "col.members": ("Members", "成员数"),
+    "col.receivables_share": ("Share of receivables", "应收占比"),
+    "col.group_share": ("Its group's share", "集团收入占比"),
+    "col.rank": ("Rank", "排名"),
+    "col.score": ("Score", "得分"),
+    "col.income": ("Value by income", "收益法价值"),
+    "col.criterion": ("Criterion", "指标"),
+    "col.ahp": ("Weight (AHP)", "AHP权重"),
+    "col.entropy": ("Entropy weight", "熵权"),
+    "col.known": ("Known for", "已知客户数"),
+    # retention and offers
+    "chart.retention": ("Retention by months since the first order", "首单后各月留存"),
+    "chart.of_cohort": (
+        "% of customers, by months since the first order",
+        "客户占比（%），按首单后月数",
+    ),
+    "chart.retention_note": (
+        (
+            "{cohorts} monthly cohorts pooled, each counted by its customers: {first} at month 0,"
+            " {last} at month {months}."
+        ),
+        (
+            "合并 {cohorts} 个月度同期群，按客户数加权：第0个月 {first} 家，"
+            "第 {months} 个月 {last} 家。"
+        ),
+    ),
+    "chart.opening_note": (
+        (
+            "The opening cohort of {month} ({count} customers) is left out: it holds whoever was"
+            " a customer before."
+        ),
+        "期初同期群 {month}（{count} 家）未计入：其中包含此前已有的客户。",
+    ),
+    "retention.retained": ("Ordered in the month", "当月下单"),
+    "retention.surviving": ("Ordered then or later", "当月或以后仍下单"),
+    "retention.at": ("Retention at a glance", "留存概览"),
+    "retention.offers": ("The {count} best product recommendations", "最佳产品推荐前 {count} 项"),
+    "col.months_since": ("Months since", "首单后月数"),
+    "col.product": ("Product", "产品"),
+    "col.why": ("Why", "依据"),
+    "col.expected": ("Expected in a year", "预期年收入"),
     # charts and tables of the overview
     "chart.revenue": ("Revenue and margin by month", "月度收入与毛利"),
     "chart.revenue_only": ("Revenue by month", "月度收入"),
@@ -152,8 +282,8 @@ _LABELS: dict[str, tuple[str, str]] = {
     "segments.unclassified": ("Not classified", "未分类"),
     "segments.others": ("All others", "其他合计"),
     "segments.basis": (
-        "Amounts in this section run from each customer's first order to the as-of date.",
-        "本节金额为每个客户自首次下单至截止日期的累计。",
+        "Amounts above run from each customer's first order to the as-of date.",
+        "以上金额为每个客户自首次下单至截止日期的累计。",
     ),
     # receivables
     "receivables.ageing": ("Ageing of open receivables", "未清应收账款账龄"),
@@ -272,6 +402,33 @@ _LABELS: dict[str, tuple[str, str]] = {
     "absent.no_costs": ("No order has a known cost.", "订单均无成本数据。"),
     "absent.nothing_open": ("Every document is settled.", "所有单据均已结清。"),
     "absent.nothing_overdue": ("No customer is past a due date.", "没有客户逾期。"),
+    "absent.one_month": (
+        "The history holds one month: a movement needs two.",
+        "历史数据仅有一个月，阶段变动至少需要两个月。",
+    ),
+    "absent.no_rhythm": (
+        "The history is too short: no customer has enough orders to know its rhythm.",
+        "历史数据过短：尚无客户有足够订单以得出采购节奏。",
+    ),
+    "absent.nobody_silent": (
+        "No customer is silent beyond its own rhythm.",
+        "没有客户的沉默时间超出自身节奏。",
+    ),
+    "absent.nobody_listed": (
+        "No customer passes the screening and reaches the score of the list.",
+        "没有客户通过初筛并达到名单得分。",
+    ),
+    "absent.no_cohorts": (
+        (
+            "The history is too short: only the opening cohort, which holds whoever was a customer"
+            " before, has full months to follow."
+        ),
+        "历史数据过短：仅期初同期群（含此前已有的客户）有完整月份可供跟踪。",
+    ),
+    "absent.no_offers": (
+        "No customer lacks a product that customers like it buy.",
+        "没有客户缺少同类客户所购买的产品。",
+    ),
     "absent.no_ledger": ("The conservation ledger holds no batch.", "对账台账中没有批次。"),
     # notes
     "note.windows": (
@@ -336,14 +493,63 @@ _LABELS: dict[str, tuple[str, str]] = {
         (
             "RFM scores recency, frequency and monetary value from 1 to 5 (5 is best). ABC "
             "sorts customers by margin (by revenue where no cost is known): A brings the "
-            "first 80 %, B up to 95 %. Lifecycle goes by the days since the last order. The "
-            "cut points are dated parameters; the reason for each customer is in "
-            "customer_360."
+            "first 80 %, B up to 95 %. Lifecycle goes by the days since the last order, "
+            "adjusted for the season, against 95 % of the customer's own gaps between orders "
+            "(fixed days where it has too few). The cut points are dated parameters; the "
+            "reason for each customer is in customer_segments."
         ),
         (
             "RFM按最近购买、购买频率和金额打分（1至5，5为最高）。ABC按毛利排序（成本未知时按收入）："
-            "A类贡献前80%，B类至95%。生命周期按距最近一次下单的天数划分。分界点为带生效日期的参数；"
-            "每个客户的分类原因见 customer_360。"
+            "A类贡献前80%，B类至95%。生命周期按距最近一次下单的天数（经季节调整）与客户自身下单间隔的"
+            "95%分位比较划分（订单过少时用固定天数）。分界点为带生效日期的参数；"
+            "每个客户的分类原因见 customer_segments。"
+        ),
+    ),
+    "note.sales": (
+        (
+            "In Movement, Concentration and the portraits, 12 months are the as-of month and the"
+            " eleven before it, and revenue is net of returns; elsewhere see “last 12 months”"
+            " above. A fall is a move down from buying (active, reactivated, new) to slowing, at"
+            " risk, dormant or lost; falls come first, by the revenue at stake."
+        ),
+        (
+            "客户变动、集中度和画像中的12个月为截止月及其前11个月，收入已扣退货；其他各处见上文"
+            "“近12个月”。下降指由在购阶段（活跃、回流、新）变为放缓、风险、沉睡或流失；"
+            "下降按涉及收入列在最前。"
+        ),
+    ),
+    "note.concentration": (
+        (
+            "HHI is the sum of squared shares in per cent (10,000 = one customer has all). The"
+            " concentration bound is the share of revenue or receivables of a group, or of a"
+            " customer without one, in strategic_bounds (10 % unless the company sets another)."
+        ),
+        (
+            "HHI为各客户占比（百分数）的平方和（10,000 为一家独占）。集中度界限为集团"
+            "（无集团时为客户）占收入或应收的比例，见 strategic_bounds（未另设时为10%）。"
+        ),
+    ),
+    "note.strategic": (
+        (
+            "The strategic score weighs each customer's place among the assessed by the AHP"
+            " weights; the entropy weights, by how far customers differ, are for comparison. Value"
+            " by income is the margin of 12 months net of returns less the cost to serve."
+        ),
+        (
+            "战略得分为客户在被评估客户中的位次按AHP权重加权；熵权反映客户间差异，仅供对照。"
+            "收益法价值为近12个月毛利（已扣退货）减服务成本。"
+        ),
+    ),
+    "note.retention": (
+        (
+            "A cohort is the customers of one month of first order. “Ordered then or later” tells"
+            " silence from loss: the last half year or so is not known yet, and left out. The"
+            " expected revenue of an offer is the median of the peers that buy the product, times"
+            " the share that does."
+        ),
+        (
+            "同期群为首单在同一月份的客户。“当月或以后仍下单”用以区分暂时沉默与流失；最近约半年尚不可知，"
+            "不计入。推荐的预期收入为购买该产品的同类客户收入中位数乘以购买比例。"
         ),
     ),
     "note.nps": (

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from customer_marts.report.charts import Chart
-    from customer_marts.report.figures import Bucket, Figures, Grouping, Nps
+    from customer_marts.report.figures import Absent, Bucket, Figures, Grouping, Nps
+    from customer_marts.report.sales_figures import Concentration, Measure, SalesFigures
 
 _TEMPLATES = Path(__file__).parent
 _GATE_KINDS = (
@@ -33,7 +34,10 @@ _CURRENCY_WORDS_ZH = {"CNY": "元", "USD": "美元", "EUR": "欧元", "HKD": "�
 
 @dataclass(frozen=True)
 class Note:
-    """A line under a key figure; a change has a direction (`up` or `down`)."""
+    """A line under a key figure; a change has a direction (`up` or `down`).
+
+    Up is good unless the direction says otherwise (`up worse`, `down better`).
+    """
 
     words: Text
     direction: str = ""
@@ -146,21 +150,27 @@ def write_report(marts: Path, manifest: Mapping[str, Any], destination: Path) ->
     """
     import duckdb
 
-    from customer_marts.report.figures import quarantine_lines, read_figures
+    from customer_marts.report.figures import Feeds, Marts, quarantine_lines, read_figures
+    from customer_marts.report.sales_figures import read_sales_figures
 
     with duckdb.connect(str(marts), read_only=True) as connection:
         figures = read_figures(connection, manifest)
+        sales = read_sales_figures(
+            Marts(connection), figures.as_of, figures.currency, Feeds(manifest)
+        )
         quarantine = quarantine_lines(connection, manifest)
     run = _run_record(manifest, figures.as_of)
     page = _template().render(
         manifest=manifest,
         company=_company(manifest),
         figures=figures,
+        sales=sales,
         run=run,
         quarantine=quarantine,
         count_quarantined=sum(line.count_rows for line in quarantine),
         tiles=_tiles(figures),
-        charts=_charts(figures),
+        concentration_tiles=_concentration_tiles(sales.concentration),
+        charts=_charts(figures) | _sales_charts(sales),
         currency=figures.currency,
     )
     unfinished = destination.with_name(f"{destination.name}.unfinished")
@@ -197,7 +207,7 @@ def _template() -> Any:
             f'<span lang="zh-Hans">{escape(shown.zh)}</span></span>'
         )
 
-    def rate(value: Decimal | None, places: int = 1) -> Markup:
+    def rate(value: Decimal | float | None, places: int = 1) -> Markup:
         if value is None:
             return _nothing()
         return _number(formats.percent(value, places), value < 0)
@@ -209,6 +219,9 @@ def _template() -> Any:
 
     def number(value: int | None) -> Markup:
         return _nothing() if value is None else _number(formats.count(value), value < 0)
+
+    def decimals(value: float | None, places: int = 1) -> Markup:
+        return _nothing() if value is None else _number(formats.decimal(value, places), value < 0)
 
     def _number(shown: str, is_negative: bool) -> Markup:
         return (
@@ -244,8 +257,11 @@ def _template() -> Any:
         rate=rate,
         change=change,
         number=number,
+        decimals=decimals,
+        amount_words=_money_words,
         todo=_todo,
         share=formats.share,
+        percent=formats.percent,
         relative=formats.change,
         difference=formats.difference,
         seconds=formats.seconds,
@@ -478,6 +494,69 @@ def _empty(feed: str) -> Text:
     return Text(reason.en.format(feeds=name.en.lower()), reason.zh.format(feeds=name.zh))
 
 
+def _concentration_tiles(concentration: Concentration | Absent) -> tuple[Tile, ...]:
+    from customer_marts.report.figures import Absent
+
+    if isinstance(concentration, Absent):
+        return ()
+    hhi, gini, top_5 = concentration.hhi, concentration.gini, concentration.top_5_share
+    tiles = [
+        Tile(
+            text("tile.hhi"),
+            _plain(formats.decimal(hhi.now, 0)),
+            f"{hhi.now:.4f}",
+            (
+                _a_year_ago(hhi, "tile.change_year", 1, 0),
+                Note(text("tile.hhi_note", count=formats.count(round(10_000 / hhi.now)))),
+            ),
+        ),
+        Tile(
+            text("tile.gini"),
+            _plain(formats.decimal(gini.now, 3)),
+            f"{gini.now:.4f}",
+            (
+                _a_year_ago(gini, "tile.change_year", 1, 3),
+                Note(text("tile.gini_note")),
+            ),
+        ),
+        Tile(
+            text("tile.top_5"),
+            _plain(formats.percent(top_5.now)),
+            f"{100 * top_5.now:.4f} %",
+            (
+                _a_year_ago(top_5, "tile.change_year_points", 100, 1),
+                Note(text("tile.top_5_note", count=formats.count(concentration.count_customers))),
+            ),
+        ),
+    ]
+    return (*tiles, _groups_tile(concentration))
+
+
+def _a_year_ago(measure: Measure, key: str, factor: int, places: int) -> Note:
+    """The change of a measure of concentration: more of it is worse."""
+    if measure.before is None:
+        return Note(text("tile.no_before"))
+    change = factor * (measure.now - measure.before)
+    size = formats.decimal(abs(change), places)
+    if not float(size.replace(",", "")):
+        return Note(text(key, change=size))
+    sign = "+" if change > 0 else formats.MINUS
+    return Note(text(key, change=f"{sign}{size}"), "up worse" if change > 0 else "down better")
+
+
+def _groups_tile(concentration: Concentration) -> Tile:
+    groups = concentration.groups
+    if not isinstance(groups, tuple):
+        return Tile(text("tile.groups"), absent=groups.reason)
+    together = sum(group.share_of_revenue or 0 for group in groups)
+    note = text("tile.groups_note", share=formats.percent(together))
+    return Tile(
+        text("tile.groups"),
+        _plain(formats.count(len(groups))),
+        notes=(Note(note if groups else text("tile.no_groups")),),
+    )
+
+
 # --- charts -----------------------------------------------------------------------------------
 
 
@@ -524,6 +603,20 @@ def _charts(figures: Figures) -> dict[str, Chart]:
             buckets = [bucket for bucket in figures.buckets if bucket.basis == basis]
             if buckets:
                 drawn[key] = _ageing_chart(buckets, text(f"chart.{key}"))
+    return drawn
+
+
+def _sales_charts(sales: SalesFigures) -> dict[str, Chart]:
+    from customer_marts.report import charts
+    from customer_marts.report.figures import Absent
+
+    drawn: dict[str, Chart] = {}
+    if not isinstance(sales.stages, Absent):
+        drawn["stages"] = charts.stage_chart(sales.stages, text("chart.stages"))
+    if not isinstance(sales.retention, Absent):
+        drawn["retention"] = charts.retention_chart(
+            sales.retention, text("chart.retention"), text("chart.of_cohort")
+        )
     return drawn
 
 
