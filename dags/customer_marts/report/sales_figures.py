@@ -438,7 +438,12 @@ def _silence(marts: Marts, currency: str | None, feeds: Feeds) -> Silence | Abse
         {"currency": currency, "shown": TOP_CUSTOMERS},
     )
     return Silence(
-        customers=tuple(SilentCustomer(*row[:5], Text(*row[5:7]), Text(*row[7:])) for row in rows),
+        customers=tuple(
+            SilentCustomer(
+                name, manager, own_revenue, days, p95, Text(stage_en, stage_zh), Text(en, zh)
+            )
+            for name, manager, own_revenue, days, p95, stage_en, stage_zh, en, zh in rows
+        ),
         count_customers=count,
         revenue=revenue,
         all_revenue=all_revenue,
@@ -667,7 +672,10 @@ def _offers(marts: Marts, currency: str | None, feeds: Feeds) -> tuple[Offer, ..
         if marts.count("fct_order_lines"):
             return Absent(text("absent.no_offers"))
         return Absent(feeds.why_empty("order_lines"))
-    return tuple(Offer(*row[:3], Text(*row[3:])) for row in rows)
+    return tuple(
+        Offer(customer, product, expected, Text(reason_en, reason_zh))
+        for customer, product, expected, reason_en, reason_zh in rows
+    )
 
 
 def _portraits(marts: Marts, currency: str | None, feeds: Feeds) -> tuple[Portrait, ...] | Absent:
