@@ -19,6 +19,22 @@ products as (
     select * from {{ ref('dim_products') }}
 ),
 
+-- who has stopped buying needs no further product but a call
+active_customers as (
+    select customer_id
+    from {{ ref('customer_segments') }}
+    where lifecycle not in ('dormant', 'lost')
+),
+
+order_lines as (
+    select
+        customer_id,
+        product_id,
+        ordered_on
+    from {{ ref('fct_order_lines') }}
+    where not is_cancelled
+),
+
 affinity_rules as (
     select * from {{ ref('affinity_rules') }}
     where {{ is_in_force() }}
@@ -178,6 +194,7 @@ candidates as (
 missing_products as (
     select candidates.*
     from candidates
+    inner join active_customers on candidates.customer_id = active_customers.customer_id
     left join customer_products
         on
             candidates.customer_id = customer_products.customer_id
@@ -239,21 +256,45 @@ ranked_gaps as (
     where expected_revenue_amount > 0
 ),
 
+best_gaps as (
+    select * from ranked_gaps
+    where gap_rank <= gaps_per_customer
+),
+
+-- a product that it gave up is no news to it
+lapsed_products as (
+    select
+        best_gaps.customer_id,
+        best_gaps.product_id,
+        max(order_lines.ordered_on) as last_bought_on
+    from best_gaps
+    inner join order_lines
+        on
+            best_gaps.customer_id = order_lines.customer_id
+            and best_gaps.product_id = order_lines.product_id
+    group by best_gaps.customer_id, best_gaps.product_id
+),
+
 measured_gaps as (
     select
-        ranked_gaps.*,
+        best_gaps.*,
+        lapsed_products.last_bought_on,
+        lapsed_products.last_bought_on is not null as is_lapsed,
         products.product_name,
         products.category,
         because_products.product_name as because_product_name,
-        {{ mean_of('ranked_gaps.count_both', 'ranked_gaps.count_because') }} as confidence_rate,
-        {{ mean_of('ranked_gaps.count_both', 'ranked_gaps.count_customers') }} as support_rate,
-        {{ mean_of('ranked_gaps.count_buyers', 'ranked_gaps.count_customers') }}
+        {{ mean_of('best_gaps.count_both', 'best_gaps.count_because') }} as confidence_rate,
+        {{ mean_of('best_gaps.count_both', 'best_gaps.count_customers') }} as support_rate,
+        {{ mean_of('best_gaps.count_buyers', 'best_gaps.count_customers') }}
             as penetration_rate
-    from ranked_gaps
-    inner join products on ranked_gaps.product_id = products.product_id
+    from best_gaps
+    inner join products on best_gaps.product_id = products.product_id
     left join products as because_products
-        on ranked_gaps.because_product_id = because_products.product_id
-    where ranked_gaps.gap_rank <= ranked_gaps.gaps_per_customer
+        on best_gaps.because_product_id = because_products.product_id
+    left join lapsed_products
+        on
+            best_gaps.customer_id = lapsed_products.customer_id
+            and best_gaps.product_id = lapsed_products.product_id
 ),
 
 {% set values = {
@@ -265,6 +306,8 @@ measured_gaps as (
     'count_customers': 'measured_gaps.count_customers',
     'confidence': as_whole('100 * measured_gaps.confidence_rate'),
     'penetration': as_whole('100 * measured_gaps.penetration_rate'),
+    'window_months': affinity_rule('window_months'),
+    'last_bought_on': 'measured_gaps.last_bought_on',
     'lift': with_one_decimal('measured_gaps.lift'),
 } -%}
 final as (
@@ -278,6 +321,8 @@ final as (
         measured_gaps.category,
         measured_gaps.peer_group,
         measured_gaps.basis,
+        measured_gaps.is_lapsed,
+        measured_gaps.last_bought_on,
         measured_gaps.because_product_id,
         measured_gaps.because_product_name,
         cast(measured_gaps.count_customers as integer) as count_customers,
@@ -296,6 +341,7 @@ final as (
     inner join gap_reasons
         on
             measured_gaps.basis = gap_reasons.basis
+            and measured_gaps.is_lapsed = gap_reasons.is_lapsed
             and (measured_gaps.peer_group = 'all') = gap_reasons.is_whole_book
 )
 

@@ -165,13 +165,60 @@ rules as (
             * (counted_pairs.count_customers_product * counted_pairs.count_customers_other)
 ),
 
+-- who belongs to no large industry makes one group more
+industry_sizes as (
+    select
+        peer_group,
+        count(distinct customer_id) as count_customers
+    from customer_products
+    group by peer_group
+),
+
+industry_products as (
+    select
+        baskets.peer_group,
+        baskets.product_no,
+        industry_sizes.count_customers,
+        count(*) as count_buyers
+    from baskets
+    inner join industry_sizes on baskets.peer_group = industry_sizes.peer_group
+    group by baskets.peer_group, baskets.product_no, industry_sizes.count_customers
+),
+
+-- how many would buy both if within each industry the one told nothing of the other; in decimals,
+-- as the sum must not depend on its order
+expected_pairs as (
+    select
+        rules.product_no,
+        rules.other_product_no,
+        sum(cast(
+            own_products.count_buyers * other_products.count_buyers
+            / cast(own_products.count_customers as double) as decimal(28, 10)
+        )) as count_expected
+    from rules
+    inner join industry_products as own_products on rules.product_no = own_products.product_no
+    inner join industry_products as other_products
+        on
+            rules.other_product_no = other_products.product_no
+            and own_products.peer_group = other_products.peer_group
+    where rules.peer_group = 'all'
+    group by rules.product_no, rules.other_product_no
+),
+
 measured_rules as (
     select
-        *,
-        {{ mean_of('count_customers_other', 'count_customers') }} as penetration_rate,
-        {{ wilson_low('count_customers_both', 'count_customers_product', 'normal_quantile') }}
-            as confidence_rate_low
+        rules.*,
+        expected_pairs.count_expected,
+        {{ mean_of('rules.count_customers_other', 'rules.count_customers') }} as penetration_rate,
+        {{ wilson_low(
+            'rules.count_customers_both', 'rules.count_customers_product', 'rules.normal_quantile'
+        ) }} as confidence_rate_low
     from rules
+    left join expected_pairs
+        on
+            rules.peer_group = 'all'
+            and rules.product_no = expected_pairs.product_no
+            and rules.other_product_no = expected_pairs.other_product_no
 ),
 
 final as (
@@ -193,6 +240,10 @@ final as (
             'rules.count_customers_both * rules.count_customers',
             'rules.count_customers_product * rules.count_customers_other',
         ) }} as lift,
+        case
+            when rules.peer_group = 'all'
+                then {{ mean_of('rules.count_customers_both', 'rules.count_expected') }}
+        end as lift_within_industries,
         rules.confidence_rate_low > rules.penetration_rate as is_significant
     from measured_rules as rules
     inner join book_products as own_products on rules.product_no = own_products.product_no
