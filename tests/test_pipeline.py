@@ -79,18 +79,37 @@ def test_nothing_new_makes_no_release_and_an_increment_equals_a_rebuild(
     assert tables(second) == tables(rebuilt)
 
 
-def test_an_orphan_waits_for_its_customer(mini: MiniCompany, first: releases.Release) -> None:
+def test_faulty_and_orphaned_rows_wait_and_are_let_in(
+    mini: MiniCompany, first: releases.Release
+) -> None:
+    """An order before its customer; payments of which none can be read or be true, as bad rows on a
+    quiet day must not keep everybody from the rest of the day's data.
+    """
     mini.add_order("O9", "C9", at="2026-01-15 09:00:00")
+    bad = mini.payment("B3", amount="壹万元", at="2026-01-21 11:00:00")
+    mini.write_bank("2026-01-21", [mini.payment("B7", amount="-1.00"), bad])
     held = published(mini)
     assert query(held, "select count(*) from fct_orders") == [("2",)]
+    assert query(held, "select payment_id from fct_payments") == [("B1",)]
     assert {
         (row["feed"], row["rule"], row["count_rows"]) for row in held.manifest["quarantine"]
-    } == {("orders", "unknown_customer", 1), ("order_lines", "unknown_order", 1)}
+    } == {
+        ("orders", "unknown_customer", 1),
+        ("order_lines", "unknown_order", 1),
+        ("payments", "amount_in_range", 1),
+        ("payments", "invalid_amount", 1),
+    }
     ledger = "select sum(count_rows_quarantined), sum(count_rows_accepted) from conservation_ledger"
     assert query(held, f"{ledger} where feed = 'orders'") == [("1", "2")]
-    mini.add_customer("C9", "新客户", at="2026-01-16 09:00:00")
+    mini.add_customer("C9", "新客户", at="2026-01-22 09:00:00")
+    right = [
+        mini.payment("B3", amount="10000.00", at="2026-01-22 09:00:00"),
+        mini.payment("B7", amount="1.00", at="2026-01-22 09:00:00"),
+    ]
+    mini.write_bank("2026-01-22", right)
     freed = published(mini)
     assert query(freed, "select count(*) from fct_orders") == [("3",)]
+    assert query(freed, "select sum(payment_amount) from fct_payments") == [("11001.00",)]
     assert freed.manifest["quarantine"] == []
     assert query(freed, f"{ledger} where feed = 'orders'") == [("0", "3")]
 
@@ -106,22 +125,18 @@ def test_an_earlier_as_of_date_sees_no_later_row(
     assert tables(later) == tables(first)
 
 
-def test_a_refused_batch_keeps_the_last_release(mini: MiniCompany, first: releases.Release) -> None:
+def test_a_refused_batch_keeps_the_last_release_until_it_passes(
+    mini: MiniCompany, first: releases.Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused as it is read; delivered again, by a rule that came after it had landed; judged anew
+    when that rule goes.
+    """
     mini.write_bank("2026-01-21", [mini.payment("B2")], trailer="合计,9,1.00")
     with pytest.raises(BatchFault):
         refresh(mini)
     current = releases.current_release(mini.settings.paths)
     assert current is not None
     assert current.release_id == first.release_id
-    # the bank delivers the file again: the rerun converges
-    mini.write_bank("2026-01-21", [mini.payment("B2", at="2026-01-21 10:00:00")])
-    assert query(published(mini), "select count(*) from fct_payments") == [("2",)]
-
-
-def test_gate_one_judges_by_the_suite_of_today(
-    mini: MiniCompany, first: releases.Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A rule that came after the batch had landed: refused, kept, and judged anew when it goes."""
     mini.write_bank("2026-01-21", [mini.payment("B2", at="2026-01-21 10:00:00")])
     run = pipeline.open_run(mini.settings)
     pipeline.pull(run, "payments")
@@ -140,24 +155,6 @@ def test_gate_one_judges_by_the_suite_of_today(
         assert "amount_in_range" in caught.value.what
         assert pipeline.plan(run) is None, "no candidate takes a refused batch"
     assert query(published(mini), "select count(*) from fct_payments") == [("2",)]
-
-
-def test_faulty_rows_alone_wait_in_quarantine_until_they_are_delivered_right(
-    mini: MiniCompany, first: releases.Release
-) -> None:
-    """Bad rows on a quiet day must not keep everybody from the rest of the day's data."""
-    bad = mini.payment("B3", amount="壹万元", at="2026-01-21 11:00:00")
-    mini.write_bank("2026-01-21", [mini.payment("B7", amount="-1.00"), bad])
-    faulty = published(mini)
-    assert {row["rule"] for row in faulty.manifest["quarantine"]} == {
-        "amount_in_range",
-        "invalid_amount",
-    }
-    assert query(faulty, "select payment_id from fct_payments") == [("B1",)]
-    mini.write_bank("2026-01-22", [mini.payment("B3", amount="10000.00", at="2026-01-22 09:00:00")])
-    mended = published(mini)
-    assert [row["rule"] for row in mended.manifest["quarantine"]] == ["amount_in_range"]
-    assert query(mended, "select sum(payment_amount) from fct_payments") == [("11000.00",)]
 
 
 def test_before_the_first_pull_nothing_can_be_planned(tmp_path: Path) -> None:
