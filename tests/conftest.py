@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from customer_marts import pipeline
 from tests.mini import MiniCompany
+from tests.once import once
 
 # With `--dist loadfile` a worker takes a file whole: those of minutes first, or the run ends with
 # one worker at the longest of them and the other idle. (`make test` keeps xdist from sorting.)
 LONGEST_FIRST = (
     "test_pipeline",
     "test_readme",
-    "test_dags",
+    "test_publishing",
     "test_sample_company_run",
     "test_incremental",
+    "test_dags",
 )
 
 
@@ -29,3 +33,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def mini(tmp_path: Path) -> MiniCompany:
     """A company of a few rows with a real SQLite ERP and real bank files."""
     return MiniCompany(tmp_path)
+
+
+def _release_once(root: Path) -> None:
+    company = MiniCompany(root)
+    company.add_order("O1")
+    company.add_order("O2", "C2", at="2026-01-12 09:00:00")
+    company.add_invoice("F1", "O1")
+    company.add_invoice("F2", "O2", "C2", on="2026-01-13", due="2026-02-12")
+    company.write_bank("2026-01-20", [company.payment("B1", amount="1000.00")])
+    assert pipeline.refresh(pipeline.open_run(company.settings)) is not None
+
+
+@pytest.fixture(scope="session")
+def first_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a company with its first release, for tests to copy: two orders, invoiced,
+    one of them paid in part.
+    """
+    return once(tmp_path_factory, "first-release", _release_once)
+
+
+@pytest.fixture
+def released(first_release: Path, tmp_path: Path) -> MiniCompany:
+    """That company, a test's own."""
+    root = tmp_path / "released"
+    shutil.copytree(first_release, root, symlinks=True)
+    return MiniCompany.reopen(root)

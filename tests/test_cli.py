@@ -16,21 +16,26 @@ def call(mini: MiniCompany, arguments: Sequence[str]) -> Result:
     return CliRunner().invoke(marts, list(arguments), env=mini.environment)
 
 
-def test_from_nothing_to_two_releases_and_back(mini: MiniCompany) -> None:
+def test_before_the_first_run_there_is_no_release(mini: MiniCompany) -> None:
     assert "no release yet" in call(mini, ["status"]).output
-    mini.add_order("O1")
-    mini.add_order("O9", "C9")
-    mini.write_bank("2026-01-20", [mini.payment("B1"), mini.payment("B2", method="微信红包")])
-    first = call(mini, ["run"])
-    assert first.exit_code == 0, first.output
-    for part in ("Release r00001-20260120 published", "fct_orders", "method_known", "report.html"):
-        assert part in first.output
+
+
+def test_a_run_what_it_says_of_itself_and_back(released: MiniCompany) -> None:
+    mini = released
+    mini.add_order("O9", "C9", at="2026-01-21 08:00:00")
+    at = "2026-01-21 11:00:00"
+    faulty = mini.payment("B3", at=at, method="微信红包")
+    mini.write_bank("2026-01-21", [mini.payment("B2", at=at), faulty])
+    second = call(mini, ["run"])
+    assert second.exit_code == 0, second.output
+    for part in ("Release r00002-20260121 published", "fct_orders", "method_known", "report.html"):
+        assert part in second.output
     again = call(mini, ["run"])
     assert again.exit_code == 0
-    assert "Nothing new since release r00001-20260120" in again.output
+    assert "Nothing new since release r00002-20260121" in again.output
 
     facts = json.loads(call(mini, ["status", "--json"]).output)
-    assert facts["release_id"] == "r00001-20260120"
+    assert facts["release_id"] == "r00002-20260121"
     assert facts["rows_quarantined"] == 3  # the method, the orphan order and its line
     assert facts["batches_waiting"] == {}
 
@@ -40,13 +45,11 @@ def test_from_nothing_to_two_releases_and_back(mini: MiniCompany) -> None:
     rows = json.loads(call(mini, ["quarantine", "list", "--json"]).output)
     assert {row["rule"] for row in rows} == {"method_known", "unknown_customer", "unknown_order"}
 
-    mini.add_customer("C9", "新客户", at="2026-01-21 08:00:00")
-    assert "r00002" in call(mini, ["run"]).output
     rolled = call(mini, ["rollback"])
-    assert "readers now see r00001-20260120 (was r00002-20260120)" in rolled.output
+    assert "readers now see r00001-20260120 (was r00002-20260121)" in rolled.output
     marked = call(mini, ["releases"]).output
     assert "* r00001-20260120" in marked
-    assert "  r00002-20260120" in marked
+    assert "  r00002-20260121" in marked
     assert [row["is_current"] for row in json.loads(call(mini, ["releases", "--json"]).output)] == [
         False,
         True,

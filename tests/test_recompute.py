@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from customer_marts import pipeline
+from customer_marts import pipeline, releases
 from customer_marts.cli import marts
 from customer_marts.errors import ConfigurationError
 from customer_marts.recompute import recompute
@@ -22,15 +22,15 @@ def revenue(file: Path) -> str:
     return str(rows[0][0])
 
 
-def test_then_and_now_differ_by_what_was_learnt_in_between(mini: MiniCompany) -> None:
-    mini.add_order("O1")
-    first = pipeline.refresh(pipeline.open_run(mini.settings))
+def test_then_and_now_differ_by_what_was_learnt_in_between(released: MiniCompany) -> None:
+    mini = released
+    first = releases.current_release(mini.settings.paths)
     assert first is not None
     mini.execute(
         "update so_order_line set net_amount = '4000.00', price = '400.0000', "
-        "updated_at = '2026-02-01 08:00:00'"
+        "updated_at = '2026-02-01 08:00:00' where order_no = 'O1'"
     )
-    mini.add_order("O2", "C2", at="2026-02-02 09:00:00")
+    mini.add_order("O3", "C2", at="2026-02-02 09:00:00")
     second = pipeline.refresh(pipeline.open_run(mini.settings))
     assert second is not None
     assert second.as_of > first.as_of
@@ -43,7 +43,7 @@ def test_then_and_now_differ_by_what_was_learnt_in_between(mini: MiniCompany) ->
     assert done.differences is not None
     assert len(done.differences) >= 12
     assert {name for name, rows in done.differences.items() if rows} == set()
-    assert revenue(then) == "5000.00"
+    assert revenue(then) == "10000.00"
 
     now = mini.root / "now.duckdb"
     answer = CliRunner().invoke(
@@ -53,7 +53,7 @@ def test_then_and_now_differ_by_what_was_learnt_in_between(mini: MiniCompany) ->
     )
     assert answer.exit_code == 0, answer.output
     assert second.release_id in answer.output
-    assert revenue(now) == "4000.00"
+    assert revenue(now) == "9000.00"
     assert list(run.settings.paths.runs.glob("*/recompute")) == []
 
     with pytest.raises(ConfigurationError, match="exists already"):

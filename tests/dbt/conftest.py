@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from dbt.cli.main import dbtRunner
 from customer_marts.transform import node_results
 from tests.dbt.landing_fixture import Landing
 from tests.dbt.toy_company import land_first_release, new_landing
+from tests.once import once
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 # A production build leaves unit tests out: they prove the SQL, not the data.
@@ -42,9 +44,10 @@ def dbt(workspace: Path, database: Path) -> Iterator[Dbt]:
     """Runs a dbt command on the build database and fails with what dbt said."""
     before = dict(os.environ)
     os.environ |= {"MARTS_BUILD_DB": str(database), "DO_NOT_TRACK": "1"}
+    parsed: Any = None
 
     def run(command: str, *arguments: str) -> Any:
-        outcome = dbtRunner().invoke(
+        outcome = dbtRunner(parsed).invoke(
             [
                 "--quiet",
                 # the debug log costs a third of a build
@@ -72,39 +75,47 @@ def dbt(workspace: Path, database: Path) -> Iterator[Dbt]:
         assert not problems, "\n".join(problems)
         return outcome.result
 
+    parsed = run("parse")
     yield run
     os.environ.clear()
     os.environ.update(before)
 
 
 @pytest.fixture(scope="session")
-def first_build(dbt: Dbt, database: Path, workspace: Path) -> Any:
-    """The first release of the toy company, unit tests included; leaves a copy to read."""
+def first_landing(database: Path) -> Landing:
     landing = new_landing(database)
     land_first_release(landing)
-    results = dbt("build")
-    (workspace / "first").mkdir()
-    (workspace / "first" / "build.duckdb").write_bytes(database.read_bytes())
-    return landing, results
+    return landing
+
+
+@pytest.fixture(scope="session")
+def first_build(
+    dbt: Dbt, first_landing: Landing, database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The first release of the toy company, to read or to copy; its tests have not run."""
+
+    def build(folder: Path) -> None:
+        dbt("build", *WITHOUT_UNIT_TESTS, "--exclude-resource-type", "test")
+        shutil.copyfile(database, folder / "build.duckdb")
+
+    return once(tmp_path_factory, "toy-company", build) / "build.duckdb"
 
 
 @pytest.fixture
-def landing(first_build: Any, database: Path, workspace: Path) -> Landing:
+def landing(first_landing: Landing, first_build: Path, database: Path) -> Landing:
     """The first release to go on from, whatever tests before made of it."""
-    first: Landing = first_build[0]
-    database.write_bytes((workspace / "first" / "build.duckdb").read_bytes())
-    return copy.copy(first)
+    shutil.copyfile(first_build, database)
+    return copy.copy(first_landing)
 
 
 @pytest.fixture
-def first_marts(first_build: Any, workspace: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(str(workspace / "first" / "build.duckdb"), read_only=True) as con:
+def first_marts(first_build: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(first_build), read_only=True) as con:
         yield con
 
 
 @pytest.fixture(scope="session")
 def manifest(dbt: Dbt, workspace: Path) -> dict[str, Any]:
     """Dbt's own description of the project: nodes, their references, columns and tests."""
-    dbt("parse")
     parsed: dict[str, Any] = json.loads((workspace / "target" / "manifest.json").read_text())
     return parsed

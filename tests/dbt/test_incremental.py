@@ -49,9 +49,9 @@ def amount(database: Path, column: str, mart: str, where: str) -> Decimal | None
 
 
 def test_three_increments_equal_a_rebuild(
-    dbt: Dbt, landing: Landing, database: Path, workspace: Path
+    dbt: Dbt, landing: Landing, database: Path, first_build: Path
 ) -> None:
-    first = read_marts(workspace / "first" / "build.duckdb")
+    first = read_marts(first_build)
     for land in (land_second_release, land_third_release):
         land(landing)
         dbt("run")
@@ -218,10 +218,10 @@ TOTALS = """
 
 
 def test_a_crosswalk_moves_rows_conserves_totals_and_is_undone(
-    dbt: Dbt, landing: Landing, database: Path, workspace: Path
+    dbt: Dbt, landing: Landing, database: Path, first_build: Path
 ) -> None:
-    first = read_marts(workspace / "first" / "build.duckdb")
-    before = one(workspace / "first" / "build.duckdb", TOTALS)
+    first = read_marts(first_build)
+    before = one(first_build, TOTALS)
 
     landing.decide(CROSSWALK)
     dbt("build", *WITHOUT_UNIT_TESTS)

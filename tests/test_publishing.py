@@ -1,0 +1,210 @@
+"""A candidate on its way to the readers: published once, refused, overtaken, killed, taken back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from customer_marts import pipeline, releases
+from customer_marts.errors import Busy, ConfigurationError, GateFailure
+from customer_marts.locks import writer_lock
+from customer_marts.settings import PROJECT_ROOT
+from tests.mini import MiniCompany
+from tests.runs import published, query, refresh, tables
+
+RUN = "waiting"
+
+
+def with_candidate(mini: MiniCompany, run_id: str) -> pipeline.Run:
+    """A run that has pulled, passed gate one and built its candidate."""
+    run = pipeline.open_run(mini.settings, run_id)
+    for feed in mini.company.feeds:
+        pipeline.pull(run, feed)
+    pipeline.gate_landing(run, mini.company.feeds)
+    assert pipeline.build_candidate(run) is not None
+    return run
+
+
+@pytest.fixture(scope="module")
+def with_waiting_candidate(first_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a company with a release and a candidate with one order more, which has passed
+    gate two.
+    """
+    root = tmp_path_factory.mktemp("waiting") / "company"
+    shutil.copytree(first_release, root, symlinks=True)
+    company = MiniCompany.reopen(root)
+    company.add_order("O3", at="2026-02-03 09:00:00")
+    pipeline.gate_candidate(with_candidate(company, RUN))
+    return root
+
+
+@pytest.fixture
+def mini(with_waiting_candidate: Path, tmp_path: Path) -> MiniCompany:
+    root = tmp_path / "company"
+    shutil.copytree(with_waiting_candidate, root, symlinks=True)
+    return MiniCompany.reopen(root)
+
+
+@pytest.fixture
+def first(mini: MiniCompany) -> releases.Release:
+    release = releases.current_release(mini.settings.paths)
+    assert release is not None
+    return release
+
+
+def test_a_publish_that_is_run_again_is_no_second_release(
+    mini: MiniCompany, first: releases.Release
+) -> None:
+    run = pipeline.open_run(mini.settings, RUN)
+    release = pipeline.publish(run)
+    assert pipeline.publish(run).release_id == release.release_id
+    assert len(releases.all_releases(mini.settings.paths)) == 2
+
+
+def test_gate_two_refuses_a_candidate_and_names_the_rule(
+    mini: MiniCompany, first: releases.Release
+) -> None:
+    """Corrupt a built candidate: the suites stop it, readers keep the last release."""
+    run = pipeline.open_run(mini.settings, RUN)
+    with duckdb.connect(str(run.candidate / "build.duckdb")) as connection:
+        connection.execute("insert into marts.customer_360 select * from marts.customer_360")
+    with pytest.raises(GateFailure, match="customer_360"):
+        pipeline.gate_candidate(run)
+    assert run.candidate.exists()
+    current = releases.current_release(mini.settings.paths)
+    assert current is not None
+    assert current.release_id == first.release_id
+
+
+def test_an_overtaken_candidate_is_not_published(
+    mini: MiniCompany, first: releases.Release
+) -> None:
+    slow = pipeline.open_run(mini.settings, RUN)
+    fast = pipeline.open_run(mini.settings, "fast")
+    assert pipeline.build_candidate(fast) is not None
+    with pytest.raises(Busy, match="a later run overtook it"):
+        pipeline.publish(slow)
+    pipeline.gate_candidate(fast)
+    release = pipeline.publish(fast)
+    assert release.manifest["run_id"] == "fast"
+    with pytest.raises(Busy, match="overtook"):
+        pipeline.gate_candidate(slow)
+
+
+def test_a_candidate_is_not_published_over_a_rollback(
+    mini: MiniCompany, first: releases.Release
+) -> None:
+    pipeline.publish(pipeline.open_run(mini.settings, RUN))
+    mini.add_order("O4", at="2026-02-04 09:00:00")
+    run = with_candidate(mini, "later")
+    pipeline.gate_candidate(run)
+    releases.rollback(mini.settings)
+    with pytest.raises(Busy):
+        pipeline.publish(run)
+    current = releases.current_release(mini.settings.paths)
+    assert current is not None
+    assert current.release_id == first.release_id
+
+
+def test_a_second_writer_is_told_to_wait(mini: MiniCompany) -> None:
+    with (
+        writer_lock(mini.settings.paths),
+        pytest.raises(Busy, match="another run is writing"),
+        writer_lock(mini.settings.paths, wait_seconds=0.2),
+    ):
+        pass
+
+
+def test_rollback_and_forward_again(mini: MiniCompany, first: releases.Release) -> None:
+    second = pipeline.publish(pipeline.open_run(mini.settings, RUN))
+    before, after = releases.rollback(mini.settings)
+    assert (before.release_id, after.release_id) == (second.release_id, first.release_id)
+    third = published(mini)
+    assert third.sequence == second.sequence + 1
+    assert third.manifest["parent_release_id"] == first.release_id
+    assert tables(third) == tables(second)
+    with pytest.raises(ConfigurationError, match="no earlier release 'r99'"):
+        releases.rollback(mini.settings, "r99")
+
+
+def test_readers_of_an_open_release_are_not_disturbed(
+    mini: MiniCompany, first: releases.Release
+) -> None:
+    link = mini.settings.paths.current / "marts.duckdb"
+    with duckdb.connect(str(link.resolve()), read_only=True) as reader:
+        pipeline.publish(pipeline.open_run(mini.settings, RUN))
+        assert reader.execute("select count(*) from fct_orders").fetchall() == [(2,)]
+    with duckdb.connect(str(link.resolve()), read_only=True) as reader:
+        assert reader.execute("select count(*) from fct_orders").fetchall() == [(3,)]
+
+
+PUBLISH = f"""
+from customer_marts import pipeline
+from customer_marts.settings import Settings
+pipeline.publish(pipeline.open_run(Settings.load(), "{RUN}"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "command"),
+    [
+        ("build marts (dbt)", ["-m", "customer_marts.cli", "run"]),
+        # from the candidate that has passed gate two on
+        ("publish", ["-c", PUBLISH]),
+    ],
+)
+def test_a_run_killed_in_a_step_leaves_the_old_release_and_the_rerun_converges(
+    mini: MiniCompany, first: releases.Release, step: str, command: list[str]
+) -> None:
+    journals = mini.settings.paths.runs
+    begun = _times_begun(journals, step)
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        env={**os.environ, **mini.environment, "PYTHONPATH": str(PROJECT_ROOT / "dags")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for_step(journals, step, begun, process)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    current = releases.current_release(mini.settings.paths)
+    assert current is not None
+    # killed at the very end of publishing, it may just have committed: then it is whole
+    orders = query(current, "select count(*) from fct_orders")
+    expected = [("2",)] if current.release_id == first.release_id else [("3",)]
+    assert orders == expected
+    again = refresh(mini)
+    final = again or current
+    assert query(final, "select count(*) from fct_orders") == [("3",)]
+    assert not mini.settings.paths.candidate.exists()
+    assert not list(mini.settings.paths.releases.glob(".next-*"))
+
+
+def _times_begun(journals: Path, step: str) -> int:
+    return sum(
+        file.read_text("utf-8").count(f'"step_started", "step": "{step}"')
+        for file in journals.glob("*/events.jsonl")
+    )
+
+
+def _wait_for_step(
+    journals: Path, step: str, before: int, process: subprocess.Popen[bytes]
+) -> None:
+    """Until a journal says that ``step`` has begun once more than ``before``."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if _times_begun(journals, step) > before:
+            return
+        assert process.poll() is None, "the run ended before the step began"
+        time.sleep(0.002)
+    raise AssertionError(f"step {step} never began")
