@@ -159,6 +159,21 @@ compensation_months as (
     group by customer_id, {{ month_start('coalesce(resolved_on, opened_on)') }}
 ),
 
+-- a contract order makes its month and the next ones months of an active contract
+contract_months as (
+    select distinct
+        order_months.customer_id,
+        cast(
+            {{ explode_months(
+                'order_months.month_on',
+                add_months('order_months.month_on', 'contract_rules.active_months - 1')
+            ) }} as date
+        ) as month_on
+    from order_months
+    cross join contract_rules
+    where order_months.count_contract_orders > 0
+),
+
 active_months as (
     select
         customer_id,
@@ -258,11 +273,7 @@ joined_months as (
         known_feeds.has_customer_costs,
         known_feeds.has_interactions,
         known_feeds.has_complaints,
-        max(case when order_months.count_contract_orders > 0 then order_months.month_on end) over (
-            partition by customer_months.customer_id
-            order by customer_months.month_on
-            rows between unbounded preceding and current row
-        ) as last_contract_month_on
+        contract_months.customer_id is not null as has_contract_order
     from customer_months
     cross join known_feeds
     left join order_months
@@ -301,6 +312,10 @@ joined_months as (
         on
             customer_months.customer_id = survey_months.customer_id
             and customer_months.month_on = survey_months.month_on
+    left join contract_months
+        on
+            customer_months.customer_id = contract_months.customer_id
+            and customer_months.month_on = contract_months.month_on
 ),
 
 measured_months as (
@@ -313,57 +328,52 @@ measured_months as (
                     coalesce(service_cost_amount, 0)
                     + coalesce(interaction_cost_amount, 0)
                     + coalesce(compensation_amount, 0)
-        end as cost_to_serve_amount,
-        {{ months_between('last_contract_month_on', 'month_on') }} as contract_age_months
+        end as cost_to_serve_amount
     from joined_months
 ),
 
 final as (
     select
-        measured_months.customer_id,
-        measured_months.month_on,
+        customer_id,
+        month_on,
         {{ reporting_currency() }} as currency,
-        cast(coalesce(measured_months.count_orders, 0) as integer) as count_orders,
-        cast(coalesce(measured_months.count_order_lines, 0) as integer) as count_order_lines,
-        cast(measured_months.weight_tonnes as decimal(18, 4)) as weight_tonnes,
-        cast(measured_months.revenue_amount as decimal(18, 2)) as revenue_amount,
-        cast(measured_months.returns_amount as decimal(18, 2)) as returns_amount,
-        cast(measured_months.revenue_amount - measured_months.returns_amount as decimal(18, 2))
+        cast(coalesce(count_orders, 0) as integer) as count_orders,
+        cast(coalesce(count_order_lines, 0) as integer) as count_order_lines,
+        cast(weight_tonnes as decimal(18, 4)) as weight_tonnes,
+        cast(revenue_amount as decimal(18, 2)) as revenue_amount,
+        cast(returns_amount as decimal(18, 2)) as returns_amount,
+        cast(revenue_amount - returns_amount as decimal(18, 2))
             as net_revenue_amount,
-        cast(measured_months.discount_amount as decimal(18, 2)) as discount_amount,
-        cast(measured_months.cost_amount as decimal(18, 2)) as cost_amount,
-        cast(measured_months.margin_amount as decimal(18, 2)) as margin_amount,
+        cast(discount_amount as decimal(18, 2)) as discount_amount,
+        cast(cost_amount as decimal(18, 2)) as cost_amount,
+        cast(margin_amount as decimal(18, 2)) as margin_amount,
         -- revenue of unknown cost leaves the margin unknown; without revenue there is none
         cast(
             case
-                when measured_months.margin_amount is not null
-                    then measured_months.margin_amount - measured_months.returns_amount
-                when measured_months.revenue_amount = 0
-                    then -measured_months.returns_amount
+                when margin_amount is not null
+                    then margin_amount - returns_amount
+                when revenue_amount = 0
+                    then -returns_amount
             end as decimal(18, 2)
         ) as net_margin_amount,
-        cast(measured_months.invoiced_amount as decimal(18, 2)) as invoiced_amount,
-        cast(measured_months.cash_in_amount as decimal(18, 2)) as cash_in_amount,
-        cast(measured_months.open_balance_amount as decimal(18, 2)) as open_balance_amount,
-        cast(measured_months.unapplied_cash_amount as decimal(18, 2)) as unapplied_cash_amount,
-        cast(measured_months.overdue_amount as decimal(18, 2)) as overdue_amount,
-        cast(measured_months.acquisition_cost_amount as decimal(18, 2)) as acquisition_cost_amount,
-        cast(measured_months.service_cost_amount as decimal(18, 2)) as service_cost_amount,
-        cast(measured_months.interaction_cost_amount as decimal(18, 2)) as interaction_cost_amount,
-        cast(measured_months.compensation_amount as decimal(18, 2)) as compensation_amount,
-        cast(measured_months.cost_to_serve_amount as decimal(18, 2)) as cost_to_serve_amount,
-        cast(measured_months.count_interactions as integer) as count_interactions,
-        cast(measured_months.count_complaints as integer) as count_complaints,
-        cast(measured_months.count_survey_responses as integer) as count_survey_responses,
-        measured_months.csat_score_rate_mean,
-        measured_months.nps_score_mean,
-        case
-            when not measured_months.has_orders then null
-            when measured_months.last_contract_month_on is null then false
-            else measured_months.contract_age_months < contract_rules.active_months
-        end as has_active_contract
+        cast(invoiced_amount as decimal(18, 2)) as invoiced_amount,
+        cast(cash_in_amount as decimal(18, 2)) as cash_in_amount,
+        cast(open_balance_amount as decimal(18, 2)) as open_balance_amount,
+        cast(unapplied_cash_amount as decimal(18, 2)) as unapplied_cash_amount,
+        cast(overdue_amount as decimal(18, 2)) as overdue_amount,
+        cast(acquisition_cost_amount as decimal(18, 2)) as acquisition_cost_amount,
+        cast(service_cost_amount as decimal(18, 2)) as service_cost_amount,
+        cast(interaction_cost_amount as decimal(18, 2)) as interaction_cost_amount,
+        cast(compensation_amount as decimal(18, 2)) as compensation_amount,
+        cast(cost_to_serve_amount as decimal(18, 2)) as cost_to_serve_amount,
+        cast(count_interactions as integer) as count_interactions,
+        cast(count_complaints as integer) as count_complaints,
+        cast(count_survey_responses as integer) as count_survey_responses,
+        csat_score_rate_mean,
+        nps_score_mean,
+        case when has_orders then has_contract_order end
+            as has_active_contract
     from measured_months
-    cross join contract_rules
 )
 
 select * from final

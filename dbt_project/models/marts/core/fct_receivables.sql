@@ -106,9 +106,11 @@ paid_by_name as (
         customer_id,
         named_on,
         overdue_from,
-        least(claim_amount, greatest(named_total_amount, 0))
-        - least(claim_amount, greatest(named_total_amount - named_change_amount, 0))
-            as named_amount
+        cast(
+            least(claim_amount, greatest(named_total_amount, 0))
+            - least(claim_amount, greatest(named_total_amount - named_change_amount, 0))
+            as decimal(18, 2)
+        ) as named_amount
     from named_totals
 ),
 
@@ -178,14 +180,18 @@ months_of_change as (
     select
         customer_id,
         {{ month_start('changed_on') }} as changed_month_on,
-        sum(change_amount) filter (where kind = 'claim') as invoiced_amount,
-        sum(change_amount) filter (where kind = 'credit_note') as credit_note_amount,
-        sum(change_amount) filter (where kind in ('payment', 'refund', 'dishonour'))
-            as credited_amount,
-        sum(change_amount) filter (where kind = 'overdue_claim') as overdue_claim_amount,
-        sum(change_amount) filter (where kind = 'named') as named_amount,
-        sum(change_amount) filter (where kind = 'overdue_named') as overdue_named_amount,
-        sum(change_amount) filter (where kind = 'bill') as bill_amount,
+        {{ sum_amount("case when kind = 'claim' then change_amount end") }} as invoiced_amount,
+        {{ sum_amount("case when kind = 'credit_note' then change_amount end") }}
+            as credit_note_amount,
+        {{ sum_amount(
+            "case when kind in ('payment', 'refund', 'dishonour') then change_amount end"
+        ) }} as credited_amount,
+        {{ sum_amount("case when kind = 'overdue_claim' then change_amount end") }}
+            as overdue_claim_amount,
+        {{ sum_amount("case when kind = 'named' then change_amount end") }} as named_amount,
+        {{ sum_amount("case when kind = 'overdue_named' then change_amount end") }}
+            as overdue_named_amount,
+        {{ sum_amount("case when kind = 'bill' then change_amount end") }} as bill_amount,
         max(changed_on) filter (where kind = 'refund') as last_refunded_on
     from changes
     where changed_on <= {{ as_of_date() }}
@@ -201,17 +207,16 @@ totals as (
             partition by customer_id
             order by changed_month_on
         ) as next_changed_month_on,
-        coalesce(invoiced_amount, 0) as invoiced_amount,
-        coalesce(credit_note_amount, 0) as credit_note_amount,
-        coalesce(credited_amount, 0) as credited_amount,
+        invoiced_amount,
+        credit_note_amount,
+        credited_amount,
         last_refunded_on,
-        coalesce(sum(invoiced_amount) over up_to_month, 0) as claim_total_amount,
-        coalesce(sum(credit_note_amount) over up_to_month, 0)
-        + coalesce(sum(credited_amount) over up_to_month, 0) as credit_total_amount,
-        coalesce(sum(overdue_claim_amount) over up_to_month, 0) as overdue_claim_total_amount,
-        coalesce(sum(named_amount) over up_to_month, 0) as named_total_amount,
-        coalesce(sum(overdue_named_amount) over up_to_month, 0) as overdue_named_total_amount,
-        coalesce(sum(bill_amount) over up_to_month, 0) as bill_total_amount
+        sum(invoiced_amount) over up_to_month as claim_total_amount,
+        sum(credit_note_amount + credited_amount) over up_to_month as credit_total_amount,
+        sum(overdue_claim_amount) over up_to_month as overdue_claim_total_amount,
+        sum(named_amount) over up_to_month as named_total_amount,
+        sum(overdue_named_amount) over up_to_month as overdue_named_total_amount,
+        sum(bill_amount) over up_to_month as bill_total_amount
     from months_of_change
     window up_to_month as (
         partition by customer_id
