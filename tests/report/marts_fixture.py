@@ -472,7 +472,7 @@ create table segment_profiles as
 with classes as (
     select
         unnest(['lifecycle', 'industry']) as dimension,
-        lifecycle as class,
+        lifecycle as class_code,
         any_value(lifecycle_label_en) as class_label_en,
         any_value(lifecycle_label_zh) as class_label_zh,
         count(*)::integer as count_customers,
@@ -488,14 +488,14 @@ select
     (revenue_12_months_amount
         / nullif(sum(revenue_12_months_amount) over by_dimension, 0))::double as share_of_revenue,
     share_of_revenue * 0.9 as share_of_margin,
-    case when class <> 'potential' then 0.1234 end as margin_rate,
-    case when class <> 'potential' then 17.25 end as gap_median_days,
-    case when class <> 'potential' then 0.3456 end as overdue_rate,
-    case when class = 'active' then 0.731 end as csat_score_rate_mean,
-    case when class = 'active' then 1820 end as count_csat_answers,
-    case when class = 'active' then -12.4 end as nps_score,
-    case when class = 'active' then 364 end as count_nps_answers,
-    case when class = 'active' then 3 else -1 end as count_customers_change,
+    case when class_code <> 'potential' then 0.1234 end as margin_rate,
+    case when class_code <> 'potential' then 17.25 end as gap_median_days,
+    case when class_code <> 'potential' then 0.3456 end as overdue_rate,
+    case when class_code = 'active' then 0.731 end as csat_score_rate_mean,
+    case when class_code = 'active' then 1820 end as count_csat_answers,
+    case when class_code = 'active' then -12.4 end as nps_score,
+    case when class_code = 'active' then 364 end as count_nps_answers,
+    case when class_code = 'active' then 3 else -1 end as count_customers_change,
 from classes
 window by_dimension as (partition by dimension);
 """

@@ -329,7 +329,7 @@ def test_portraits_equal_sql_and_mark_the_thin(
     rows = marts.execute(
         "select class_label_en, class_label_zh, is_thin, count_customers, share_of_customers,"
         " share_of_revenue, share_of_margin from segment_profiles where dimension = 'lifecycle'"
-        " order by list_position(['active', 'at_risk', 'lost', 'potential'], class)"
+        " order by list_position(['active', 'at_risk', 'lost', 'potential'], class_code)"
     ).fetchall()
     shown = table(page.section("segments"), "Portraits by lifecycle")
     assert len(shown) == len(rows) == 4

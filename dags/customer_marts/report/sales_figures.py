@@ -684,7 +684,7 @@ def _portraits(marts: Marts, currency: str | None, feeds: Feeds) -> tuple[Portra
     rows = marts.rows(
         """
         select
-            class,
+            class_code,
             class_label_en,
             class_label_zh,
             is_thin,
