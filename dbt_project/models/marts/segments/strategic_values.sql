@@ -14,8 +14,7 @@ service_costs as (
 
 -- a feed's columns are null on every row or on none
 feeds as (
-    select
-        count(acquisition_cost_amount) + count(interaction_cost_amount) > 0 as has_costs_to_win
+    select count(acquisition_cost_amount) + count(interaction_cost_amount) > 0 as has_costs_to_win
     from customer_months
 ),
 
