@@ -1,3 +1,4 @@
+{%- set due_on = 'coalesce(opportunities.expected_on, opportunities.opened_on)' -%}
 {%- set growth_numbers = {
     'currency': reporting_currency(),
     'until': 'known_figures.grown_until_on',
@@ -132,9 +133,7 @@ weighted_opportunities as (
         round(opportunities.opportunity_amount * opportunities.win_probability, 2)
             as weighted_amount,
         -- nobody closed it, but so late it is dead
-        {{ days_between(
-            'coalesce(opportunities.expected_on, opportunities.opened_on)', as_of_date()
-        ) }} > bounds.opportunity_late_days as is_stale
+        {{ days_between(due_on, as_of_date()) }} > bounds.opportunity_late_days as is_stale
     from opportunities
     cross join bounds
 ),
