@@ -256,7 +256,9 @@ described_months as (
         order_rhythms.gap_days,
         order_rhythms.gap_median_days,
         order_rhythms.gap_p95_days,
-        case when order_rhythms.return_gap_days is not null then order_rhythms.month_first_ordered_on
+        case
+            when order_rhythms.return_gap_days is not null
+                then order_rhythms.month_first_ordered_on
         end as returned_on,
         order_rhythms.return_gap_days,
         order_rhythms.return_count_gaps,
