@@ -58,7 +58,8 @@ order_days as (
 day_gaps as (
     select
         *,
-        lag(ordered_on) over (partition by customer_id order by ordered_on) as previous_ordered_on
+        lag(ordered_on) over (partition by customer_id order by ordered_on) as previous_ordered_on,
+        lead(order_month) over (partition by customer_id order by ordered_on) as next_order_month
     from order_days
 ),
 
@@ -69,6 +70,7 @@ gap_statistics as (
         order_month,
         ordered_on,
         previous_ordered_on,
+        coalesce(next_order_month <> order_month, true) as is_last_of_month,
         {{ days_between('previous_ordered_on', 'ordered_on') }} as gap_days,
         min(ordered_on) over to_date as first_ordered_on,
         sum(count_orders) over to_date as count_orders_to_date,
@@ -83,19 +85,24 @@ gap_statistics as (
         )
 ),
 
-order_rhythms as (
+day_rhythms as (
     select
         *,
-        {{ item_of('gap_quantiles', 1) }} as gap_median_days,
-        {{ item_of('gap_quantiles', 2) }} as gap_p95_days,
         -- what was usual before the last gap: that gap is measured by it
         lag({{ item_of('gap_quantiles', 2) }}) over (
             partition by customer_id order by ordered_on
         ) as previous_gap_p95_days
     from gap_statistics
-    qualify row_number() over (
-        partition by customer_id, order_month order by ordered_on desc
-    ) = 1
+),
+
+-- as each month with orders left them
+order_rhythms as (
+    select
+        *,
+        {{ item_of('gap_quantiles', 1) }} as gap_median_days,
+        {{ item_of('gap_quantiles', 2) }} as gap_p95_days
+    from day_rhythms
+    where is_last_of_month
 ),
 
 first_activities as (
