@@ -65,7 +65,8 @@ day_gaps as (
         lag(ordered_on) over by_day as previous_ordered_on,
         min(ordered_on) over (partition by customer_id) as very_first_ordered_on,
         min(ordered_on) over (partition by customer_id, order_month) as month_first_ordered_on,
-        row_number() over by_day - 2 as count_gaps_before
+        row_number() over by_day - 2 as count_gaps_before,
+        lead(order_month) over by_day as next_order_month
     from order_days
     window by_day as (partition by customer_id order by ordered_on)
 ),
@@ -109,6 +110,7 @@ gap_statistics as (
         ordered_on,
         previous_ordered_on,
         month_first_ordered_on,
+        coalesce(next_order_month <> order_month, true) as is_last_of_month,
         {{ days_between('previous_ordered_on', 'ordered_on') }} as gap_days,
         min(ordered_on) over to_date as first_ordered_on,
         sum(count_orders) over to_date as count_orders_to_date,
@@ -122,15 +124,14 @@ gap_statistics as (
         )
 ),
 
+-- as each month with orders left them
 month_end_rhythms as (
     select
         *,
         {{ item_of('gap_quantiles', 1) }} as gap_median_days,
         {{ item_of('gap_quantiles', 2) }} as gap_p95_days
     from gap_statistics
-    qualify row_number() over (
-        partition by customer_id, order_month order by ordered_on desc
-    ) = 1
+    where is_last_of_month
 ),
 
 -- of the gaps that end in a month only the first can be longer than a month: a return. It is
