@@ -64,17 +64,20 @@
 {%- endmacro %}
 
 {#- Days after which a stage ends: so many times the usual longest gap within the stage's bounds,
-    or the fixed days where the own rhythm is not known. -#}
+    or the fixed days where the own rhythm is not known. In tenths of a day, as the reason shows
+    them: 102 days are not more than a bound of 101.96 that reads 102. -#}
 {% macro stage_threshold(stage, gap) -%}
-    case
-            when lifecycle_basis = 'own_rhythm'
-                then
-                    least(
-                        greatest({{ gap }} * {{ stage }}_multiple, {{ stage }}_at_least),
-                        {{ stage }}_at_most
-                    )
-            else {{ stage }}_fallback
-        end
+    cast(
+            case
+                when lifecycle_basis = 'own_rhythm'
+                    then
+                        least(
+                            greatest({{ gap }} * {{ stage }}_multiple, {{ stage }}_at_least),
+                            {{ stage }}_at_most
+                        )
+                else {{ stage }}_fallback
+            end as decimal(9, 1)
+        )
 {%- endmacro %}
 
 {#- The four classes whose changes are followed month by month. -#}
