@@ -275,33 +275,20 @@ def _land(
 ) -> None:
     """Insert rows as a release's batches would have, between the two ends of apply_batches."""
     company = load_company(settings)
-    context = warehouse.RunContext(
+    context = warehouse.RunContext.of(
+        company,
+        settings.company,
         release_id=f"r{sequence:05d}",
         release_sequence=sequence,
         parent_release_id=f"r{sequence - 1:05d}" if sequence > 1 else None,
         parent_as_of=AS_OF if sequence > 1 else None,
         as_of=as_of,
         is_rebuild=sequence == 1,
-        reporting_currency=company.reporting_currency,
-        calendar=company.calendar,
-        company=settings.company,
-        company_name_en=company.name.en,
-        company_name_zh=company.name.zh,
         run_id="bench",
         started_at=datetime.now(UTC).replace(tzinfo=None),
         code_version="bench",
     )
-    this = {
-        "release_id": context.release_id,
-        "release_sequence": sequence,
-        "parent_release_id": context.parent_release_id,
-        "run_id": "bench",
-        "as_of": as_of.isoformat(),
-        "started_at": context.started_at.isoformat(),
-        "code_version": "bench",
-        "count_batches": 0,
-        "is_rebuild": context.is_rebuild,
-    }
+    this = context.as_history(count_batches=0)
     meta = (
         f"false as is_deleted, {sequence} as _changed_in, 'bench' as _source, 'bench' as _batch_id"
     )

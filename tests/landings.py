@@ -54,33 +54,20 @@ def apply(
     as_of: date = date(2026, 6, 30),
 ) -> Path:
     """Bring batches into a build database, new or of the release before, as a refresh does."""
-    context = warehouse.RunContext(
+    context = warehouse.RunContext.of(
+        mini.company,
+        "mini",
         release_id=f"r{sequence:05d}",
         release_sequence=sequence,
         parent_release_id=None,
         parent_as_of=None,
         as_of=as_of,
         is_rebuild=False,
-        reporting_currency=mini.company.reporting_currency,
-        calendar=mini.company.calendar,
-        company="mini",
-        company_name_en="Mini",
-        company_name_zh="迷你",
         run_id="test",
         started_at=NOW.replace(tzinfo=None),
         code_version="test",
     )
-    fields = (
-        "release_id",
-        "release_sequence",
-        "parent_release_id",
-        "run_id",
-        "as_of",
-        "started_at",
-        "code_version",
-    )
-    this = {name: getattr(context, name) for name in fields}
-    history = [{**this, "count_batches": 1, "is_rebuild": False}]
+    history = [context.as_history(count_batches=1)]
     crosswalk = load_crosswalk(mini.settings)
     temp = database.with_suffix(".spill")
     with warehouse.connect(database, mini.settings, temp) as connection:

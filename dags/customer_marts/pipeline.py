@@ -353,20 +353,8 @@ class Plan:
         """The releases on the chain with this one last; it lives on in manifests, so that neither
         a rebuild nor a pruned release forgets it.
         """
-        context = self.context
-        this = {
-            "release_id": context.release_id,
-            "release_sequence": context.release_sequence,
-            "parent_release_id": context.parent_release_id,
-            "run_id": context.run_id,
-            "as_of": context.as_of.isoformat(),
-            "started_at": context.started_at.isoformat(),
-            "code_version": context.code_version,
-            "count_batches": self.count_batches,
-            "is_rebuild": context.is_rebuild,
-            # what this release was the first to know
-            "batches": self.new_batches,
-        }
+        # what this release was the first to know comes with it
+        this = {**self.context.as_history(self.count_batches), "batches": self.new_batches}
         return [*(self.parent.manifest["history"] if self.parent else []), this]
 
 
@@ -429,18 +417,15 @@ def plan(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> Plan 
     else:
         batches = pending
     sequence = releases.next_sequence(paths)
-    context = warehouse.RunContext(
+    context = warehouse.RunContext.of(
+        run.company,
+        settings.company,
         release_id=f"r{sequence:05d}-{chosen:%Y%m%d}",
         release_sequence=sequence,
         parent_release_id=parent.release_id if parent else None,
         parent_as_of=parent.as_of if parent else None,
         as_of=chosen,
         is_rebuild=bool(reasons),
-        reporting_currency=run.company.reporting_currency,
-        calendar=run.company.calendar,
-        company=settings.company,
-        company_name_en=run.company.name.en,
-        company_name_zh=run.company.name.zh,
         run_id=run.run_id,
         started_at=run.now.astimezone(UTC).replace(tzinfo=None),
         code_version=code,

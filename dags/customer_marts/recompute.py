@@ -61,18 +61,15 @@ def recompute(run: Run, as_of: date, file: Path, *, known_then: bool) -> Recompu
         history = _history_until(history, as_of)
     known = history[-1]
     code = code_version(run.settings)
-    context = warehouse.RunContext(
+    context = warehouse.RunContext.of(
+        run.company,
+        run.settings.company,
         release_id=known["release_id"],
         release_sequence=known["release_sequence"],
         parent_release_id=known["parent_release_id"],
         parent_as_of=None,
         as_of=as_of,
         is_rebuild=True,
-        reporting_currency=run.company.reporting_currency,
-        calendar=run.company.calendar,
-        company=run.settings.company,
-        company_name_en=run.company.name.en,
-        company_name_zh=run.company.name.zh,
         run_id=known["run_id"],
         started_at=datetime.fromisoformat(known["started_at"]),
         code_version=code,

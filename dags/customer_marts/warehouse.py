@@ -112,6 +112,54 @@ class RunContext:
     started_at: datetime
     code_version: str
 
+    @classmethod
+    def of(
+        cls,
+        company: Company,
+        name: str,
+        *,
+        release_id: str,
+        release_sequence: int,
+        parent_release_id: str | None,
+        parent_as_of: date | None,
+        as_of: date,
+        is_rebuild: bool,
+        run_id: str,
+        started_at: datetime,
+        code_version: str,
+    ) -> RunContext:
+        """The context of a run for the company whose file is called ``name``."""
+        return cls(
+            release_id=release_id,
+            release_sequence=release_sequence,
+            parent_release_id=parent_release_id,
+            parent_as_of=parent_as_of,
+            as_of=as_of,
+            is_rebuild=is_rebuild,
+            reporting_currency=company.reporting_currency,
+            calendar=company.calendar,
+            company=name,
+            company_name_en=company.name.en,
+            company_name_zh=company.name.zh,
+            run_id=run_id,
+            started_at=started_at,
+            code_version=code_version,
+        )
+
+    def as_history(self, count_batches: int) -> dict[str, Any]:
+        """The release as a row of ``landing.releases``, in the order of its columns."""
+        return {
+            "release_id": self.release_id,
+            "release_sequence": self.release_sequence,
+            "parent_release_id": self.parent_release_id,
+            "run_id": self.run_id,
+            "as_of": self.as_of.isoformat(),
+            "started_at": self.started_at.isoformat(),
+            "code_version": self.code_version,
+            "count_batches": count_batches,
+            "is_rebuild": self.is_rebuild,
+        }
+
 
 def copy_database(source: Path, target: Path) -> None:
     """Copy a closed database file; shares blocks where the file system can (reflink)."""

@@ -85,15 +85,19 @@
 {%- endmacro %}
 
 {#-
-    The customers that the given keys belonged to in the parent release. It reads the fact as copied
-    from there, before this run touches it, so it must not be a ref(): the facts in turn wait for
-    the model that calls this (see `-- depends_on` there).
+    A table as copied from the parent release, before this run touches it; none on a first release.
+    So it must not be a ref(): the table's model in turn waits for the model that calls this (see
+    `-- depends_on` there).
 -#}
-{% macro previous_customers(fact, key, changed_keys) -%}
-    {%- set relation = none -%}
+{% macro table_of_parent(name, schema='marts') -%}
     {%- if execute -%}
-        {%- set relation = adapter.get_relation(target.database, 'marts', fact) -%}
+        {{ return(adapter.get_relation(target.database, schema, name)) }}
     {%- endif -%}
+{%- endmacro %}
+
+{#- The customers that the given keys belonged to in the parent release. -#}
+{% macro previous_customers(fact, key, changed_keys) -%}
+    {%- set relation = table_of_parent(fact) -%}
     {%- if relation -%}
         select customer_id from {{ relation }} where {{ key }} in ({{ changed_keys }})
     {%- else -%}
@@ -137,10 +141,7 @@
     parent's fact, or has another date there, changed by itself.
 -#}
 {% macro customers_gone_past(fact, date_column, condition='true') -%}
-    {%- set relation = none -%}
-    {%- if execute -%}
-        {%- set relation = adapter.get_relation(target.database, 'marts', fact) -%}
-    {%- endif -%}
+    {%- set relation = table_of_parent(fact) -%}
     {%- if relation -%}
         select facts.customer_id
         from {{ relation }} as facts

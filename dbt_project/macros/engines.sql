@@ -107,11 +107,6 @@
     {{ text }} rlike '{{ pattern | replace('\\', '\\\\') }}'
 {%- endmacro %}
 
-{#- The value in the type, or null where it does not fit. -#}
-{% macro try_cast_to(value, data_type) -%}
-    try_cast({{ value }} as {{ data_type }})
-{%- endmacro %}
-
 {#- dbt-duckdb's own safe_cast is a plain cast. -#}
 {% macro duckdb__safe_cast(field, type) -%}
     try_cast({{ field }} as {{ type }})
@@ -164,4 +159,9 @@
 {%- endmacro %}
 {% macro spark__last_known(value) -%}
     last_value({{ value }}, true)
+{%- endmacro %}
+
+{#- What a feed adds up to: zero where it has no row, null where there is no such feed. -#}
+{% macro zero_where_fed(has_feed, value) -%}
+    case when {{ has_feed }} then coalesce({{ value }}, 0) end
 {%- endmacro %}

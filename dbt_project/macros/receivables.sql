@@ -8,22 +8,23 @@
     concat('invoice:', {{ invoice_id }})
 {%- endmacro %}
 
-{#- Predicate: orders are derived from invoices, as the company has no order feed. -#}
-{% macro orders_are_derived() -%}
+{#- Predicate: the company has no such feed, and no row of one it once had. -#}
+{% macro has_no_feed(feed) -%}
     not exists (
         select feed
         from {{ ref('stg_landing__feeds') }}
-        where feed = 'orders' and (is_configured or count_rows > 0)
+        where feed = '{{ feed }}' and (is_configured or count_rows > 0)
     )
+{%- endmacro %}
+
+{#- Predicate: orders are derived from invoices, as the company has no order feed. -#}
+{% macro orders_are_derived() -%}
+    {{ has_no_feed('orders') }}
 {%- endmacro %}
 
 {#- Predicate: receivables are derived from orders, as the company has no invoice feed. -#}
 {% macro invoices_are_derived() -%}
-    not exists (
-        select feed
-        from {{ ref('stg_landing__feeds') }}
-        where feed = 'invoices' and (is_configured or count_rows > 0)
-    )
+    {{ has_no_feed('invoices') }}
 {%- endmacro %}
 
 {#-

@@ -1,11 +1,12 @@
-{#- The share of a month's rows that rank below this one, half of its equals included: 0 to 1. -#}
-{% macro share_ranking_lower(column) -%}
+{#- The share of the rows of the same month, or of another partition, that rank below this one, half
+    of its equals included: 0 to 1. -#}
+{% macro share_ranking_lower(column, among='month_on') -%}
     -- whole numbers up to the one division: a share on a cut point must not miss it by a bit
         cast(
             -- those below, and those below with the equals
-            rank() over (partition by month_on order by {{ column }}) - 1
-            + count(*) over (partition by month_on order by {{ column }}) as double
-        ) / (2 * count(*) over (partition by month_on))
+            rank() over (partition by {{ among }} order by {{ column }}) - 1
+            + count(*) over (partition by {{ among }} order by {{ column }}) as double
+        ) / (2 * count(*) over (partition by {{ among }}))
 {%- endmacro %}
 
 {#- The lower bounds of the scores 2 to 5, one column each: recency_2 and so on. -#}

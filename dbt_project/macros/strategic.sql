@@ -60,12 +60,7 @@
 {% macro percentile_of_known(column) -%}
     case
             when {{ column }} is not null
-                then
-                    cast(
-                        rank() over (partition by {{ column }} is null order by {{ column }}) - 1
-                        + count(*) over (partition by {{ column }} is null order by {{ column }})
-                        as double
-                    ) / (2 * count({{ column }}) over ())
+                then {{ share_ranking_lower(column, column ~ ' is null') }}
         end
 {%- endmacro %}
 

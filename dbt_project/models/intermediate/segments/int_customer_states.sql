@@ -39,24 +39,26 @@ book as (
     where not is_cancelled
 ),
 
-order_months as (
-    select
-        customer_id,
-        order_month as month_on,
-        count(*) filter (where sale_type = 'contract') as count_contract_orders,
-        count(*) filter (where sale_type = 'spot') as count_spot_orders
-    from orders
-    group by customer_id, order_month
-),
-
 order_days as (
     select
         customer_id,
         order_month,
         ordered_on,
-        count(*) as count_orders
+        count(*) as count_orders,
+        count(*) filter (where sale_type = 'contract') as count_contract_orders,
+        count(*) filter (where sale_type = 'spot') as count_spot_orders
     from orders
     group by customer_id, order_month, ordered_on
+),
+
+order_months as (
+    select
+        customer_id,
+        order_month as month_on,
+        sum(count_contract_orders) as count_contract_orders,
+        sum(count_spot_orders) as count_spot_orders
+    from order_days
+    group by customer_id, order_month
 ),
 
 day_gaps as (

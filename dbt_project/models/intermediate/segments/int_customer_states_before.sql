@@ -1,14 +1,5 @@
 -- depends_on: {{ ref('int_customers_changed') }}
-{#
-    It reads the states as copied from the parent release, before this run touches them, so it must
-    not be a ref(): the states wait for this model instead.
-#}
-{% set relation = none -%}
-{%- if execute -%}
-    {%- set relation = adapter.get_relation(
-        target.database, 'intermediate', 'int_customer_states'
-    ) -%}
-{%- endif -%}
+{% set relation = table_of_parent('int_customer_states', 'intermediate') -%}
 {%- set columns = customer_state_columns() -%}
 {%- set empty_columns = [] -%}
 {%- for column, data_type in columns.items() -%}

@@ -239,34 +239,30 @@ joined_months as (
         coalesce(receivables.open_balance_amount, 0) as open_balance_amount,
         coalesce(receivables.unapplied_cash_amount, 0) as unapplied_cash_amount,
         coalesce(receivables.overdue_amount, 0) as overdue_amount,
-        case
-            when known_feeds.has_customer_costs
-                then coalesce(cost_months.acquisition_cost_amount, 0)
-        end as acquisition_cost_amount,
-        case
-            when known_feeds.has_customer_costs
-                then coalesce(cost_months.service_cost_amount, 0)
-        end as service_cost_amount,
-        case
-            when known_feeds.has_interactions
-                then coalesce(interaction_months.interaction_cost_amount, 0)
-        end as interaction_cost_amount,
-        case
-            when known_feeds.has_complaints
-                then coalesce(compensation_months.compensation_amount, 0)
-        end as compensation_amount,
-        case
-            when known_feeds.has_interactions
-                then coalesce(interaction_months.count_interactions, 0)
-        end as count_interactions,
-        case
-            when known_feeds.has_complaints
-                then coalesce(complaint_months.count_complaints, 0)
-        end as count_complaints,
-        case
-            when known_feeds.has_survey_responses
-                then coalesce(survey_months.count_survey_responses, 0)
-        end as count_survey_responses,
+        {{ zero_where_fed(
+            'known_feeds.has_customer_costs', 'cost_months.acquisition_cost_amount'
+        ) }}
+            as acquisition_cost_amount,
+        {{ zero_where_fed('known_feeds.has_customer_costs', 'cost_months.service_cost_amount') }}
+            as service_cost_amount,
+        {{ zero_where_fed(
+            'known_feeds.has_interactions', 'interaction_months.interaction_cost_amount'
+        ) }}
+            as interaction_cost_amount,
+        {{ zero_where_fed(
+            'known_feeds.has_complaints', 'compensation_months.compensation_amount'
+        ) }}
+            as compensation_amount,
+        {{ zero_where_fed(
+            'known_feeds.has_interactions', 'interaction_months.count_interactions'
+        ) }}
+            as count_interactions,
+        {{ zero_where_fed('known_feeds.has_complaints', 'complaint_months.count_complaints') }}
+            as count_complaints,
+        {{ zero_where_fed(
+            'known_feeds.has_survey_responses', 'survey_months.count_survey_responses'
+        ) }}
+            as count_survey_responses,
         survey_months.nps_score_mean,
         survey_months.csat_score_rate_mean,
         known_feeds.has_orders,

@@ -183,10 +183,8 @@ known_figures as (
         customer_values.growth_revenue_amount - customer_values.growth_previous_amount
             as growth_if_compared_amount,
         coalesce(month_totals.count_order_months_before, 0) as count_order_months_before,
-        case
-            when cost_feeds.has_costs_to_serve
-                then coalesce(month_totals.cost_to_serve_amount, 0)
-        end as cost_to_serve_amount,
+        {{ zero_where_fed('cost_feeds.has_costs_to_serve', 'month_totals.cost_to_serve_amount') }}
+            as cost_to_serve_amount,
         case
             when
                 order_days.count_orders_typed = order_days.count_orders
@@ -195,12 +193,10 @@ known_figures as (
         end as dependence_measure,
         cast(coalesce(order_days.count_order_days, 0) as double) as frequency_measure,
         cast(coalesce(month_totals.count_order_months, 0) as double) / 12 as loyalty_measure,
-        case
-            when feeds.has_opportunities then coalesce(pipelines.pipeline_amount, 0)
-        end as pipeline_amount,
-        case
-            when feeds.has_opportunities then coalesce(pipelines.pipeline_stale_amount, 0)
-        end as pipeline_stale_amount,
+        {{ zero_where_fed('feeds.has_opportunities', 'pipelines.pipeline_amount') }}
+            as pipeline_amount,
+        {{ zero_where_fed('feeds.has_opportunities', 'pipelines.pipeline_stale_amount') }}
+            as pipeline_stale_amount,
         case
             when customers.first_ordered_on is null then 'no_order'
             when

@@ -49,14 +49,12 @@ valued_customers as (
             when customer_totals.customer_id is null or month_totals.count_costed_months > 0
                 then coalesce(month_totals.net_margin_amount, 0)
         end as net_margin_amount,
-        case
-            when margin_basis.has_acquisition_costs
-                then coalesce(month_totals.acquisition_cost_amount, 0)
-        end as acquisition_cost_amount,
-        case
-            when margin_basis.has_costs_to_serve
-                then coalesce(month_totals.cost_to_serve_amount, 0)
-        end as cost_to_serve_amount
+        {{ zero_where_fed(
+            'margin_basis.has_acquisition_costs', 'month_totals.acquisition_cost_amount'
+        ) }} as acquisition_cost_amount,
+        {{ zero_where_fed(
+            'margin_basis.has_costs_to_serve', 'month_totals.cost_to_serve_amount'
+        ) }} as cost_to_serve_amount
     from customers
     cross join margin_basis
     left join customer_totals on customers.customer_id = customer_totals.customer_id
