@@ -131,7 +131,9 @@ def build_candidate(**context: Any) -> str:
 
     def build(run: Run) -> str | None:
         day = datetime.strptime(as_of, "%Y-%m-%d").date() if as_of else None  # noqa: DTZ007
-        return pipeline.build_candidate(run, day, rebuild=bool(parameters.get("rebuild")))
+        return pipeline.build_candidate(
+            run, day, rebuild=bool(parameters.get("rebuild")), refit=bool(parameters.get("refit"))
+        )
 
     release_id: str | None = _stage(build, context)
     if release_id is None:
@@ -156,4 +158,4 @@ def publish(**context: Any) -> str:
     return release_id
 
 
-REFRESH_PARAMETERS: dict[str, Any] = {"as_of": None, "rebuild": False}
+REFRESH_PARAMETERS: dict[str, Any] = {"as_of": None, "rebuild": False, "refit": False}

@@ -35,7 +35,7 @@ publishes it. Which batches are new is read from the last release, not from the 
 - *nothing new* (tasks skipped) is success.
 
 Parameters: `as_of` (YYYY-MM-DD) computes every figure as of that date; `rebuild` builds from all
-landed batches.
+landed batches; `refit` fits the models that are due anew, as `refit_models` does each week.
 """,
     **DAG_OPTIONS,
 ):

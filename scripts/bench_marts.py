@@ -284,6 +284,7 @@ def _land(
         parent_as_of=AS_OF if sequence > 1 else None,
         as_of=as_of,
         is_rebuild=sequence == 1,
+        is_refit=False,
         run_id="bench",
         started_at=datetime.now(UTC).replace(tzinfo=None),
         code_version="bench",
@@ -294,10 +295,10 @@ def _land(
     )
     with warehouse.connect(database, settings, database.parent) as connection:
         if sequence == 1:
-            warehouse.apply_batches(connection, company, context, {}, [this], [])
+            warehouse.apply_batches(connection, company, context, {}, [this], [], [])
         for statement in statements:
             connection.execute(statement.format(**values, meta=meta))
-        warehouse.apply_batches(connection, company, context, {}, [this], [])
+        warehouse.apply_batches(connection, company, context, {}, [this], [], [])
 
 
 def _timed(which: str, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -63,6 +63,7 @@ def apply(
         parent_as_of=None,
         as_of=as_of,
         is_rebuild=False,
+        is_refit=False,
         run_id="test",
         started_at=NOW.replace(tzinfo=None),
         code_version="test",
@@ -71,7 +72,7 @@ def apply(
     crosswalk = load_crosswalk(mini.settings)
     temp = database.with_suffix(".spill")
     with warehouse.connect(database, mini.settings, temp) as connection:
-        warehouse.apply_batches(connection, mini.company, context, batches, history, crosswalk)
+        warehouse.apply_batches(connection, mini.company, context, batches, history, crosswalk, [])
     return database
 
 

@@ -86,6 +86,7 @@ def test_exactly_these_dags_and_tasks(parsed: dict[str, dict[str, object]]) -> N
     assert parsed["dags"] == {
         **{dag: [*tasks, "gate_landing"] for dag, tasks in pulls.items()},
         "refresh_marts": refresh,
+        "refit_models": refresh,
         "run_all": [*everything, "gate_landing", *refresh],
     }
     assert sorted(everything) == sorted(f"pull_{feed}" for feed in FEEDS)

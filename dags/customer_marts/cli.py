@@ -37,6 +37,7 @@ def marts() -> None:
     help="Compute every figure as of this date (default: as the company file says).",
 )
 @click.option("--rebuild", is_flag=True, help="Build from all landed batches, not incrementally.")
+@click.option("--refit", is_flag=True, help="Fit the models that are due anew.")
 @click.option(
     "--reread",
     multiple=True,
@@ -45,7 +46,11 @@ def marts() -> None:
 )
 @plain_errors
 def run(
-    company: str | None, as_of: datetime | None, rebuild: bool, reread: tuple[str, ...]
+    company: str | None,
+    as_of: datetime | None,
+    rebuild: bool,
+    refit: bool,
+    reread: tuple[str, ...],
 ) -> None:
     """Pull what is new and publish a release if anything changed."""
     from customer_marts import pipeline, releases
@@ -55,7 +60,9 @@ def run(
     display = Display()
     the_run = pipeline.open_run(settings, listener=display)
     try:
-        release = pipeline.refresh(the_run, _date(as_of), rebuild=rebuild, reread=reread)
+        release = pipeline.refresh(
+            the_run, _date(as_of), rebuild=rebuild, refit=refit, reread=reread
+        )
     finally:
         display.stop()
     if release is not None:

@@ -37,6 +37,7 @@ from customer_marts.landing import (
     watermark,
 )
 from customer_marts.locks import writer_lock
+from customer_marts.model_runs import released_runs
 from customer_marts.settings import (
     DBT_PROJECT_DIR,
     EXPECTATIONS_DIR,
@@ -358,8 +359,12 @@ class Plan:
         return [*(self.parent.manifest["history"] if self.parent else []), this]
 
 
-def plan(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> Plan | None:
+def plan(
+    run: Run, as_of: date | None = None, *, rebuild: bool = False, refit: bool = False
+) -> Plan | None:
     """Decide what the next release needs; None when nothing changed since the last one.
+
+    refit: fit the models that are due anew, also when no row is new.
 
     A change of code, suites, dbt project or company file rebuilds everything from landing, and so
     does an as-of date before the last release's.
@@ -407,7 +412,7 @@ def plan(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> Plan 
     if parent is not None and not start_empty:
         if chosen < parent.as_of:
             reasons.append(f"as-of date before the last release's {parent.as_of}")
-        elif not pending and chosen == parent.as_of:
+        elif not pending and chosen == parent.as_of and not refit:
             return None
     if start_empty:
         batches = {
@@ -426,6 +431,7 @@ def plan(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> Plan 
         parent_as_of=parent.as_of if parent else None,
         as_of=chosen,
         is_rebuild=bool(reasons),
+        is_refit=refit,
         run_id=run.run_id,
         started_at=run.now.astimezone(UTC).replace(tzinfo=None),
         code_version=code,
@@ -467,13 +473,15 @@ def code_version(settings: Settings) -> str:
     return f"{__version__}+{digest.hexdigest()[:12]}"
 
 
-def build_candidate(run: Run, as_of: date | None = None, *, rebuild: bool = False) -> str | None:
+def build_candidate(
+    run: Run, as_of: date | None = None, *, rebuild: bool = False, refit: bool = False
+) -> str | None:
     """Make the run's candidate: copy, apply batches, dbt build. Returns the release id it would
     get, or None when there is nothing new. Running it again starts afresh.
     """
     paths = run.settings.paths
     with writer_lock(paths) as lock:
-        the_plan = plan(run, as_of, rebuild=rebuild)
+        the_plan = plan(run, as_of, rebuild=rebuild, refit=refit)
         if the_plan is None:
             current = releases.current_release(paths)
             run.journal.write("nothing_new", release_id=current.release_id if current else None)
@@ -506,6 +514,7 @@ def build_candidate(run: Run, as_of: date | None = None, *, rebuild: bool = Fals
                     the_plan.batches,
                     the_plan.history,
                     load_crosswalk(run.settings),
+                    released_runs(the_plan.parent.marts) if the_plan.parent else [],
                 )
         from customer_marts import transform
 
@@ -756,6 +765,7 @@ def refresh(
     as_of: date | None = None,
     *,
     rebuild: bool = False,
+    refit: bool = False,
     reread: Iterable[str] = (),
 ) -> releases.Release | None:
     """All stages in a row; returns the new release, or None when nothing is new.
@@ -766,7 +776,7 @@ def refresh(
         for feed in feeds:
             pull(run, feed, reread=feed in set(reread))
     gate_landing(run, FEEDS)
-    if build_candidate(run, as_of, rebuild=rebuild) is None:
+    if build_candidate(run, as_of, rebuild=rebuild, refit=refit) is None:
         return None
     gate_candidate(run)
     return publish(run)

@@ -17,6 +17,7 @@ from customer_marts import releases, transform, warehouse
 from customer_marts.errors import ConfigurationError
 from customer_marts.identity import load_crosswalk
 from customer_marts.landing import Batch, landed_batches
+from customer_marts.model_runs import released_runs
 from customer_marts.pipeline import Run, code_version, in_landing_order
 
 # they speak of releases and batches, not of customers: a recomputed day has one release
@@ -70,11 +71,13 @@ def recompute(run: Run, as_of: date, file: Path, *, known_then: bool) -> Recompu
         parent_as_of=None,
         as_of=as_of,
         is_rebuild=True,
+        is_refit=False,
         run_id=known["run_id"],
         started_at=datetime.fromisoformat(known["started_at"]),
         code_version=code,
     )
     crosswalk = load_crosswalk(run.settings)
+    model_runs = released_runs(current.marts, known["release_sequence"])
     if known_then:
         decided_until = context.started_at.replace(tzinfo=UTC).astimezone(run.company.zone).date()
         crosswalk = [entry for entry in crosswalk if entry.decided_on <= decided_until]
@@ -89,7 +92,7 @@ def recompute(run: Run, as_of: date, file: Path, *, known_then: bool) -> Recompu
                 # it holds personal data in clear
                 database.chmod(0o600)
                 result["applied"] = warehouse.apply_batches(
-                    connection, run.company, context, batches, history, crosswalk
+                    connection, run.company, context, batches, history, crosswalk, model_runs
                 )
         with run.journal.step("build marts (dbt)"):
             transform.build(run.settings, database, work / "dbt", full_refresh=True)

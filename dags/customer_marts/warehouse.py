@@ -2,7 +2,7 @@
 
 Schema ``landing`` holds one table a feed (the current version of every key), a table of versions
 for the feeds of ``HISTORY_FEEDS``, and the control tables that the dbt models read: run_context,
-releases, batches, ledger, quarantine, feeds.
+releases, batches, ledger, quarantine, feeds, model_runs.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from customer_marts.identity import (
     write_identities,
 )
 from customer_marts.landing import GONE, Batch, file_of_source
+from customer_marts.model_runs import MODEL_RUN_COLUMNS, ModelRun
 from customer_marts.settings import Settings
 
 _FICLONE = 0x40049409
@@ -103,6 +104,7 @@ class RunContext:
     parent_as_of: date | None
     as_of: date
     is_rebuild: bool
+    is_refit: bool
     reporting_currency: str
     calendar: str | None
     company: str
@@ -124,6 +126,7 @@ class RunContext:
         parent_as_of: date | None,
         as_of: date,
         is_rebuild: bool,
+        is_refit: bool,
         run_id: str,
         started_at: datetime,
         code_version: str,
@@ -136,6 +139,7 @@ class RunContext:
             parent_as_of=parent_as_of,
             as_of=as_of,
             is_rebuild=is_rebuild,
+            is_refit=is_refit,
             reporting_currency=company.reporting_currency,
             calendar=company.calendar,
             company=name,
@@ -190,11 +194,12 @@ def apply_batches(
     batches: dict[str, list[Batch]],
     history: list[dict[str, Any]],
     crosswalk: list[Identity],
+    model_runs: list[ModelRun],
 ) -> dict[str, dict[str, int]]:
     """Bring the batches into schema ``landing`` and write the control tables.
 
     history: the releases on the chain, this one last (rows of ``landing.releases``). crosswalk:
-    which customers count for which others.
+    which customers count for which others. model_runs: the fits of earlier releases.
 
     Returns the count of accepted, duplicate, superseded, quarantined rows by feed. What stands in
     the end depends on the batches' contents and landing order only, not on how releases grouped
@@ -220,6 +225,7 @@ def apply_batches(
     _convert_currencies(connection, context)
     _write_context(connection, company, context)
     _write_history(connection, history)
+    _write_model_runs(connection, model_runs)
     return outcome
 
 
@@ -851,13 +857,24 @@ def _write_history(connection: Any, history: list[dict[str, Any]]) -> None:
     )
 
 
+def _write_model_runs(connection: Any, runs: list[ModelRun]) -> None:
+    columns = ", ".join(f"{name} {kind}" for name, kind in MODEL_RUN_COLUMNS.items())
+    connection.execute(f"create or replace table landing.model_runs ({columns})")
+    if runs:
+        connection.executemany(
+            f"insert into landing.model_runs values ({', '.join('?' * len(MODEL_RUN_COLUMNS))})",
+            [[getattr(run, name) for name in MODEL_RUN_COLUMNS] for run in runs],
+        )
+
+
 def _write_context(connection: Any, company: Company, context: RunContext) -> None:
     connection.execute(
         """
         create or replace table landing.run_context (
             release_id varchar, release_sequence integer, parent_release_id varchar,
-            parent_as_of date, as_of date, is_rebuild boolean, reporting_currency varchar,
-            calendar varchar, company varchar, company_name_en varchar, company_name_zh varchar,
+            parent_as_of date, as_of date, is_rebuild boolean, is_refit boolean,
+            reporting_currency varchar, calendar varchar, company varchar,
+            company_name_en varchar, company_name_zh varchar,
             run_id varchar, started_at timestamp, code_version varchar
         )
         """

@@ -16,6 +16,7 @@ from customer_marts.identity import (
     resolve_customers,
     write_identities,
 )
+from customer_marts.model_runs import MODEL_RUN_COLUMNS
 from customer_marts.warehouse import (
     FX_RATE_VALID_DAYS,
     HISTORY_FEEDS,
@@ -28,9 +29,9 @@ Row = Mapping[str, Any]
 CONTRACTS = {feed: load_contract(feed) for feed in FEEDS}
 CONTROL_TABLES = {
     "run_context": """release_id varchar, release_sequence integer, parent_release_id varchar,
-        parent_as_of date, as_of date, is_rebuild boolean, reporting_currency varchar,
-        calendar varchar, company varchar, company_name_en varchar, company_name_zh varchar,
-        run_id varchar, started_at timestamp, code_version varchar""",
+        parent_as_of date, as_of date, is_rebuild boolean, is_refit boolean,
+        reporting_currency varchar, calendar varchar, company varchar, company_name_en varchar,
+        company_name_zh varchar, run_id varchar, started_at timestamp, code_version varchar""",
     "releases": """release_id varchar, release_sequence integer, parent_release_id varchar,
         run_id varchar, as_of date, started_at timestamp, code_version varchar,
         count_batches integer, is_rebuild boolean""",
@@ -54,6 +55,7 @@ CONTROL_TABLES = {
         decision_reason varchar, waived_until date, replay_batch_id varchar,
         release_sequence integer, _row_hash ubigint""",
     "fx_days": "currency varchar, valid_on date, rate_on date, rate decimal(18, 8)",
+    "model_runs": ", ".join(f"{name} {kind}" for name, kind in MODEL_RUN_COLUMNS.items()),
     "feeds": """feed varchar, is_configured boolean, data_through date, count_rows bigint""",
 }
 
@@ -95,7 +97,9 @@ class Landing:
                 con.execute(f"create table landing.{table} ({listed})")
             write_identities(con, [])
 
-    def begin_release(self, as_of: date, *, is_rebuild: bool = False) -> None:
+    def begin_release(
+        self, as_of: date, *, is_rebuild: bool = False, is_refit: bool = False
+    ) -> None:
         """Start the next release: its parent is the release begun before."""
         self.parent_as_of, self.as_of = self.as_of, as_of
         self.sequence += 1
@@ -106,7 +110,7 @@ class Landing:
             con.execute("delete from landing.run_context")
             con.execute(
                 "insert into landing.run_context values"
-                " (?, ?, ?, ?, ?, ?, 'CNY', 'china', 'toy', 'Toy company', '玩具公司',"
+                " (?, ?, ?, ?, ?, ?, ?, 'CNY', 'china', 'toy', 'Toy company', '玩具公司',"
                 " ?, ?, 'test')",
                 [
                     release_id,
@@ -115,6 +119,7 @@ class Landing:
                     self.parent_as_of,
                     as_of,
                     is_rebuild,
+                    is_refit,
                     f"run-{self.sequence}",
                     started_at,
                 ],

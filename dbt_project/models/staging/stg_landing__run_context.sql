@@ -5,6 +5,7 @@ select
     parent_as_of,
     as_of,
     is_rebuild,
+    is_refit,
     reporting_currency,
     calendar,
     company,
