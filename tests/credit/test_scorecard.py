@@ -259,6 +259,15 @@ class TestLogistic:
         assert ridged.is_converged
         assert 0 < ridged.coefficients[0] < 50
 
+    def test_a_separated_corner_and_collinear_columns_need_the_ridge(self) -> None:
+        # the last two rows alone are told apart for certain; and two columns say the same
+        corner = np.array([[0.0], [0.0], [0.0], [1.0], [-1.0]])
+        is_event = np.array([False, False, True, True, False])
+        twice = np.repeat(np.linspace(-1, 1, 40)[:, None], 2, axis=1)
+        for features, outcome in ((corner, is_event), (twice, np.arange(40) % 3 == 0)):
+            assert not fit_ridge_logistic(features, outcome, 0.0).is_converged
+            assert fit_ridge_logistic(features, outcome, 0.1).is_converged
+
     def test_one_class_does_not_converge(self) -> None:
         assert not fit_ridge_logistic(np.ones((50, 1)), np.zeros(50, dtype=bool), 1.0).is_converged
 
