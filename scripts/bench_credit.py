@@ -47,7 +47,8 @@ select
     case when hash(i // 3, 'currency') % 10 = 0 then 'USD' else 'CNY' end as document_currency,
     cast((1 + hash(i, 'amount') % 10000000) / 100 as decimal(18, 2))
         * case when hash(i, 'kind') % 50 = 0 then -1 else 1 end as document_amount,
-    case document_currency when 'USD' then cast(round(document_amount * 7.1234, 2) as decimal(18, 2))
+    case document_currency when 'USD'
+        then cast(round(document_amount * 7.1234, 2) as decimal(18, 2))
         else document_amount end as invoice_amount
 from range({invoices}) as t(i);
 
@@ -76,7 +77,8 @@ select
         when draw > 21 and hash(i, 'names') % 10 between 1 and 7 then invoice_id end as reference,
     document_currency,
     abs(document_amount) * case when draw < 2 then -1 else 1 end as document_amount,
-    case document_currency when 'USD' then cast(round(document_amount * 7.0987, 2) as decimal(18, 2))
+    case document_currency when 'USD'
+        then cast(round(document_amount * 7.0987, 2) as decimal(18, 2))
         else document_amount end * case when draw < 2 then -1 else 1 end as payment_amount
 from (select * replace (abs(document_amount) as document_amount) from paid) as positive;
 """
