@@ -107,15 +107,22 @@
         {%- for column in columns if column not in nullable %} or {{ column }} is null {%- endfor %}
 {% endmacro %}
 
-{#- Every value of the column, where there is one, is a value of the other model's field. -#}
+{#- Every value of the column, where there is one, is a value of the other model's field. Looked up
+    once per value; the rows are only counted where a value is missing. -#}
 {% macro rows_breaking_relationships(model, column, to, field) %}
     select here.{{ column }}
     from {{ model }} as here
-    where
-        here.{{ column }} is not null
-        and not exists (
-            select there.{{ field }} from {{ to }} as there where there.{{ field }} = here.{{ column }}
+    inner join (
+        select here_values.{{ column }}
+        from (
+            select distinct {{ column }} from {{ model }} where {{ column }} is not null
+        ) as here_values
+        where not exists (
+            select there.{{ field }}
+            from {{ to }} as there
+            where there.{{ field }} = here_values.{{ column }}
         )
+    ) as missing_values on here.{{ column }} = missing_values.{{ column }}
 {% endmacro %}
 
 {#-
