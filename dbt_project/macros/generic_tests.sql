@@ -113,7 +113,8 @@
 
 {#-
     Predicate of a rule about a key's own rows: on an increment only the keys that it deleted and
-    appended, on a rebuild every row. `changed` is the kind of key, one of the facts that go by it.
+    appended, on a first release and on a rebuild every row. `changed` is the kind of key, one of
+    the facts that go by it.
 
     Nothing slips through, by induction over the releases of one chain. The first release is a
     rebuild, and was checked whole. An increment starts from its parent's tables, whose rows were
@@ -138,7 +139,7 @@
         {%- else -%}
             {%- do exceptions.raise_compiler_error('no fact goes by changed ' ~ changed) -%}
         {%- endif -%}
-        {%- if flags.FULL_REFRESH or run_asks_for_rebuild() -%}
+        {%- if flags.FULL_REFRESH or run_asks_for_rebuild('parent_as_of is null') -%}
             true
         {%- else -%}
             {{ key }} in ({{ changed_keys }})
