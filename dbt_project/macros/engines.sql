@@ -165,3 +165,14 @@
 {% macro zero_where_fed(has_feed, value) -%}
     case when {{ has_feed }} then coalesce({{ value }}, 0) end
 {%- endmacro %}
+
+{#- A boolean that breaks the statement where it is evaluated. -#}
+{% macro break_with(message) -%}
+    {{ adapter.dispatch('break_with', 'customer_marts')(message) }}
+{%- endmacro %}
+{% macro default__break_with(message) -%}
+    cast(error('{{ message }}') as boolean)
+{%- endmacro %}
+{% macro spark__break_with(message) -%}
+    cast(raise_error('{{ message }}') as boolean)
+{%- endmacro %}

@@ -102,6 +102,28 @@ def test_three_increments_equal_a_rebuild(
     assert amount(database, "revenue_amount", "fct_orders", "order_id = 'o-abroad'") == 705
 
 
+def test_the_rules_of_an_increment_hold_for_the_keys_that_it_may_append(
+    dbt: Dbt, landing: Landing, database: Path
+) -> None:
+    land_second_release(landing)
+    built = dbt("run", "--select", "+fct_orders").results[-1].node
+    assert built.name == "fct_orders"
+    guard = built.compiled_code.rpartition("select * from final")[2]
+    with duckdb.connect(str(database)) as con:
+        changed = "order_id in (from intermediate.int_orders_changed)"
+        count_changed, count_orders = con.execute(
+            f"select count(*) filter (where {changed}), count(*) from marts.fct_orders"
+        ).fetchall()[0]
+        assert 0 < count_changed < count_orders
+        # the guard lets the changed orders pass and breaks on any other
+        con.execute(f"with final as (from marts.fct_orders where {changed}) from final {guard}")
+        with pytest.raises(duckdb.Error, match="a row of an unchanged order_id"):
+            con.execute(f"from marts.fct_orders {guard}").fetchall()
+        con.execute(f"insert into marts.fct_orders from marts.fct_orders where {changed} limit 1")
+    with pytest.raises(AssertionError, match="fct_orders__unique_combination: 1"):
+        dbt("test", "--select", "fct_orders__is_sound")
+
+
 def test_what_a_later_date_brings_comes_and_goes(
     dbt: Dbt, landing: Landing, database: Path
 ) -> None:

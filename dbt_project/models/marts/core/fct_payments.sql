@@ -76,3 +76,4 @@ final as (
 )
 
 select * from final
+where {{ only_changed('payment_id', changed_rows('payments')) }}
