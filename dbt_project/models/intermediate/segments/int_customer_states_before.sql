@@ -8,8 +8,8 @@
 
 {% if relation -%}
     select {{ columns | join(', ') }}
-    from {{ relation }}
-    where customer_id in ({{ changed_customers() }})
+    from {{ relation }} as states
+    where {{ where_customer_month_changed('states', 'states.month_on', true) }}
 {%- else -%}
     select {{ empty_columns | join(', ') }}
     where false
