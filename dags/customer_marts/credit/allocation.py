@@ -194,9 +194,9 @@ def _compiled(function: Function) -> Function:
     written in the user's cache folder. Where there is none either, every process compiles anew.
     """
     try:
-        return cast(Function, numba.njit(cache=True)(function))
+        return cast("Function", numba.njit(cache=True)(function))
     except RuntimeError:
-        return cast(Function, numba.njit(function))
+        return cast("Function", numba.njit(function))
 
 
 INVOICE = int(EventKind.INVOICE)
