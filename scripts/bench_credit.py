@@ -25,7 +25,11 @@ from customer_marts.credit.allocation import allocate
 from customer_marts.credit.tables import read_events
 from customer_marts.settings import DBT_PROJECT_DIR
 
-MODELS = ("int_receivable_events", "int_receivable_entries", "fct_payment_allocations")
+MODELS = (
+    "int_receivable_events",
+    "int_receivable_entries",
+    "fct_payment_allocations",
+)
 # The facts as dbt would have left them, with the columns that the ledger reads.
 FACTS = """
 create schema staging; create schema marts; create schema intermediate;
