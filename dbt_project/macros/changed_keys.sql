@@ -13,6 +13,11 @@
     {{ return(run_query(query).columns[0].values()[0]) }}
 {%- endmacro %}
 
+{#- True in a build of every table from scratch, whatever the run context says. -#}
+{% macro full_refresh_is_asked() -%}
+    {%- if execute and should_full_refresh() -%}true{%- else -%}false{%- endif -%}
+{%- endmacro %}
+
 {#- Where-clause of an incremental model: only the changed keys, or every row on a rebuild. -#}
 {% macro where_changed(key, changed_keys, rebuild_when='false') -%}
     {%- if is_incremental() and not run_asks_for_rebuild(rebuild_when) -%}
@@ -88,28 +93,33 @@
     Customer months go by changed customers, each from the first month that can read otherwise: a
     row changes nothing before its own date. The pair does for them what delete_changed and
     where_changed do for keys. `relation` is the alias of the table with the customer_id, `on_date`
-    a date in the month; a model that goes on from the months before is told by `is_partial`.
+    a date in the month; a model that goes on from the months before is told by `is_partial`. A
+    join, as DuckDB takes nine times as long over an `exists` with two conditions.
 -#}
-{% macro where_customer_month_changed(relation, on_date, is_partial) -%}
+{% macro join_changed_months(relation, on_date, is_partial) -%}
     {%- if is_partial -%}
-        exists (
-            select changed.customer_id
-            from {{ ref('int_customers_changed') }} as changed
-            where
-                changed.customer_id = {{ relation }}.customer_id
-                and changed.first_month_on <= {{ on_date }}
-        )
-    {%- else -%}
-        true
+        inner join {{ ref('int_customers_changed') }} as changed
+            on
+                {{ relation }}.customer_id = changed.customer_id
+                and {{ on_date }} >= changed.first_month_on
     {%- endif -%}
 {%- endmacro %}
 
-{% macro delete_changed_customer_months(rebuild_when) -%}
+{% macro delete_changed_months_of_customers(rebuild_when) -%}
     {%- if is_incremental() -%}
         delete from {{ this }} as months
-        where {{ where_customer_month_changed(
-            'months', 'months.month_on', not run_asks_for_rebuild(rebuild_when)
-        ) }}
+        where
+            {% if run_asks_for_rebuild(rebuild_when) -%}
+                true
+            {%- else -%}
+                exists (
+                    select changed.customer_id
+                    from {{ ref('int_customers_changed') }} as changed
+                    where
+                        changed.customer_id = months.customer_id
+                        and changed.first_month_on <= months.month_on
+                )
+            {%- endif %}
     {%- endif -%}
 {%- endmacro %}
 

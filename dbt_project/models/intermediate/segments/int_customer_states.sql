@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ delete_changed_customer_months(customer_states_rebuilt_when()) }}",
+    pre_hook="{{ delete_changed_months_of_customers(customer_states_rebuilt_when()) }}",
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
 -- depends_on: {{ ref('int_customer_states_before') }}
@@ -50,13 +50,13 @@
 with customers as (
     select customers.*
     from {{ ref('dim_customers') }} as customers
-    where {{ where_customer_month_changed('customers', this_month, is_partial) }}
+    {{ join_changed_months('customers', this_month, is_partial) }}
 ),
 
 customer_months as (
     select months.*
     from {{ ref('fct_customer_months') }} as months
-    where {{ where_customer_month_changed('months', 'months.month_on', is_partial) }}
+    {{ join_changed_months('months', 'months.month_on', is_partial) }}
 ),
 
 {% if is_partial -%}
@@ -64,7 +64,7 @@ customer_months as (
     standing_states as (
         select states.*
         from {{ this }} as states
-        where {{ where_customer_month_changed('states', this_month, is_partial) }}
+        {{ join_changed_months('states', this_month, is_partial) }}
     ),
 
     months_to_compute as (
@@ -87,9 +87,8 @@ customer_months as (
     ordering_customers as (
         select distinct facts.customer_id
         from {{ ref('fct_orders') }} as facts
-        where
-            not facts.is_cancelled
-            and {{ where_customer_month_changed('facts', 'facts.order_month', is_partial) }}
+        {{ join_changed_months('facts', 'facts.order_month', is_partial) }}
+        where not facts.is_cancelled
     ),
 {%- endif %}
 
@@ -215,14 +214,12 @@ month_end_rhythms as (
             as gap_quantiles
     from counted_months
     left join gap_lists on counted_months.customer_id = gap_lists.customer_id
-    {%- if is_partial %}
-        -- also of the last month with orders before those to compute
-        where {{ where_customer_month_changed(
-            'counted_months',
-            'coalesce(counted_months.next_order_month, ' ~ this_month ~ ')',
-            is_partial,
-        ) }}
-    {%- endif %}
+    -- also of the last month with orders before those to compute
+    {{ join_changed_months(
+        'counted_months',
+        'coalesce(counted_months.next_order_month, ' ~ this_month ~ ')',
+        is_partial,
+    ) }}
 ),
 
 -- of the gaps that end in a month only the first can be longer than a month: a return. It is
@@ -251,7 +248,7 @@ rhythms as (
         order_rhythms.customer_id,
         order_rhythms.order_month
     from order_rhythms
-    where {{ where_customer_month_changed(
+    {{ join_changed_months(
         'order_rhythms', 'order_rhythms.order_month', is_partial
     ) }}
     {%- if is_partial %}

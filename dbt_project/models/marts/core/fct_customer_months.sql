@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ delete_changed_customer_months(months_need_rebuild()) }}",
+    pre_hook="{{ delete_changed_months_of_customers(months_need_rebuild()) }}",
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
 
@@ -17,49 +17,48 @@ with contract_rules as (
 orders as (
     select facts.*
     from {{ ref('fct_orders') }} as facts
-    where
-        not facts.is_cancelled
-        and {{ where_customer_month_changed(
+    {{ join_changed_months(
             'facts',
             add_months('facts.order_month', '(select active_months - 1 from contract_rules)'),
             is_partial,
         ) }}
+    where not facts.is_cancelled
 ),
 
 invoices as (
     select facts.*
     from {{ ref('fct_invoices') }} as facts
-    where {{ where_customer_month_changed('facts', 'facts.invoiced_on', is_partial) }}
+    {{ join_changed_months('facts', 'facts.invoiced_on', is_partial) }}
 ),
 
 receivables as (
     select facts.*
     from {{ ref('fct_receivables') }} as facts
-    where {{ where_customer_month_changed('facts', 'facts.month_on', is_partial) }}
+    {{ join_changed_months('facts', 'facts.month_on', is_partial) }}
 ),
 
 payments as (
     select facts.*
     from {{ ref('fct_payments') }} as facts
-    where {{ where_customer_month_changed('facts', 'facts.settled_on', is_partial) }}
+    {{ join_changed_months('facts', 'facts.settled_on', is_partial) }}
 ),
 
 customer_costs as (
     select facts.*
     from {{ ref('fct_customer_costs') }} as facts
-    where {{ where_customer_month_changed('facts', 'facts.incurred_on', is_partial) }}
+    {{ join_changed_months('facts', 'facts.incurred_on', is_partial) }}
 ),
 
 interactions as (
     select facts.*
     from {{ ref('fct_interactions') }} as facts
-    where {{ where_customer_month_changed('facts', 'facts.occurred_on', is_partial) }}
+    {{ join_changed_months('facts', 'facts.occurred_on', is_partial) }}
 ),
 
 complaints as (
     select facts.*
     from {{ ref('fct_complaints') }} as facts
-    where {{ where_customer_month_changed(
+    {{ join_changed_months(
         'facts', 'greatest(facts.opened_on, facts.resolved_on)', is_partial
     ) }}
 ),
@@ -67,7 +66,7 @@ complaints as (
 survey_responses as (
     select facts.*
     from {{ ref('fct_survey_responses') }} as facts
-    where {{ where_customer_month_changed('facts', 'facts.answered_on', is_partial) }}
+    {{ join_changed_months('facts', 'facts.answered_on', is_partial) }}
 ),
 
 -- without a feed its columns are unknown, not zero
