@@ -17,6 +17,7 @@ from customer_marts.errors import DataError
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Part = TypeVar("Part")
+Chunk = TypeVar("Chunk")
 
 # Rows worked on at once: their arrays stay in the processor's cache.
 CHUNK_ROWS = 32_768
@@ -205,7 +206,7 @@ def slices(rows: int, size: int = CHUNK_ROWS) -> Iterator[slice]:
     return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
 
 
-def each(work: Callable[[Book], Part], chunks: list[Book]) -> list[Part]:
+def each(work: Callable[[Chunk], Part], chunks: list[Chunk]) -> list[Part]:
     """``work`` on every chunk, in the chunks' order, on as many cores as we may use.
 
     numpy lets go of the interpreter while it works on an array, so threads are enough. The order
