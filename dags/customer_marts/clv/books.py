@@ -96,7 +96,7 @@ class Book:
     def by_repeats(self) -> tuple[Floats, Floats]:
         """The different x, ascending, and the number of customers at each."""
         values, index = np.unique(self.repeats, return_inverse=True)
-        return values, np.bincount(index, weights=self.customers, minlength=values.size)
+        return values, tally(index, self.customers, values.size)
 
     def chunks(self) -> list[Book]:
         """The book in pieces that fit the processor's cache."""
@@ -125,9 +125,7 @@ class Book:
         kept = np.flatnonzero(certain | drawn)
         weight = np.where(certain[kept], 1.0, 1.0 / chance)
         part = self.rows(kept)
-        return Book(
-            part.repeats, part.last_at, part.age, part.customers * weight, self.log_gap_sum
-        )
+        return Book(part.repeats, part.last_at, part.age, part.customers * weight, self.log_gap_sum)
 
 
 def histories(
@@ -166,6 +164,11 @@ def _refuse(bad: npt.NDArray[np.bool_], what: str, values: Floats) -> None:
             where=f"row {row}, value {values[row]}; {int(bad.sum())} rows in all",
             todo="correct these histories; times and counts come from the same as-of date",
         )
+
+
+def tally(index: Integers, weights: Floats, size: int) -> Floats:
+    """The sum of the weights at each index below ``size``."""
+    return np.asarray(np.bincount(index, weights, size), dtype=np.float64)
 
 
 def unique_pairs(first: Floats, second: Floats) -> tuple[Floats, Floats, Integers]:

@@ -30,8 +30,10 @@ PRIOR = Prior(
 
 @dataclass(frozen=True)
 class CoinModel(PurchaseModel):
-    """r, alpha: the gamma distribution of purchase rates (alpha in the unit of time); a, b: the
-    beta distribution of the chance to leave after a purchase.
+    """A coin model's parameters.
+
+    r, alpha: the gamma distribution of purchase rates (alpha in the unit of time). a, b: the beta
+    distribution of the chance to leave after a purchase.
     """
 
     names: ClassVar[tuple[str, ...]] = ("r", "alpha", "a", "b")

@@ -43,7 +43,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Parameters:
-    """r, alpha, a, b."""
+    """The parameters r, alpha, a, b."""
 
     r: float
     alpha: float
@@ -71,7 +71,9 @@ def _terms(rule: Rule, at: Parameters, repeats: Floats, last_at: Floats, age: Fl
         left = np.where(repeats > 0, left, -np.inf)
     stages: Floats | float = 0.0
     if rule.k > 1:
-        stages = np.log(stage_weights(rule.k, count, (age - last_at) / (at.alpha + age)).sum(axis=0))
+        stages = np.log(
+            stage_weights(rule.k, count, (age - last_at) / (at.alpha + age)).sum(axis=0)
+        )
     return _Terms(count, log_upto, log_last, left, stages)
 
 
@@ -87,7 +89,7 @@ def stage_weights(k: int, count: Floats, share: Floats) -> Floats:
 def log_likelihood(
     rule: Rule, at: Parameters, repeats: Floats, last_at: Floats, age: Floats
 ) -> Floats:
-    """ln L of each history, without the gaps' constant."""
+    """The log of L of each history, without the gaps' constant."""
     terms = _terms(rule, at, repeats, last_at, age)
     return np.asarray(
         _shared(rule, at, repeats)
@@ -107,7 +109,7 @@ def _shared(rule: Rule, at: Parameters, repeats: Floats) -> Floats:
 
 
 def gap_constant(k: int, book: Book) -> float:
-    """ln C of the whole book: (k-1) sum ln(gap) - ln Gamma(k) sum x; 0 for k = 1."""
+    """The log of C of the whole book: (k-1) sum ln(gap) - ln Gamma(k) sum x; 0 for k = 1."""
     if k == 1:
         return 0.0
     return (k - 1) * book.log_gap_sum - book.purchases * float(special.gammaln(k))
@@ -122,8 +124,9 @@ def probability_alive(
 
 
 class BookLikelihood:
-    """ln L of a book and its gradient in (ln r, ln alpha, ln a, ln b), without the gaps' constant.
+    """The log of L of a book and its gradient in (ln r, ln alpha, ln a, ln b).
 
+    Without the gaps' constant.
     What depends on x alone is worked out once for every different x.
     """
 
@@ -178,7 +181,7 @@ def _chunk(rule: Rule, at: Parameters, book: Book) -> tuple[float, Floats]:
 
 
 def _stage_slopes(k: int, count: Floats, share: Floats) -> tuple[Floats, Floats]:
-    """d ln S / d c, and d ln S / d ln(share)."""
+    """The slopes d ln S / d c, and d ln S / d ln(share)."""
     weights = stage_weights(k, count, share)
     harmonic = np.zeros_like(count)
     by_count = np.zeros_like(count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -181,6 +181,12 @@ def fit_problem(
     )
 
 
+def with_reason(fit: Fit[Model], reason: str, status: FitStatus | None = None) -> Fit[Model]:
+    """The fit with one more thing to say; ``status`` replaces an ok."""
+    worse = status if status is not None and fit.status is FitStatus.OK else fit.status
+    return replace(fit, status=worse, reasons=(*fit.reasons, reason))
+
+
 def _covariance(optimum: Optimum) -> Floats:
     covariance = np.full(optimum.hessian.shape, np.nan)
     free = ~optimum.at_bound
@@ -209,10 +215,8 @@ def _judge(
     elif nobody_leaves is not None:
         evidence = 2 * _evidence_of_leaving(problem, optimum, nobody_leaves)
         if evidence < CHURN_EVIDENCE:
-            return FitStatus.NO_CHURN, [
-                f"no evidence that customers leave: likelihood ratio {max(evidence, 0.0):.2f}, "
-                f"{CHURN_EVIDENCE} is needed"
-            ]
+            found = f"likelihood ratio {max(evidence, 0.0):.2f}, {CHURN_EVIDENCE} is needed"
+            return FitStatus.NO_CHURN, [f"no evidence that customers leave: {found}"]
     if used:
         reasons.append(f"{problem.weight:g} customers, fewer than {SMALL_BOOK}: {used.text}")
     for name, edge, variance in zip(
@@ -229,7 +233,7 @@ def _judge(
 def _evidence_of_leaving(
     problem: Problem, optimum: Optimum, nobody_leaves: dict[str, float]
 ) -> float:
-    """ln L of the fit less ln L of the best fit in which nobody leaves (on the sample, if any)."""
+    """How far ln L is above the best fit in which nobody leaves (on the sample, if any)."""
     objective = problem.sample or problem.objective
     smaller = Problem(
         problem.names,

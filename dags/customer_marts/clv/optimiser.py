@@ -180,9 +180,7 @@ class _Climb:
     def optimum(self, curvature: Floats, *, converged: bool) -> Optimum:
         value, gradient = self.ask(self.problem.objective, self.theta)
         edge = (self.theta <= self.problem.lower) | (self.theta >= self.problem.upper)
-        return Optimum(
-            self.theta, value, gradient, curvature, edge, converged, self.evaluations
-        )
+        return Optimum(self.theta, value, gradient, curvature, edge, converged, self.evaluations)
 
 
 def _ascent(curvature: Floats, gradient: Floats) -> Floats:

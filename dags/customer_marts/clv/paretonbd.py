@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from customer_marts.clv.books import Book, Floats, each, slices, unique_pairs
+from customer_marts.clv.books import Book, Floats, each, slices, tally, unique_pairs
 from customer_marts.clv.fitting import SAMPLE_GROUPS, Fit, Prior, fit_problem, known_model
 from customer_marts.clv.optimiser import Problem
 from customer_marts.clv.purchases import PurchaseModel, check_times
@@ -39,7 +39,7 @@ PAIRS_AT_ONCE = 2_048
 @known_model
 @dataclass(frozen=True)
 class ParetoNbd(PurchaseModel):
-    """r, alpha: the gamma distribution of purchase rates; s, beta: of the rates of leaving.
+    """Parameters r, alpha: the gamma of purchase rates; s, beta: the gamma of the rates of leaving.
 
     alpha and beta are in the unit of time.
     """
@@ -55,7 +55,7 @@ class ParetoNbd(PurchaseModel):
         return ParetoNbd(*np.exp(theta).tolist())
 
     def _parts(self, repeats: Floats, last_at: Floats, age: Floats) -> tuple[Floats, Floats]:
-        """ln g(T), and ln (D(t_x) - D(T))."""
+        """The log of g(T), and ln (D(t_x) - D(T))."""
         count, times, index = unique_pairs(
             np.concatenate([repeats, repeats]), np.concatenate([last_at, age])
         )
@@ -100,22 +100,9 @@ class ParetoNbd(PurchaseModel):
 
 def fit_paretonbd(book: Book, start: ParetoNbd | None = None) -> Fit[ParetoNbd]:
     """Maximum likelihood on a book; ``start``: yesterday's parameters, to begin from."""
-    guess = _guess(book)
-    lower = np.array([LOWEST, LOWEST, LOWEST, LOWEST])
-    scale = np.log(max(book.mean_age, 1e-12)) * np.array([0.0, 1.0, 0.0, 1.0])
-    small = book.sample(SAMPLE_GROUPS)
-    problem = Problem(
-        ParetoNbd.names,
-        guess,
-        lower + scale,
-        scale + HIGHEST,
-        BookLikelihood(book),
-        book.size,
-        None if small is book else BookLikelihood(small),
-    )
     median_beta = float(np.log(max(book.mean_age, 1e-12)))
     return fit_problem(
-        problem.starting_at(guess if start is None else start.theta),
+        pareto_problem(book, start),
         ParetoNbd(1.0, 1.0, 1.0, 1.0).with_theta,
         repeat_buyers=book.repeat_buyers,
         prior=Prior(
@@ -128,20 +115,35 @@ def fit_paretonbd(book: Book, start: ParetoNbd | None = None) -> Fit[ParetoNbd]:
     )
 
 
+def pareto_problem(book: Book, start: ParetoNbd | None) -> Problem:
+    """The likelihood of a book in the logarithms, from ``start`` or a rough guess."""
+    guess = _guess(book)
+    scale = np.log(max(book.mean_age, 1e-12)) * np.array([0.0, 1.0, 0.0, 1.0])
+    small = book.sample(SAMPLE_GROUPS)
+    problem = Problem(
+        ParetoNbd.names,
+        guess,
+        scale + LOWEST,
+        scale + HIGHEST,
+        BookLikelihood(book),
+        book.size,
+        None if small is book else BookLikelihood(small),
+    )
+    return problem.starting_at(guess if start is None else start.theta)
+
+
 def _guess(book: Book) -> Floats:
     rate = max(book.purchases, 0.5) / max(book.mean_age * book.size, 1e-12)
     return np.log([0.5, 0.5 / rate, 0.5, max(book.mean_age, 1e-12)])
 
 
 def _log_rest(at: ParetoNbd, count: Floats, times: Floats) -> Floats:
-    """ln R(t) for pairs of (x, t)."""
+    """The log of R(t) for pairs of (x, t)."""
     return _rest(at, count, times, slopes=False)[0]
 
 
-def _rest(
-    at: ParetoNbd, count: Floats, times: Floats, *, slopes: bool
-) -> tuple[Floats, Floats]:
-    """ln R(t), and its derivatives in r, alpha, s, beta of shape (4, pairs) when asked for."""
+def _rest(at: ParetoNbd, count: Floats, times: Floats, *, slopes: bool) -> tuple[Floats, Floats]:
+    """The log of R(t); its derivatives in r, alpha, s, beta, of shape (4, pairs), if asked for."""
     power = at.r + at.s + count  # c
     alpha_time, beta_time = at.alpha + times, at.beta + times
     beta_is_less = at.beta <= at.alpha
@@ -175,7 +177,7 @@ def _rest(
 
 
 class BookLikelihood:
-    """ln L of a book and its gradient in (ln r, ln alpha, ln s, ln beta)."""
+    """The log of L of a book and its gradient in (ln r, ln alpha, ln s, ln beta)."""
 
     def __init__(self, book: Book) -> None:
         self.book = book
@@ -196,9 +198,9 @@ class BookLikelihood:
         weight = self.book.customers
         pairs = self.count.size
         # the share of each term in each likelihood, summed by pair: each sum is then a short one
-        still = np.bincount(self.upto, weight * np.exp(alive - total), pairs)
-        left = np.bincount(self.last, weight * np.exp(before - total), pairs)
-        left -= np.bincount(self.upto, weight * np.exp(since - total), pairs)
+        still = tally(self.upto, weight * np.exp(alive - total), pairs)
+        left = tally(self.last, weight * np.exp(before - total), pairs)
+        left -= tally(self.upto, weight * np.exp(since - total), pairs)
         x, x_weight = self.values, self.weights
         value = float(weight @ total)
         value += float(x_weight @ (special.gammaln(at.r + x) - special.gammaln(at.r)))
@@ -216,7 +218,12 @@ class BookLikelihood:
         power = at.r + self.count
         log_here = -power * alpha_time - at.s * beta_time
         here = np.stack(
-            [-alpha_time, -power / (at.alpha + self.times), -beta_time, -at.s / (at.beta + self.times)]
+            [
+                -alpha_time,
+                -power / (at.alpha + self.times),
+                -beta_time,
+                -at.s / (at.beta + self.times),
+            ]
         )
         parts = list(slices(self.count.size, PAIRS_AT_ONCE))
         done = each(lambda part: _rest(at, self.count[part], self.times[part], slopes=True), parts)

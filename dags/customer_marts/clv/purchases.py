@@ -37,7 +37,7 @@ class PurchaseModel(ABC):
 
     @abstractmethod
     def _log_likelihood(self, repeats: Floats, last_at: Floats, age: Floats) -> Floats:
-        """ln of each history's likelihood (less the gaps' constant of MBG/CNBD-k)."""
+        """The log of  each history's likelihood (less the gaps' constant of MBG/CNBD-k)."""
 
     @abstractmethod
     def _probability_alive(self, repeats: Floats, last_at: Floats, age: Floats) -> Floats:
@@ -56,7 +56,7 @@ class PurchaseModel(ABC):
     def log_likelihood(
         self, repeats: npt.ArrayLike, last_at: npt.ArrayLike, age: npt.ArrayLike
     ) -> Floats:
-        """ln of each history's likelihood (without the gaps' constant of MBG/CNBD-k)."""
+        """The log of  each history's likelihood (without the gaps' constant of MBG/CNBD-k)."""
         return self._log_likelihood(*histories(repeats, last_at, age))
 
     def probability_alive(

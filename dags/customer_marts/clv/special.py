@@ -29,12 +29,12 @@ def mean_decay(exponent: float, log_ratio: Floats) -> Floats:
 
 
 def log_beta_growth(a: float, b: float, more: Floats) -> Floats:
-    """ln B(a, b + more) - ln B(a, b)."""
+    """The log of B(a, b + more) - ln B(a, b)."""
     return np.asarray(special.betaln(a, b + more) - special.betaln(a, b))
 
 
 def _double_exponential(step: float, reach: float) -> tuple[Floats, Floats]:
-    """ln v and the weights of a tanh-sinh rule on (0, 1)."""
+    """The log of v and the weights of a tanh-sinh rule on (0, 1)."""
     count = round(reach / step)
     at = np.arange(-count, count + 1) * step
     bent = np.pi * np.sinh(at)
