@@ -93,6 +93,11 @@ class Book:
         return float(self.customers @ self.age) / self.size
 
     @cached_property
+    def time_scale(self) -> float:
+        """The mean age, or 1 where nobody has any: what times are measured against."""
+        return self.mean_age if self.mean_age > 0 else 1.0
+
+    @cached_property
     def by_repeats(self) -> tuple[Floats, Floats]:
         """The different x, ascending, and the number of customers at each."""
         values, index = np.unique(self.repeats, return_inverse=True)

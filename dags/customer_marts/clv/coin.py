@@ -18,7 +18,8 @@ from customer_marts.clv.purchases import PurchaseModel, check_times
 
 Kind = TypeVar("Kind", bound="CoinModel")
 
-LOWEST, HIGHEST = -14.0, 14.0
+# Of the logarithms, times against the book's mean age. A shape of 8,000 is no spread at all.
+LOWEST, HIGHEST, HIGHEST_SHAPE = -14.0, 14.0, 9.0
 
 # Weak: two customers in three lie within a factor of 4.5 of the medians; mean churn 1 in 4.
 PRIOR = Prior(
@@ -90,10 +91,11 @@ def fit_coin_model(kind: Kind, book: Book, start: Kind | None) -> Fit[Kind]:
 
 def coin_problem(rule: Rule, book: Book, start: CoinModel | None) -> Problem:
     """The likelihood of a book in (ln r, ln alpha, ln a, ln b), from ``start`` or a rough guess."""
-    rate = max(book.purchases, 0.5) / max(book.mean_age * book.size, 1e-12)
+    rate = max(book.purchases, 0.5) / (book.time_scale * book.size)
     guess = np.log([0.5, 0.5 / (rule.k * rate), 1.0, 3.0])
-    scale = np.array([0.0, np.log(max(book.mean_age, 1e-12)), 0.0, 0.0])
-    lower, upper = LOWEST + scale, HIGHEST + scale
+    scale = np.array([0.0, np.log(book.time_scale), 0.0, 0.0])
+    lower = LOWEST + scale
+    upper = np.array([HIGHEST_SHAPE, HIGHEST, HIGHEST_SHAPE, HIGHEST_SHAPE]) + scale
     small = book.sample(SAMPLE_GROUPS)
     problem = Problem(
         CoinModel.names,

@@ -25,12 +25,15 @@ from scipy import special
 
 from customer_marts.clv.books import Book, Floats, each, slices, unique_pairs
 from customer_marts.clv.special import log_add, log_beta_growth
+from customer_marts.errors import DataError
 
 PAIRS_AT_ONCE = 4_096
 STEPS_BETWEEN_CHECKS = 16
 # A forecast's sum ends where what is left of it is below this share of it.
-PRECISION = 1e-13
-MOST_STEPS = 500_000
+PRECISION = 1e-11
+MOST_STEPS = 200_000
+# With k = 1, forecasts of more terms than this come from the hypergeometric function instead.
+MANY_STEPS = 2_000
 
 
 @dataclass(frozen=True)
@@ -231,21 +234,54 @@ def expected_if_alive(
     """Expected purchases in (T, T + horizon] of a customer alive at T, by stage: (k, rows).
 
     A customer j stages into the gap passes N further stages, N negative binomial with size
-    c + j and success odds horizon/(alpha + T); he makes his n-th purchase when N >= n k - j and
+    c + j and success chance horizon/(alpha + T + horizon); he makes his n-th purchase when N >= n k - j and
     n - 1 coins let him stay, which has probability m_n = B(a, b + x + first + n - 1)/B(a, b + x +
     first). So E = sum over N of P(N) G(floor((N + j)/k)), G(m) = m_1 + ... + m_m: positive terms
-    only, no hypergeometric function, nothing special at a = 1, a -> 0 or b -> infinity.
+    only, and nothing special at a = 1, a -> 0 or b -> infinity.
     """
     count = at.r + rule.k * repeats
     odds = np.broadcast_to(horizon / (at.alpha + age + horizon), count.shape)
     coins = at.b + repeats + rule.first
+    odds = np.minimum(odds, 1 - 1e-15)
     steps = (count + rule.k) * odds / (1 - odds) * 1.5 + 35 / -np.log(np.maximum(odds, 1e-300))
-    order = np.argsort(steps, kind="stable")
     result = np.empty((rule.k, count.size))
-    for part in slices(count.size, PAIRS_AT_ONCE):
+    long = (steps > MANY_STEPS) & (rule.k == 1)
+    if long.any():
+        result[0, long] = _hypergeometric(at.a, count[long], odds[long], coins[long])
+        long &= np.isfinite(result[0])
+    if (steps[~long] > MOST_STEPS).any():
+        raise _out_of_reason(rule.k, count, odds)
+    order = np.flatnonzero(~long)
+    order = order[np.argsort(steps[order], kind="stable")]
+    for part in slices(order.size, PAIRS_AT_ONCE):
         rows = order[part]
         result[:, rows] = _purchase_sum(rule.k, at.a, count[rows], odds[rows], coins[rows])
     return result
+
+
+def _hypergeometric(a: float, count: Floats, odds: Floats, coins: Floats) -> Floats:
+    """The same forecast for k = 1 as in Fader, Hardie & Lee (10), after Euler's transformation.
+
+    NaN where it is not finite or beyond what a customer who never leaves would buy.
+    """
+    if abs(a - 1) < 1e-6:
+        a = 1 + 1e-6  # the forecast is smooth in a, the formula is not
+    end = a + coins - 1
+    growth = special.hyp2f1(end - count, a - 1, end, odds)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        value = end * -np.expm1((a - 1) * np.log1p(-odds) + np.log(growth)) / (a - 1)
+    fine = np.isfinite(value) & (value >= 0) & (value <= count * odds / (1 - odds) * (1 + 1e-9))
+    return np.where(fine, value, np.nan)
+
+
+def _out_of_reason(k: int, count: Floats, odds: Floats) -> DataError:
+    with np.errstate(divide="ignore"):
+        most = float((count * odds / (1 - odds)).max()) / k
+    return DataError(
+        f"a forecast needs more than {MOST_STEPS:,} terms",
+        where=f"a customer who stays would buy {most:.3g} times within the horizon",
+        todo="the parameters are out of reason, or not in the unit of time of the horizon",
+    )
 
 
 def _purchase_sum(k: int, a: float, count: Floats, odds: Floats, coins: Floats) -> Floats:
@@ -278,6 +314,8 @@ def _purchase_sum(k: int, a: float, count: Floats, odds: Floats, coins: Floats) 
                 chance *= scale
                 total *= scale
                 result *= scale
+    else:
+        raise _out_of_reason(k, count, odds)
     return np.asarray(result / total)
 
 

@@ -225,7 +225,7 @@ def _judge(
         if edge:
             reasons.append(f"{name} runs to its bound")
         elif not variance < WIDEST_LOG_ERROR**2:
-            factor = np.exp(np.sqrt(max(variance, 0.0)))
+            factor = np.exp(min(np.sqrt(max(variance, 0.0)), 100.0))
             reasons.append(f"{name} is known only within a factor of {factor:.3g}")
     return (FitStatus.WEAK_DATA if reasons else FitStatus.OK), reasons
 

@@ -23,6 +23,7 @@ Objective = Callable[[Floats], tuple[float, Floats]]
 HESSIAN_STEP = 1e-4
 # Newton stops when the next step would raise the log-likelihood by less than this.
 ENOUGH = 1e-8
+FLAT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ def maximise(problem: Problem) -> Optimum:
     """The maximum of the problem's objective within its bounds.
 
     ``converged`` says that a further Newton step would gain less than ``ENOUGH`` in
-    log-likelihood, the parameters at a bound aside.
+    log-likelihood, or, where the surface is too flat for such steps, that the slope is below
+    ``FLAT`` a customer; the parameters at a bound aside.
     """
     climb = _Climb(problem)
     if problem.sample is None:
@@ -80,7 +82,7 @@ def maximise(problem: Problem) -> Optimum:
             if np.abs(climb.theta - start).max() > 0.01:
                 curvature = climb.hessian(problem.objective)
             return climb.optimum(curvature, converged=True)
-    return climb.optimum(curvature, converged=False)
+    return climb.optimum(curvature, converged=climb.is_flat())
 
 
 def fixed(problem: Problem, values: dict[str, float]) -> Problem:
@@ -171,6 +173,12 @@ class _Climb:
                 return gain < 1e-12 * abs(value) + 1e-6
             self.theta, value, gradient = theta, new_value, new_gradient
         return False
+
+    def is_flat(self) -> bool:
+        """Whether no free parameter has a slope worth following."""
+        gradient = self.ask(self.problem.objective, self.theta)[1]
+        slopes = np.abs(gradient[~self._blocked(gradient)])
+        return bool(slopes.max(initial=0.0) <= FLAT * self.problem.weight)
 
     def _blocked(self, gradient: Floats) -> npt.NDArray[np.bool_]:
         low = (self.theta <= self.problem.lower) & (gradient <= 0)

@@ -32,7 +32,8 @@ from customer_marts.clv.optimiser import Problem
 from customer_marts.clv.purchases import PurchaseModel, check_times
 from customer_marts.clv.special import LOG_NODES, WEIGHTS, log_diff, mean_decay
 
-LOWEST, HIGHEST = -14.0, 14.0
+# Of the logarithms, times against the book's mean age. A shape of 8,000 is no spread at all.
+LOWEST, HIGHEST, HIGHEST_SHAPE = -14.0, 14.0, 9.0
 PAIRS_AT_ONCE = 2_048
 
 
@@ -100,13 +101,13 @@ class ParetoNbd(PurchaseModel):
 
 def fit_paretonbd(book: Book, start: ParetoNbd | None = None) -> Fit[ParetoNbd]:
     """Maximum likelihood on a book; ``start``: yesterday's parameters, to begin from."""
-    median_beta = float(np.log(max(book.mean_age, 1e-12)))
+    median_beta = float(np.log(book.time_scale))
     return fit_problem(
         pareto_problem(book, start),
         ParetoNbd(1.0, 1.0, 1.0, 1.0).with_theta,
         repeat_buyers=book.repeat_buyers,
         prior=Prior(
-            f"weak log-normal prior on s (median 1) and beta (median {book.mean_age:.4g}, the "
+            f"weak log-normal prior on s (median 1) and beta (median {book.time_scale:.4g}, the "
             "mean age), log-sd 1.5",
             {"s": 0.0, "beta": median_beta},
             1.5,
@@ -118,13 +119,13 @@ def fit_paretonbd(book: Book, start: ParetoNbd | None = None) -> Fit[ParetoNbd]:
 def pareto_problem(book: Book, start: ParetoNbd | None) -> Problem:
     """The likelihood of a book in the logarithms, from ``start`` or a rough guess."""
     guess = _guess(book)
-    scale = np.log(max(book.mean_age, 1e-12)) * np.array([0.0, 1.0, 0.0, 1.0])
+    scale = np.log(book.time_scale) * np.array([0.0, 1.0, 0.0, 1.0])
     small = book.sample(SAMPLE_GROUPS)
     problem = Problem(
         ParetoNbd.names,
         guess,
         scale + LOWEST,
-        scale + HIGHEST,
+        scale + np.array([HIGHEST_SHAPE, HIGHEST, HIGHEST_SHAPE, HIGHEST]),
         BookLikelihood(book),
         book.size,
         None if small is book else BookLikelihood(small),
@@ -133,8 +134,8 @@ def pareto_problem(book: Book, start: ParetoNbd | None) -> Problem:
 
 
 def _guess(book: Book) -> Floats:
-    rate = max(book.purchases, 0.5) / max(book.mean_age * book.size, 1e-12)
-    return np.log([0.5, 0.5 / rate, 0.5, max(book.mean_age, 1e-12)])
+    rate = max(book.purchases, 0.5) / (book.time_scale * book.size)
+    return np.log([0.5, 0.5 / rate, 0.5, book.time_scale])
 
 
 def _log_rest(at: ParetoNbd, count: Floats, times: Floats) -> Floats:
