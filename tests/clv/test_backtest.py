@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from customer_marts.clv.backtest import (
-    backtest,
+    backtest_model,
     calibration_curve,
     cumulative_tracking,
     metrics,
@@ -63,7 +63,7 @@ def test_origins_leave_whole_holdouts() -> None:
 
 def test_cdnow_bgnbd_against_the_naive_rules() -> None:
     model = fit_bgnbd(cdnow.BOOK).model
-    found = backtest(model, cdnow.BOOK, cdnow.HOLDOUT, 39)
+    found = backtest_model(model, cdnow.BOOK, cdnow.HOLDOUT, 39)
     assert found.actual == 1882
     assert found.customers == 2357
     # the printed holdout table adds up to 1,653 purchases: BG/NBD forecasts CDNOW too low
@@ -77,7 +77,7 @@ def test_cdnow_bgnbd_against_the_naive_rules() -> None:
 
 def test_the_verdict_names_what_is_wrong() -> None:
     wrong = BgNbd(r=0.243, alpha=2.0, a=0.1, b=10.0)
-    verdict = promotion_verdict([backtest(wrong, cdnow.BOOK, cdnow.HOLDOUT, 39)])
+    verdict = promotion_verdict([backtest_model(wrong, cdnow.BOOK, cdnow.HOLDOUT, 39)])
     assert not verdict.is_promoted
     assert verdict.reasons[0].startswith("origin 1: bias +")
     assert "silence rule" in verdict.reasons[-1]
@@ -87,7 +87,7 @@ def test_the_verdict_names_what_is_wrong() -> None:
 def test_a_bias_that_cannot_be_told_is_no_pass() -> None:
     book = Book.of([0.0], [0.0], [10.0])
     model = BgNbd(r=0.243, alpha=4.4, a=0.8, b=2.4)
-    verdict = promotion_verdict([backtest(model, book, [0.0], 39)])
+    verdict = promotion_verdict([backtest_model(model, book, [0.0], 39)])
     assert any("bias" in reason for reason in verdict.reasons)
 
 

@@ -14,7 +14,7 @@ from customer_marts.clv.gammagamma import (
 )
 from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd_best, fit_mbgnbd
 from customer_marts.clv.paretonbd import ParetoNbd, fit_paretonbd
-from customer_marts.clv.regularity import regularity, regularity_of_variance
+from customer_marts.clv.regularity import regularity_of_gaps, regularity_of_variance
 from customer_marts.clv.sbg import fit_sbg, fit_sbg_cohort
 from tests.clv import cdnow
 
@@ -140,7 +140,7 @@ def test_regularity_of_wheat_and_morrison() -> None:
     chance = np.random.default_rng(5)
     rate = chance.gamma(1, 1, 40_000)
     gaps = chance.gamma(4, 1, (2, 40_000)) / rate
-    assert regularity(*gaps) == pytest.approx(4, rel=0.05)
+    assert regularity_of_gaps(*gaps) == pytest.approx(4, rel=0.05)
 
 
 def test_the_models_agree_where_they_are_the_same() -> None:

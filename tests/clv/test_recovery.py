@@ -91,7 +91,7 @@ def test_forecasts_of_a_new_customer_are_the_mean_of_many(k: int, first: int) ->
 
 @pytest.mark.parametrize("k", [1, 5])
 def test_forecasts_given_the_history_add_up(k: int) -> None:
-    """The mean over today's histories of what is forecast from them is the forecast without them."""
+    """The mean forecast over today's histories is the forecast without them."""
     at = {"r": 1.5, "alpha": 20.0, "a": 0.9, "b": 4.0}
     model = MbgCnbdK(**at, k=k)
     book = coin_book(40_000, k=k, oldest=60.0, **at)

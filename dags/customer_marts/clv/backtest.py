@@ -113,7 +113,7 @@ def metrics(
     )
 
 
-def backtest(
+def backtest_model(
     model: PurchaseModel,
     book: Book,
     actual: npt.ArrayLike,

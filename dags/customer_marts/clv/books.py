@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -19,8 +20,11 @@ Integers = npt.NDArray[np.int64]
 Part = TypeVar("Part")
 Chunk = TypeVar("Chunk")
 
-# Rows worked on at once: their arrays stay in the processor's cache.
-CHUNK_ROWS = 32_768
+# Rows worked on at once: their arrays stay in the processor's cache, and numpy's products of such
+# arrays (BLAS) start no threads of their own, which would cost more than the products.
+CHUNK_ROWS = 8_192
+# A second thread pays from this many chunks on.
+CHUNKS_A_THREAD = 16
 # A lookup table of at most this many cells is quicker than sorting.
 TABLE_CELLS = 50_000_000
 
@@ -35,7 +39,8 @@ class Book:
     customers: how many customers have this history (may be fractional: a sampling weight).
     log_gap_sum: sum over all customers and gaps of ln(gap between purchases). Only the choice of k
         in MBG/CNBD-k needs it; NaN when not known.
-    All arrays have one length, one entry a group. Build with ``Book.of``, which checks them.
+    All arrays have one length, one entry a group. Build with ``Book.of``, which checks them. Give
+    the groups in a fixed order: sums, and so the last digits of a fit, follow it.
     """
 
     repeats: Floats
@@ -221,7 +226,11 @@ def each(work: Callable[[Chunk], Part], chunks: list[Chunk]) -> list[Part]:
     of the answers, and so every sum over them, does not depend on the number of cores.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if len(chunks) == 1 or cores == 1:
+    workers = min(cores, len(chunks) // CHUNKS_A_THREAD)
+    if workers < 2:
         return [work(chunk) for chunk in chunks]
-    with ThreadPoolExecutor(min(cores, len(chunks))) as pool:
-        return list(pool.map(work, chunks))
+    bounds = np.linspace(0, len(chunks), workers + 1).astype(int)
+    runs = [chunks[start:end] for start, end in pairwise(bounds)]
+    with ThreadPoolExecutor(workers) as pool:
+        done = pool.map(lambda run: [work(chunk) for chunk in run], runs)
+        return [part for run in done for part in run]

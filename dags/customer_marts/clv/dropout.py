@@ -233,11 +233,11 @@ def expected_if_alive(
 ) -> Floats:
     """Expected purchases in (T, T + horizon] of a customer alive at T, by stage: (k, rows).
 
-    A customer j stages into the gap passes N further stages, N negative binomial with size
-    c + j and success chance horizon/(alpha + T + horizon); he makes his n-th purchase when N >= n k - j and
-    n - 1 coins let him stay, which has probability m_n = B(a, b + x + first + n - 1)/B(a, b + x +
-    first). So E = sum over N of P(N) G(floor((N + j)/k)), G(m) = m_1 + ... + m_m: positive terms
-    only, and nothing special at a = 1, a -> 0 or b -> infinity.
+    A customer j stages into the gap passes N further stages, N negative binomial with size c + j
+    and success chance horizon/(alpha + T + horizon). He makes his n-th purchase when N >= n k - j
+    and n - 1 coins let him stay, with probability m_n = B(a, b+x+first+n-1)/B(a, b+x+first). So
+    E = sum over N of P(N) G(floor((N+j)/k)), G(m) = m_1 + ... + m_m: positive terms only, and
+    nothing special at a = 1, a -> 0 or b -> infinity.
     """
     count = at.r + rule.k * repeats
     odds = np.broadcast_to(horizon / (at.alpha + age + horizon), count.shape)

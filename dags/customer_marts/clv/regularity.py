@@ -11,7 +11,7 @@ from customer_marts.clv.books import as_floats
 from customer_marts.errors import DataError
 
 
-def regularity(first_gap: npt.ArrayLike, second_gap: npt.ArrayLike) -> float:
+def regularity_of_gaps(first_gap: npt.ArrayLike, second_gap: npt.ArrayLike) -> float:
     """The Erlang order k of the gaps, from two neighbouring gaps of each customer.
 
     The share M = first/(first + second) does not depend on how often the customer buys; of Erlang-k
