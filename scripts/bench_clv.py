@@ -191,7 +191,8 @@ def _measured(file: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 def _grouped(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, Any], Book]:
     groups = connection.execute(GROUPS).fetchnumpy()
     gaps = connection.execute(LOG_GAP_SUM).fetchall()[0][0]
-    return groups, Book.of(*groups.values(), log_gap_sum=gaps)
+    repeats, last, age, customers = groups.values()
+    return groups, Book.of(repeats, last, age, customers, log_gap_sum=gaps)
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, query: str) -> list[Any]:

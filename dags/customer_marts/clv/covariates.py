@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from customer_marts.clv.books import Book, Floats
 from customer_marts.clv.coin import CoinModel, coin_problem
-from customer_marts.clv.fitting import Fit, fit_problem
+from customer_marts.clv.fitting import Fit, fit_problem, known_model
 from customer_marts.clv.optimiser import Objective, Problem
 from customer_marts.clv.paretonbd import ParetoNbd, pareto_problem
 from customer_marts.errors import DataError
@@ -27,12 +27,17 @@ Model = TypeVar("Model", CoinModel, ParetoNbd, covariant=True)
 WIDEST_EFFECT = 8.0
 
 
+@known_model
 @dataclass(frozen=True)
 class CovariateModel(Generic[Model]):
     """base: the model where all covariates are 0. effects[parameter][i]: of the i-th covariate."""
 
     base: Model
     effects: dict[str, tuple[float, ...]]
+
+    def __post_init__(self) -> None:
+        effects = {name: tuple(values) for name, values in self.effects.items()}
+        object.__setattr__(self, "effects", effects)
 
     def for_cell(self, covariates: npt.ArrayLike) -> Model:
         """The model of the customers with these covariates."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -84,7 +84,7 @@ class Fit(Generic[Model]):
     def to_json(self) -> str:
         """One line of JSON that ``from_json`` reads back unchanged."""
         content = {field.name: getattr(self, field.name) for field in fields(self)}
-        content["model"] = {"kind": type(self.model).__name__, **asdict(self.model)}  # type: ignore[call-overload]
+        content["model"] = _stored(self.model)
         content["covariance"] = [
             [None if np.isnan(value) else value for value in row] for row in self.covariance
         ]
@@ -95,9 +95,7 @@ class Fit(Generic[Model]):
         """Read what ``to_json`` wrote; DataError where the text is not that."""
         try:
             content = json.loads(text)
-            parameters = content["model"]
-            kind = _MODELS[parameters.pop("kind")]
-            content["model"] = kind(**parameters)
+            content["model"] = _restored(content["model"])
             content["status"] = FitStatus(content["status"])
             content["reasons"] = tuple(content["reasons"])
             content["names"] = tuple(content["names"])
@@ -112,6 +110,22 @@ class Fit(Generic[Model]):
                 where=f"{fault!r}; {text[:80]}",
                 todo="fit the model anew and store its to_json()",
             ) from fault
+
+
+def _stored(model: Any) -> dict[str, Any]:
+    parameters = {field.name: getattr(model, field.name) for field in fields(model)}
+    inner = {name: _stored(value) for name, value in parameters.items() if is_dataclass(value)}
+    return {"kind": type(model).__name__, **parameters, **inner}
+
+
+def _restored(content: dict[str, Any]) -> Any:
+    kind = _MODELS[content.pop("kind")]
+    inner = {
+        name: _restored(value)
+        for name, value in content.items()
+        if isinstance(value, dict) and "kind" in value
+    }
+    return kind(**{**content, **inner})
 
 
 @dataclass(frozen=True)
