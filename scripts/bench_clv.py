@@ -235,7 +235,7 @@ def _report_ours(folder: Path, arguments: argparse.Namespace) -> None:
         table.add_row(step, f"{wall:.2f}", f"{cpu:.2f}")
         total += wall, cpu
     table.add_row("all", f"{total[0]:.2f}", f"{total[1]:.2f}")
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=110)
     console.print(table)
     parameters = ", ".join(f"{name} {value:.4g}" for name, value in found["parameters"].items())
     console.print(
@@ -287,7 +287,7 @@ def _report_other(package: str, folder: Path, arguments: argparse.Namespace) -> 
     ):
         shown = (f"{getattr(model, parameter):.5g}" for parameter in ours.names)
         table.add_row(name, f"{seconds:.2f}", f"{value:.3f}", *shown)
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=110)
     console.print(table)
     console.print(f"{package} takes {other['seconds'] / cpu:,.1f} times our CPU seconds")
 

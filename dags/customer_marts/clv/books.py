@@ -124,9 +124,10 @@ class Book:
         """About ``groups`` of the groups, re-weighted so that expected sums stay the same.
 
         Groups of many customers are kept for certain; of the rest every group has one chance,
-        and counts for 1/chance of itself. The same book gives the same sample.
+        and counts for 1/chance of itself. The same book gives the same sample. A book of at most
+        twice as many groups is its own sample.
         """
-        if self.groups <= groups:
+        if self.groups <= 2 * groups:
             return self
         certain = self.customers > 2 * self.size / groups
         wanted = max(groups - int(certain.sum()), groups // 2)

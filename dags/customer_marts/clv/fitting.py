@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from customer_marts.clv.books import Floats
-from customer_marts.clv.optimiser import Objective, Optimum, Problem, fixed, maximise
+from customer_marts.clv.optimiser import Objective, Optimum, Problem, fixed, maximise, near_maximum
 from customer_marts.errors import DataError
 
 # Fewer customers than this: the weak prior is used, and said.
@@ -21,7 +21,7 @@ WIDEST_LOG_ERROR = 1.5
 # 95 % point of the likelihood ratio where "nobody leaves" is on the edge of the model.
 CHURN_EVIDENCE = 2.706
 FEWEST_REPEAT_BUYERS = 10
-# More groups than this: L-BFGS works on a sample, Newton's last steps on all.
+# Of more than twice as many groups, L-BFGS works on a sample of this size; Newton ends on all.
 SAMPLE_GROUPS = 60_000
 
 
@@ -257,5 +257,4 @@ def _evidence_of_leaving(
         objective,
         problem.weight,
     )
-    best = maximise(fixed(smaller, nobody_leaves)).value
-    return objective(optimum.theta)[0] - best
+    return objective(optimum.theta)[0] - near_maximum(fixed(smaller, nobody_leaves))

@@ -85,6 +85,13 @@ def maximise(problem: Problem) -> Optimum:
     return climb.optimum(curvature, converged=climb.is_flat())
 
 
+def near_maximum(problem: Problem) -> float:
+    """About how high the objective goes (from below), without Newton's last steps and a Hessian."""
+    climb = _Climb(problem)
+    climb.approach(problem.objective)
+    return climb.ask(problem.objective, climb.theta)[0]
+
+
 def fixed(problem: Problem, values: dict[str, float]) -> Problem:
     """The problem with some theta held at values."""
     start, lower, upper = problem.start.copy(), problem.lower.copy(), problem.upper.copy()
