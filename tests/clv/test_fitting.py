@@ -8,13 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from customer_marts.clv import bgnbd, coin, dropout, mbgcnbd, paretonbd
+from customer_marts.clv import bgnbd, coin, dropout, mbgcnbd
 from customer_marts.clv.bgnbd import BgNbd, fit_bgnbd
 from customer_marts.clv.books import CHUNK_ROWS, Book, unique_pairs
 from customer_marts.clv.covariates import CovariateModel, fit_with_covariates
-from customer_marts.clv.fitting import Fit, FitStatus
+from customer_marts.clv.fitting import Fit, FitStatus, fit_problem
 from customer_marts.clv.gammagamma import GammaGamma, fit_gammagamma
-from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd_best, fit_mbgnbd
+from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd, fit_mbgcnbd_best, fit_mbgnbd
+from customer_marts.clv.optimiser import Problem
 from customer_marts.clv.paretonbd import ParetoNbd, fit_paretonbd
 from customer_marts.clv.sbg import fit_sbg_cohort
 from customer_marts.errors import DataError
@@ -54,8 +55,7 @@ def test_a_warm_start_is_quicker_and_ends_at_the_same_place(fit) -> None:  # typ
 def test_a_sample_leads_to_the_optimum_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     book = coin_book(40_000, k=1, first=0, r=0.8, alpha=40.0, a=0.8, b=3.0)
     whole = fit_bgnbd(book)
-    for module in (coin, mbgcnbd, paretonbd):
-        monkeypatch.setattr(module, "SAMPLE_GROUPS", 4_000)
+    monkeypatch.setattr(coin, "SAMPLE_GROUPS", 4_000)
     sampled = fit_bgnbd(book)
     assert book.groups > 3 * CHUNK_ROWS
     assert sampled.log_likelihood == pytest.approx(whole.log_likelihood, abs=1e-6)
@@ -167,6 +167,29 @@ def test_fits_can_be_stored() -> None:
     for text in ("", "{}", '{"model": {"kind": "Other"}}', "[1]"):
         with pytest.raises(DataError, match="no stored fit"):
             Fit.from_json(text)
+
+
+def test_k_is_chosen_on_a_sample_of_a_large_book(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = coin_book(5_000, k=4, r=3.0, alpha=12.0, a=0.6, b=6.0)
+    monkeypatch.setattr(mbgcnbd, "K_SAMPLE_GROUPS", 1_000)
+    fit = fit_mbgcnbd_best(book)
+    assert fit.model.k == 4
+    assert fit.customers == 5_000
+    assert fit.log_likelihood == pytest.approx(fit_mbgcnbd(book, 4).log_likelihood, abs=1e-5)
+
+
+def test_a_likelihood_that_is_none_fails() -> None:
+    nothing = Problem(
+        ("a", "b"),
+        np.zeros(2),
+        np.full(2, -1.0),
+        np.full(2, 1.0),
+        lambda theta: (float("nan"), np.zeros(2)),
+        500.0,
+    )
+    fit = fit_problem(nothing, lambda theta: BgNbd(1, 1, *theta.tolist()), repeat_buyers=400.0)
+    assert fit.status is FitStatus.FAILED
+    assert fit.reasons == ("no maximum of the likelihood was found",)
 
 
 def test_pairs_by_table_and_by_sorting() -> None:

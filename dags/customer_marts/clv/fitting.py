@@ -28,8 +28,8 @@ SAMPLE_GROUPS = 60_000
 class FitStatus(StrEnum):
     """How far a fit can be trusted.
 
-    ok: use it. no_churn: the data give no evidence that anybody leaves (P(alive) is then 1 or
-    near it). weak_data: too few customers or repeats; the prior or a bound decides part of it.
+    ok: use it. no_churn: the data give no evidence that anybody leaves; P(alive) is then near 1,
+    but for what the prior of a small book adds. weak_data: too few customers or repeats; the prior or a bound decides part of it.
     failed: no maximum found; use no number of it.
     """
 

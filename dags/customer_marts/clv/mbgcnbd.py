@@ -14,10 +14,12 @@ import numpy as np
 from customer_marts.clv.books import Book
 from customer_marts.clv.coin import CoinModel, fit_coin_model
 from customer_marts.clv.dropout import Rule
-from customer_marts.clv.fitting import SAMPLE_GROUPS, Fit, known_model
+from customer_marts.clv.fitting import Fit, known_model
 from customer_marts.errors import DataError
 
 HIGHEST_K = 12
+# k is chosen on a sample of about this size, of books of more than twice as many groups.
+K_SAMPLE_GROUPS = 10_000
 
 
 @known_model
@@ -56,8 +58,8 @@ def fit_mbgcnbd_best(
 ) -> Fit[MbgCnbdK]:
     """MBG/CNBD-k with the k of 1..highest that has the highest likelihood.
 
-    Every k is tried, each from the one before. In a book of many groups k is chosen on a sample
-    of them, and that k is fitted to all. Needs ``log_gap_sum``, unless nobody repeats.
+    Every k is tried, each from the one before. In a book of more than 20,000 groups k is chosen on
+    a sample of them, and that k is fitted to all. Needs ``log_gap_sum``, unless nobody repeats.
     """
     if not np.isfinite(book.log_gap_sum):
         if book.purchases > 0:
@@ -66,7 +68,7 @@ def fit_mbgcnbd_best(
                 todo="give the book log_gap_sum = sum of ln(gap) over all customers and gaps",
             )
         return fit_mbgnbd(book, start)
-    small = book.sample(SAMPLE_GROUPS)
+    small = book.sample(K_SAMPLE_GROUPS)
     fits: list[Fit[MbgCnbdK]] = []
     for k in range(1, highest + 1):
         warm = start if start is not None and start.k == k else None
