@@ -54,10 +54,11 @@ MADE_WITH = {"r": 0.8, "alpha": 60.0, "a": 0.8, "b": 3.0}
 ANNUAL_RATE = 0.1
 
 GROUPS = """
-    select repeats, last_days, age_days, count(*)::double as customers
-    from customers group by all order by all
+    select
+        repeats, last_days, age_days,
+        count(*)::double as customers, sum(log_gap_sum) as log_gap_sum
+    from customers group by repeats, last_days, age_days order by repeats, last_days, age_days
 """
-LOG_GAP_SUM = "select sum(log_gap_sum) from customers"
 SPENDERS = "select repeats::double, margin from customers where repeats > 0 and margin > 0"
 VALUES = """
     create or replace table customer_values as
@@ -190,9 +191,7 @@ def _measured(file: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _grouped(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, Any], Book]:
     groups = connection.execute(GROUPS).fetchnumpy()
-    gaps = connection.execute(LOG_GAP_SUM).fetchall()[0][0]
-    repeats, last, age, customers = groups.values()
-    return groups, Book.of(repeats, last, age, customers, log_gap_sum=gaps)
+    return groups, Book.of(*groups.values())
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, query: str) -> list[Any]:
@@ -271,11 +270,13 @@ def _report_other(package: str, folder: Path, arguments: argparse.Namespace) -> 
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(
         [str(getattr(arguments, package).absolute()), "-c", OTHERS[package], str(data)],
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
         env=environment,
     )
+    if done.returncode:
+        sys.exit(f"{package} failed:\n{done.stderr}")
     other = json.loads(done.stdout.splitlines()[-1])
     theirs = type(ours.model)(**{name: other[name] for name in ours.names})
     likelihood = float(book.customers @ theirs.log_likelihood(book.repeats, book.last_at, book.age))

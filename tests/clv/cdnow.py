@@ -19,7 +19,7 @@ HOLDOUT, CUSTOMERS = _ROWS[:, 3], _ROWS[:, 5]
 MEAN_VALUE: Floats = np.divide(
     _ROWS[:, 4] / 100, REPEATS, out=np.full(REPEATS.size, np.nan), where=REPEATS > 0
 )
-# from data/derive_cdnow.py, which counts in days
-LOG_GAP_SUM = 7690.605904818631 - 2457 * np.log(7)
+# in days there, in weeks here
+LOG_GAP_SUM = _ROWS[:, 6] - CUSTOMERS * REPEATS * np.log(7)
 
 BOOK = Book.of(REPEATS, LAST_AT, AGE, CUSTOMERS, LOG_GAP_SUM)

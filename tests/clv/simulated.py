@@ -26,13 +26,13 @@ def coin_book(
     leaves = chance.beta(a, b, customers)
     repeats, last = np.zeros(customers), np.zeros(customers)
     active = chance.random(customers) >= leaves if first else np.ones(customers, dtype=bool)
-    log_gap_sum = 0.0
+    log_gap_sum = np.zeros(customers)
     at = np.zeros(customers)
     while active.any():
         gap = chance.gamma(k, 1, customers) / rate
         at = at + gap
         active &= at <= age
-        log_gap_sum += float(np.log(gap[active]).sum())
+        log_gap_sum[active] += np.log(gap[active])
         repeats[active] += 1
         last[active] = at[active]
         active &= chance.random(customers) >= leaves

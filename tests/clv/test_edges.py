@@ -146,7 +146,7 @@ NAMES = ["bgnbd", "mbgnbd", "mbgcnbd4", "paretonbd"]
 @settings(max_examples=8, deadline=None)
 def test_any_book_can_be_fitted(fit, rows: list[tuple[float, float, float]]) -> None:  # type: ignore[no-untyped-def]
     repeats, last, age = np.array(rows).T
-    book = Book.of(repeats, last, age, log_gap_sum=0.0)
+    book = Book.of(repeats, last, age, log_gap_sum=np.zeros(len(rows)))
     found = fit(book)
     assert found.prior is not None  # fewer than 300 customers: said, not silent
     assert found.status is not FitStatus.OK

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -42,11 +44,10 @@ def test_a_mixed_book_lies_between_and_the_segments_apart_fit_better() -> None:
     contract = coin_book(600, k=8, r=3.0, alpha=12.0, a=0.6, b=6.0)
     spot = coin_book(600, k=1, r=0.8, alpha=40.0, a=0.8, b=3.0)
     mixed = Book.of(
-        *(
-            np.concatenate([getattr(contract, name), getattr(spot, name)])
-            for name in ("repeats", "last_at", "age")
-        ),
-        log_gap_sum=contract.log_gap_sum + spot.log_gap_sum,
+        **{
+            field.name: np.concatenate([getattr(contract, field.name), getattr(spot, field.name)])
+            for field in fields(Book)
+        }
     )
     together = fit_mbgcnbd_best(mixed)
     apart = [fit_mbgcnbd_best(book) for book in (contract, spot)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TypeVar
@@ -37,8 +37,8 @@ class Book:
     last_at: t_x, time from the first purchase to the last one; 0 where x = 0.
     age: T, time from the first purchase to the as-of date.
     customers: how many customers have this history (may be fractional: a sampling weight).
-    log_gap_sum: sum over all customers and gaps of ln(gap between purchases). Only the choice of k
-        in MBG/CNBD-k needs it; NaN when not known.
+    log_gap_sum: sum over the group's customers and their gaps between purchases of ln(gap). Only
+        the choice of k in MBG/CNBD-k needs it; NaN when not known.
     All arrays have one length, one entry a group. Build with ``Book.of``, which checks them. Give
     the groups in a fixed order: sums, and so the last digits of a fit, follow it.
     """
@@ -47,7 +47,7 @@ class Book:
     last_at: Floats
     age: Floats
     customers: Floats
-    log_gap_sum: float = float("nan")
+    log_gap_sum: Floats
 
     @classmethod
     def of(
@@ -56,7 +56,7 @@ class Book:
         last_at: npt.ArrayLike,
         age: npt.ArrayLike,
         customers: npt.ArrayLike | None = None,
-        log_gap_sum: float = float("nan"),
+        log_gap_sum: npt.ArrayLike | None = None,
     ) -> Book:
         """Check the arrays and make a book of them.
 
@@ -70,7 +70,12 @@ class Book:
         _refuse(~(count > 0), "a group's number of customers is not above 0", count)
         if x.size == 0:
             raise DataError("the book holds no customer", todo="fit where there are customers")
-        return cls(x, last, upto, count, float(log_gap_sum))
+        if log_gap_sum is None:
+            return cls(x, last, upto, count, np.full(x.shape, np.nan))
+        gaps = as_floats(log_gap_sum, "log_gap_sum")
+        if gaps.shape != x.shape:
+            raise DataError(f"{gaps.size} sums of ln(gap) for {x.size} histories")
+        return cls(x, last, upto, count, gaps)
 
     @cached_property
     def size(self) -> float:
@@ -117,8 +122,12 @@ class Book:
     def rows(self, part: slice | Integers | npt.NDArray[np.bool_]) -> Book:
         """Some of the groups."""
         return Book(
-            self.repeats[part], self.last_at[part], self.age[part], self.customers[part]
-        )  # the gaps belong to the whole book
+            self.repeats[part],
+            self.last_at[part],
+            self.age[part],
+            self.customers[part],
+            self.log_gap_sum[part],
+        )
 
     def sample(self, groups: int) -> Book:
         """About ``groups`` of the groups, re-weighted so that expected sums stay the same.
@@ -136,7 +145,9 @@ class Book:
         kept = np.flatnonzero(certain | drawn)
         weight = np.where(certain[kept], 1.0, 1.0 / chance)
         part = self.rows(kept)
-        return Book(part.repeats, part.last_at, part.age, part.customers * weight, self.log_gap_sum)
+        return replace(
+            part, customers=part.customers * weight, log_gap_sum=part.log_gap_sum * weight
+        )
 
 
 def histories(

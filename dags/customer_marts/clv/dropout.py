@@ -115,7 +115,7 @@ def gap_constant(k: int, book: Book) -> float:
     """The log of C of the whole book: (k-1) sum ln(gap) - ln Gamma(k) sum x; 0 for k = 1."""
     if k == 1:
         return 0.0
-    return (k - 1) * book.log_gap_sum - book.purchases * float(special.gammaln(k))
+    return (k - 1) * float(book.log_gap_sum.sum()) - book.purchases * float(special.gammaln(k))
 
 
 def probability_alive(

@@ -28,8 +28,10 @@ SAMPLE_GROUPS = 60_000
 class FitStatus(StrEnum):
     """How far a fit can be trusted.
 
-    ok: use it. no_churn: the data give no evidence that anybody leaves; P(alive) is then near 1,
-    but for what the prior of a small book adds. weak_data: too few customers or repeats; the prior or a bound decides part of it.
+    ok: use it.
+    no_churn: the data give no evidence that anybody leaves; P(alive) is then near 1, but for what
+    the prior of a small book adds.
+    weak_data: too few customers or repeats; the prior or a bound decides part of it.
     failed: no maximum found; use no number of it.
     """
 
@@ -85,9 +87,8 @@ class Fit(Generic[Model]):
         """One line of JSON that ``from_json`` reads back unchanged."""
         content = {field.name: getattr(self, field.name) for field in fields(self)}
         content["model"] = _stored(self.model)
-        content["covariance"] = [
-            [None if np.isnan(value) else value for value in row] for row in self.covariance
-        ]
+        content["log_likelihood"] = _number_or_none(self.log_likelihood)
+        content["covariance"] = [[_number_or_none(cell) for cell in row] for row in self.covariance]
         return json.dumps(content)
 
     @classmethod
@@ -99,9 +100,9 @@ class Fit(Generic[Model]):
             content["status"] = FitStatus(content["status"])
             content["reasons"] = tuple(content["reasons"])
             content["names"] = tuple(content["names"])
+            content["log_likelihood"] = _number_or_nan(content["log_likelihood"])
             content["covariance"] = tuple(
-                tuple(float("nan") if value is None else value for value in row)
-                for row in content["covariance"]
+                tuple(_number_or_nan(cell) for cell in row) for row in content["covariance"]
             )
             return cls(**content)
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
@@ -110,6 +111,14 @@ class Fit(Generic[Model]):
                 where=f"{fault!r}; {text[:80]}",
                 todo="fit the model anew and store its to_json()",
             ) from fault
+
+
+def _number_or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _number_or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
 
 
 def _stored(model: Any) -> dict[str, Any]:

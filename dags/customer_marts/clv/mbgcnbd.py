@@ -61,11 +61,11 @@ def fit_mbgcnbd_best(
     Every k is tried, each from the one before. In a book of more than 20,000 groups k is chosen on
     a sample of them, and that k is fitted to all. Needs ``log_gap_sum``, unless nobody repeats.
     """
-    if not np.isfinite(book.log_gap_sum):
+    if not np.isfinite(book.log_gap_sum).all():
         if book.purchases > 0:
             raise DataError(
                 "k cannot be chosen without the gaps between purchases",
-                todo="give the book log_gap_sum = sum of ln(gap) over all customers and gaps",
+                todo="give the book log_gap_sum: the sum of ln(gap) of each group's customers",
             )
         return fit_mbgnbd(book, start)
     small = book.sample(K_SAMPLE_GROUPS)

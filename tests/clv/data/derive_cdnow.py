@@ -23,28 +23,31 @@ def main() -> None:
         bought_on = date.fromisoformat(f"{day[:4]}-{day[4:6]}-{day[6:]}")
         purchases[customer][bought_on] += round(float(dollars) * 100)
     rows: Counter[tuple[int, ...]] = Counter()
-    log_gap_sum = 0.0
+    log_gap_sum: dict[tuple[int, ...], float] = defaultdict(float)
     for days in purchases.values():
         first = min(days)
         seen = sorted(day for day in days if day <= CALIBRATION_END)
         repeats = seen[1:]
-        log_gap_sum += sum(
-            log((after - before).days) for before, after in zip(seen, repeats, strict=False)
-        )
-        rows[
+        key = (
             len(repeats),
             (seen[-1] - first).days,
             (CALIBRATION_END - first).days,
             len(days) - len(seen),
             sum(days[day] for day in repeats),
-        ] += 1
+        )
+        rows[key] += 1
+        log_gap_sum[key] += sum(
+            log((after - before).days) for before, after in zip(seen, repeats, strict=False)
+        )
     with (Path(__file__).parent / "cdnow_histories.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
-            ["repeats", "last_days", "age_days", "holdout", "repeat_cents", "customers"]
+            [
+                *("repeats", "last_days", "age_days", "holdout", "repeat_cents", "customers"),
+                "log_gap_sum",
+            ]
         )
-        writer.writerows([*row, rows[row]] for row in sorted(rows))
-    print(f"sum of ln(gap in days): {log_gap_sum!r}")
+        writer.writerows([*row, rows[row], f"{log_gap_sum[row]:.6f}"] for row in sorted(rows))
 
 
 if __name__ == "__main__":
