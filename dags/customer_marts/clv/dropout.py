@@ -237,7 +237,8 @@ def expected_if_alive(
     and success chance horizon/(alpha + T + horizon). He makes his n-th purchase when N >= n k - j
     and n - 1 coins let him stay, with probability m_n = B(a, b+x+first+n-1)/B(a, b+x+first). So
     E = sum over N of P(N) G(floor((N+j)/k)), G(m) = m_1 + ... + m_m: positive terms only, and
-    nothing special at a = 1, a -> 0 or b -> infinity.
+    nothing special at a = 1, a -> 0 or b -> infinity. DataError where it would take more than
+    ``MOST_STEPS`` terms (k > 1, T = 0 and alpha a small part of a day).
     """
     count = at.r + rule.k * repeats
     odds = np.broadcast_to(horizon / (at.alpha + age + horizon), count.shape)
