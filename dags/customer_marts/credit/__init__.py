@@ -1,0 +1,1 @@
+"""Credit: which money paid which claim, and what follows from it."""
