@@ -1,0 +1,1 @@
+"""Credit risk: scorecards, their quality, roll rates and provisions, as plain numpy."""
