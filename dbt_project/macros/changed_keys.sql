@@ -29,6 +29,13 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- Pre-hook of a step that holds what this run computes again, and nothing else. -#}
+{% macro empty_table() -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }}
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro changed_orders() -%}
     select order_id from {{ ref('int_orders_changed') }}
 {%- endmacro %}

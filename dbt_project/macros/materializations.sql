@@ -4,13 +4,20 @@
     one away, rename the new one in, drop the old one; a temporary table before an insert) buys
     nothing here, and its catalogue queries and statements are half of a small model's time. These
     replace or append in place, in one transaction; the contract is checked as the adapter checks
-    it. They know what this project uses: no grants, indexes, persisted docs, Python models or
-    strategies other than append. Spark keeps its adapter's own.
+    it. They know what this project uses: no grants, indexes, persisted docs or strategies other
+    than append; a Python model is a table without a contract (dbt cannot check one before the model
+    has run). Spark keeps its adapter's own.
 -#}
-{% materialization table, adapter='duckdb' %}
+{% materialization table, adapter='duckdb', supported_languages=['sql', 'python'] %}
     {%- set target_relation = this.incorporate(type='table') %}
     {{ run_hooks(pre_hooks) }}
-    {% call statement('main') %}{{ replace_table(target_relation, sql) }}{% endcall %}
+    {% if model['language'] == 'python' %}
+        {% call statement('main', language='python') %}
+            {{- replace_table_by_python(target_relation, compiled_code) }}
+        {% endcall %}
+    {% else %}
+        {% call statement('main') %}{{ replace_table(target_relation, sql) }}{% endcall %}
+    {% endif %}
     {{ run_hooks(post_hooks) }}
     {% do adapter.commit() %}
     {{ return({'relations': [target_relation]}) }}
@@ -52,4 +59,15 @@
     {%- else %}
         create or replace table {{ relation }} as ({{ sql }})
     {%- endif %}
+{%- endmacro %}
+
+{#- The same of what a Python model returns; dbt-duckdb calls materialize with it. -#}
+{% macro replace_table_by_python(relation, compiled_code) -%}
+{{ compiled_code }}
+
+
+def materialize(rows, connection):
+    connection.register('__rows_of_model', rows)
+    connection.execute('create or replace table {{ relation }} as select * from __rows_of_model')
+    connection.unregister('__rows_of_model')
 {%- endmacro %}

@@ -13,7 +13,12 @@ MAY_READ = {
     "intermediate": {"staging", "intermediate"},
     # what a customer was known for month by month: steps between the facts and their classes
     "intermediate.segments": {"staging", "intermediate", "intermediate.segments", "core"},
-    "core": {"staging", "intermediate", "core"},
+    # which credit paid which claim, step by step
+    "intermediate.receivables": {
+        *("staging", "intermediate"),
+        *("intermediate.receivables", "core"),
+    },
+    "core": {"staging", "intermediate", "intermediate.receivables", "core"},
     "value": {"staging", "core", "value"},
     "segments": {
         *("staging", "intermediate.segments"),
@@ -27,6 +32,7 @@ PREFIX = {
     "staging": r"stg_landing__",
     "intermediate": r"int_",
     "intermediate.segments": r"int_",
+    "intermediate.receivables": r"int_",
     "core": r"(dim|fct)_",
 }
 # core marts about the ids themselves, neither a dimension nor a fact

@@ -1,0 +1,58 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ delete_changed('customer_id', changed_customers()) }}",
+) }}
+-- depends_on: {{ ref('int_customers_changed') }}
+
+-- The events and the entries are those of the customers computed again, and of nobody else.
+with entries as (
+    select * from {{ ref('int_receivable_entries') }}
+    where basis not in ('held', 'released')
+),
+
+events as (
+    select * from {{ ref('int_receivable_events') }}
+),
+
+final as (
+    select
+        concat(
+            credits.document_id, '|', claims.document_id, '|',
+            cast(entries.entry_no as {{ dbt.type_string() }})
+        ) as allocation_id,
+        claims.customer_id,
+        claims.document_id,
+        claims.kind as document_kind,
+        credits.document_id as credit_id,
+        credits.kind as credit_kind,
+        credits.payment_id,
+        claims.invoice_id,
+        entries.entry_on as allocated_on,
+        case
+            when not credits.is_bill then entries.entry_on
+            -- a bill that is to be dishonoured never counts as paid
+            when credits.settled_on <= {{ as_of_date() }}
+                then greatest(credits.settled_on, entries.entry_on)
+        end as paid_on,
+        entries.basis,
+        entries.reversal_reason,
+        credits.reference_status,
+        credits.is_bill,
+        {{ reporting_currency() }} as currency,
+        credits.document_currency,
+        entries.document_amount,
+        case when claims.reporting_amount is not null then entries.allocated_amount end
+            as allocated_amount,
+        case when credits.reporting_amount is not null then entries.credit_amount end
+            as credit_amount,
+        case
+            when claims.reporting_amount is not null and credits.reporting_amount is not null
+                then cast(entries.credit_amount - entries.allocated_amount as decimal(18, 2))
+        end as exchange_difference_amount
+    from entries
+    inner join events as claims on entries.claim_no = claims.event_no
+    inner join events as credits on entries.credit_no = credits.event_no
+)
+
+select * from final
