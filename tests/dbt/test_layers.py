@@ -18,13 +18,18 @@ MAY_READ = {
         *("staging", "intermediate"),
         *("intermediate.receivables", "core"),
     },
+    # what the score of a customer rests on: spans of lateness, defaults, a panel, the fits
+    "intermediate.credit": {
+        *("staging", "intermediate", "intermediate.receivables"),
+        *("intermediate.credit", "core"),
+    },
     "core": {"staging", "intermediate", "intermediate.receivables", "core"},
     "value": {"staging", "core", "value"},
     "segments": {
         *("staging", "intermediate.segments"),
         *("core", "value", "credit", "segments"),
     },
-    "credit": {"staging", "core", "credit"},
+    "credit": {"staging", "intermediate.receivables", "intermediate.credit", "core", "credit"},
     "management": {"staging", "core", "value", "segments", "credit", "management"},
     "trust": {"staging", "trust"},
 }
@@ -33,6 +38,7 @@ PREFIX = {
     "intermediate": r"int_",
     "intermediate.segments": r"int_",
     "intermediate.receivables": r"int_",
+    "intermediate.credit": r"int_",
     "core": r"(dim|fct)_",
 }
 # core marts about the ids themselves, neither a dimension nor a fact
