@@ -29,3 +29,95 @@
     and allocations.credit_kind in ('receipt', 'prepayment')
     and allocations.basis <> 'reversal'
 {%- endmacro %}
+
+{#-
+    CTEs that give each row of the CTE `months` its points on the scorecard in force, as
+    `valued_points` (customer_id, month_on, variable_no, variable, number_value, level_value, points,
+    points_lost): one row per variable of the card, none without a card. A row is looked up by itself,
+    so that a customer alone scores what it scores among all. They read the CTE `card_points`.
+-#}
+{% macro valued_points_ctes() -%}
+    number_values as (
+        {%- for name in credit_numbers() %}
+            select
+                customer_id,
+                month_on,
+                '{{ name }}' as variable,
+                {{ name }} as number_value
+            from months
+            where exists (select points from card_points where variable = '{{ name }}')
+            {{ 'union all' if not loop.last }}
+        {%- endfor %}
+    ),
+
+    level_values as (
+        {%- for name in credit_levels() %}
+            select
+                customer_id,
+                month_on,
+                '{{ name }}' as variable,
+                {{ name }} as level_value
+            from months
+            where exists (select points from card_points where variable = '{{ name }}')
+            {{ 'union all' if not loop.last }}
+        {%- endfor %}
+    ),
+
+    levels_known as (
+        select
+            level_values.*,
+            card_points.variable is not null as is_listed
+        from level_values
+        left join card_points
+            on
+                card_points.kind = 'category'
+                and level_values.variable = card_points.variable
+                and level_values.level_value = card_points.level
+    ),
+
+    valued_points as (
+        select
+            number_values.customer_id,
+            number_values.month_on,
+            card_points.variable_no,
+            number_values.variable,
+            number_values.number_value,
+            cast(null as {{ dbt.type_string() }}) as level_value,
+            card_points.points,
+            card_points.best_points - card_points.points as points_lost
+        from number_values
+        inner join card_points
+            on
+                number_values.variable = card_points.variable
+                and (
+                    (card_points.kind = 'missing' and number_values.number_value is null)
+                    or (
+                        card_points.kind = 'numeric'
+                        and coalesce(number_values.number_value >= card_points.lower_value,
+                            card_points.lower_value is null)
+                        and coalesce(number_values.number_value < card_points.upper_value,
+                            card_points.upper_value is null)
+                        and number_values.number_value is not null
+                    )
+                )
+        union all
+        select
+            levels_known.customer_id,
+            levels_known.month_on,
+            card_points.variable_no,
+            levels_known.variable,
+            cast(null as double) as number_value,
+            levels_known.level_value,
+            card_points.points,
+            card_points.best_points - card_points.points as points_lost
+        from levels_known
+        inner join card_points
+            on
+                levels_known.variable = card_points.variable
+                and case
+                    when levels_known.level_value is null then card_points.kind = 'missing'
+                    when levels_known.is_listed then levels_known.level_value = card_points.level
+                    else card_points.kind = 'other'
+                end
+    )
+{%- endmacro %}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 OBSERVATION_COLUMNS = ("customer_id", "month_no", "is_default")
 POINTS_COLUMNS = {
     "model_version": pa.string(),
+    "variable_no": pa.int32(),
     "variable": pa.string(),
     "kind": pa.string(),
     "bin_no": pa.int32(),
@@ -104,9 +105,11 @@ def card_points(session: Any, runs: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyR
     for (artefact,) in runs.filter("is_in_force").project("artefact").fetchall():
         card = Scorecard.from_json(artefact)
         best = {each.bins.name: each.best_points for each in card.variables}
+        numbers = {name: number for number, name in enumerate(card.names, start=1)}
         rows += [
             (
                 card.version,
+                numbers[row.variable],
                 row.variable,
                 row.kind,
                 row.bin_no,

@@ -211,6 +211,7 @@ default_spell_months as (
         rule_code,
         default_on,
         cured_on,
+        default_amount,
         cast(
             {{ explode_months(
                 month_start('default_on'),
@@ -220,15 +221,20 @@ default_spell_months as (
     from defaults
 ),
 
+-- of several spells the latest
 in_default_months as (
     select
         customer_id,
         month_on,
-        max_by(rule_code, default_on) as default_rule_code,
-        max(default_on) as default_on
+        rule_code as default_rule_code,
+        default_on,
+        default_amount
     from default_spell_months
     where coalesce(cured_on > {{ state_on('month_on') }}, true)
-    group by customer_id, month_on
+    qualify row_number() over (
+        partition by customer_id, month_on
+        order by default_on desc, rule_code
+    ) = 1
 ),
 
 document_starts as (
@@ -305,6 +311,7 @@ joined as (
         worst_months.worst_overdue_days,
         in_default_months.default_rule_code,
         in_default_months.default_on,
+        in_default_months.default_amount,
         coalesce(receivables.bills_outstanding_amount, 0) as bills_outstanding_amount,
         coalesce(customer_months.count_orders, 0) as count_orders,
         greatest(coalesce(customer_months.revenue_amount, 0), 0) as revenue_amount,
@@ -446,6 +453,7 @@ final as (
         or paid_12_months_amount > 0 as is_active,
         default_rule_code,
         default_on,
+        default_amount,
         default_rule_code is not null as is_in_default,
         case
             when default_rule_code is not null then 'default'
