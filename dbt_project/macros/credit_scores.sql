@@ -1,5 +1,6 @@
 {#- The variables a scorecard may use: numbers, and levels. One list for the panel, the fit and the
-    scoring; each has its sentence in credit_reason_texts. -#}
+    scoring; each has its sentence in credit_reason_texts. The region is none: where a customer sits
+    is not what it does, and a region's few customers, seen month after month, pass for many. -#}
 {% macro credit_numbers() -%}
     {{ return([
         'overdue_rate', 'overdue_over_30_rate', 'worst_overdue_days', 'worst_overdue_days_12_months',
@@ -13,7 +14,7 @@
 {%- endmacro %}
 
 {% macro credit_levels() -%}
-    {{ return(['customer_type', 'industry', 'size_class', 'region']) }}
+    {{ return(['customer_type', 'industry', 'size_class']) }}
 {%- endmacro %}
 
 {#- The months of a customer's row, this one and so many before, as a window frame. -#}

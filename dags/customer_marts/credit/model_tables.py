@@ -42,6 +42,7 @@ def model_runs(
     context: duckdb.DuckDBPyRelation,
     observations: duckdb.DuckDBPyRelation,
     parameters: duckdb.DuckDBPyRelation,
+    directions: duckdb.DuckDBPyRelation,
 ) -> duckdb.DuckDBPyRelation:
     """The fits known before this run, and its own where one is due.
 
@@ -54,7 +55,10 @@ def model_runs(
     as_of, is_refit, release_id, sequence = context.project(
         "as_of, is_refit, release_id, release_sequence"
     ).fetchall()[0]
-    rules = RefitRules.of(dict(parameters.project("parameter, value").fetchall()))
+    rules = RefitRules.of(
+        dict(parameters.project("parameter, value").fetchall()),
+        dict(directions.project("code, risk_direction").fetchall()),
+    )
     variables = set(observations.columns) - set(OBSERVATION_COLUMNS)
     if is_due(known, MODEL, as_of, is_refit=is_refit, every_days=rules.refit_days):
         champion = card_in_force(known, as_of, variables)

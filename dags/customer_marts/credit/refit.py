@@ -12,14 +12,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from customer_marts.credit import model_quality
-from customer_marts.credit.binning import BinningOptions, Flags, Integers
+from customer_marts.credit.binning import (
+    BinKind,
+    BinningOptions,
+    Flags,
+    Integers,
+    VariableBins,
+)
 from customer_marts.credit.promotion import (
     CheckCode,
     HoldoutQuality,
@@ -33,6 +39,8 @@ from customer_marts.credit.scorecard_fit import (
     FitResult,
     FitStatus,
     ScorecardOptions,
+    VariableOutcome,
+    VariableReport,
     fit_scorecard,
 )
 from customer_marts.errors import ConfigurationError
@@ -80,10 +88,16 @@ class RefitRules:
     refit_days: int
     holdout_percent: int
     out_of_time_observations_at_least: int
+    directions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, parameters: Mapping[str, float]) -> RefitRules:
+    def of(
+        cls, parameters: Mapping[str, float], directions: Mapping[str, str] | None = None
+    ) -> RefitRules:
         """Read the parameters in force.
+
+        directions: by variable, whether the risk ``rises`` or ``falls`` with it; others may do
+        either.
 
         Raises:
             ConfigurationError: one is absent, or they contradict one another.
@@ -120,6 +134,7 @@ class RefitRules:
                 int(parameters["refit_days"]),
                 int(parameters["holdout_percent"]),
                 int(parameters["out_of_time_observations_at_least"]),
+                directions or {},
             )
         except KeyError as error:
             raise ConfigurationError(
@@ -185,7 +200,7 @@ def refit(
             f"至少需要 {needed} 个",
             _as_json(found),
         )
-    result = fit_scorecard(training.features, training.is_default, rules.options)
+    result = fit_explainable(training.features, training.is_default, rules)
     found["variables"] = [
         {**asdict(each), "iv": None if each.iv is None else round(each.iv, KEPT_DECIMALS)}
         for each in result.variables
@@ -208,6 +223,45 @@ def refit(
         f"{word_zh}:{';'.join(reasons_zh(verdict, quality, rules.limits))}",
         _as_json(found),
     )
+
+
+def fit_explainable(
+    features: Features, is_default: Flags, rules: RefitRules
+) -> FitResult:
+    """Fit a scorecard without the variables that move against the direction they should.
+
+    A variable whose bins say that more lateness is less risk is noise or a proxy; it is left out
+    and the rest is fitted again. Its report says so.
+    """
+    left_out: dict[str, VariableReport] = {}
+    while True:
+        usable = {name: column for name, column in features.items() if name not in left_out}
+        result = fit_scorecard(usable, is_default, rules.options)
+        wrong = [
+            each.bins
+            for each in (result.scorecard.variables if result.scorecard else ())
+            if _goes_against(each.bins, rules.directions.get(each.bins.name))
+        ]
+        if not wrong:
+            reports = sorted((*result.variables, *left_out.values()), key=lambda each: each.name)
+            return replace(result, variables=tuple(reports))
+        left_out |= {
+            bins.name: VariableReport(
+                bins.name,
+                bins.iv,
+                VariableOutcome.WRONG_SIGN,
+                f"the risk {rules.directions[bins.name]} with it, and here it does not",
+            )
+            for bins in wrong
+        }
+
+
+def _goes_against(bins: VariableBins, direction: str | None) -> bool:
+    """Whether the evidence of the bins, which is monotone, moves the other way."""
+    woe = [each.woe for each in bins.bins if each.kind is BinKind.NUMERIC]
+    if len(woe) < 2 or direction not in ("rises", "falls"):
+        return False
+    return woe[-1] > woe[0] if direction == "rises" else woe[-1] < woe[0]
 
 
 def held_out(customers: npt.NDArray[Any], percent: int) -> Flags:

@@ -17,4 +17,5 @@ def model(dbt: Any, session: Any) -> Any:
         dbt.ref("stg_landing__run_context"),
         dbt.ref("int_credit_observations"),
         dbt.ref("int_credit_parameters"),
+        dbt.ref("int_credit_directions"),
     )

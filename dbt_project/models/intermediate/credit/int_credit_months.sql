@@ -408,7 +408,6 @@ attributed as (
         customer_history.customer_type,
         customer_history.industry,
         customer_history.size_class,
-        customer_history.region,
         case when coalesce(customer_history.valid_from <= measured.state_on, true)
             then customer_history.credit_limit_amount
         end as credit_limit_amount
@@ -425,7 +424,6 @@ stated as (
         attributed.customer_type,
         attributed.industry,
         attributed.size_class,
-        attributed.region,
         attributed.credit_limit_amount,
         default_rules.horizon_months,
         greatest(default_rules.minimum_amount, measured.open_amount * default_rules.minimum_rate)
@@ -517,8 +515,7 @@ final as (
         cast(defaults_before as double) as defaults_before,
         customer_type,
         industry,
-        size_class,
-        region
+        size_class
     from stated
 )
 

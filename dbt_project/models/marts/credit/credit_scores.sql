@@ -36,6 +36,11 @@ default_rules as (
     where {{ is_in_force() }}
 ),
 
+code_labels as (
+    select * from {{ ref('code_labels') }}
+    where {{ is_in_force() }}
+),
+
 {{ valued_points_ctes() }},
 
 -- the variables that cost points, the dearest first
@@ -61,7 +66,7 @@ point_reasons as (
                 when ranked_points.number_value is null and ranked_points.level_value is null
                     then reason_texts.missing_{{ language }}
                 else {{ fill_in('reason_texts.reason_' ~ language, {
-                    'value': 'coalesce(ranked_points.level_value, '
+                    'value': 'coalesce(code_labels.label_' ~ language ~ ', ranked_points.level_value, '
                         ~ with_decimals(
                             'ranked_points.number_value * reason_texts.shown_times',
                             'reason_texts.shown_decimals'
@@ -71,6 +76,10 @@ point_reasons as (
         {%- endfor %}
     from ranked_points
     inner join reason_texts on ranked_points.variable = reason_texts.code
+    left join code_labels
+        on
+            ranked_points.variable = code_labels.domain
+            and ranked_points.level_value = code_labels.code
     where ranked_points.reason_no <= 4
 ),
 
