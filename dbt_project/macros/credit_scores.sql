@@ -17,11 +17,9 @@
     {{ return(['customer_type', 'industry', 'size_class']) }}
 {%- endmacro %}
 
-{#- The months of a customer's row, this one and so many before, as a window frame. -#}
-{% macro last_months(count) -%}
-    partition by customer_id
-    order by month_on
-    rows between {{ count - 1 }} preceding and current row
+{#- A month as a whole number that rises by one from month to month. -#}
+{% macro month_number(month_on) -%}
+    12 * extract(year from {{ month_on }}) + extract(month from {{ month_on }})
 {%- endmacro %}
 
 {#- Predicate on allocations joined to their claims: cash or a bill that paid an invoice. -#}

@@ -1,9 +1,30 @@
-{%- set stocks = {'overdue': 1, 'overdue_over_30': 31, 'overdue_over_60': 61} %}
-{%- set sums = [
-    'invoiced_amount', 'claimed_amount', 'allocated_amount', 'paid_amount', 'bill_paid_amount',
-    'prepaid_amount', 'delay_amount_days', 'count_invoices_due', 'count_invoices_late',
-    'overdue_amount', 'overdue_over_30_amount', 'overdue_over_60_amount',
-    'count_dishonoured', 'count_defaults',
+{#- What each source brings to a month, and over which of the months up to a row it is added up. -#}
+{%- set sources = {
+    'claim_months': ['invoiced_amount', 'claimed_amount'],
+    'due_months': ['count_invoices_due'],
+    'late_invoice_months': ['count_invoices_late'],
+    'payment_months': [
+        'allocated_amount', 'paid_amount', 'bill_paid_amount', 'prepaid_amount',
+        'delay_amount_days',
+    ],
+    'default_months': ['count_dishonoured', 'count_defaults'],
+    'late_months': [
+        'overdue_amount', 'overdue_over_30_amount', 'overdue_over_60_amount',
+        'worst_overdue_days', 'worst_days_in_month', 'count_months_overdue',
+    ],
+    'order_months': ['count_orders', 'revenue_amount', 'count_complaints'],
+    'bill_months': ['bills_outstanding_amount'],
+} %}
+{%- set this_month = [
+    'claimed_amount', 'allocated_amount', 'paid_amount', 'count_defaults', 'overdue_amount',
+    'overdue_over_30_amount', 'overdue_over_60_amount', 'worst_overdue_days', 'count_orders',
+    'bills_outstanding_amount',
+] %}
+{%- set last_3_months = ['paid_amount', 'delay_amount_days', 'revenue_amount'] %}
+{%- set last_12_months = [
+    'invoiced_amount', 'paid_amount', 'delay_amount_days', 'bill_paid_amount', 'prepaid_amount',
+    'count_invoices_due', 'count_invoices_late', 'count_dishonoured', 'count_complaints',
+    'count_months_overdue', 'revenue_amount',
 ] %}
 
 -- Every figure of a month end rests on rows dated up to that day; only the outcome looks further.
@@ -128,47 +149,12 @@ payment_months as (
     group by allocations.customer_id, {{ month_start('allocations.allocated_on') }}
 ),
 
-stock_changes as (
-    {%- for stock, days_from in stocks.items() %}
-        select
-            customer_id,
-            greatest(late_from, {{ add_days('due_on', days_from) }}) as changed_on,
-            '{{ stock }}' as stock,
-            open_amount as change_amount
-        from late_spans
-        where
-            {{ add_days('due_on', days_from) }}
-            < coalesce(late_until, {{ add_days(as_of_date(), 1) }})
-        union all
-        select
-            customer_id,
-            late_until as changed_on,
-            '{{ stock }}' as stock,
-            -open_amount as change_amount
-        from late_spans
-        where {{ add_days('due_on', days_from) }} < late_until
-        {{ 'union all' if not loop.last }}
-    {%- endfor %}
-),
-
-stock_months as (
-    select
-        customer_id,
-        {{ month_start('changed_on') }} as month_on,
-        {%- for stock in stocks %}
-            sum(change_amount) filter (where stock = '{{ stock }}') as {{ stock }}_amount
-            {{- ',' if not loop.last }}
-        {%- endfor %}
-    from stock_changes
-    where changed_on <= {{ as_of_date() }}
-    group by customer_id, {{ month_start('changed_on') }}
-),
-
-late_months as (
+late_span_months as (
     select
         customer_id,
         due_on,
         late_until,
+        open_amount,
         cast(
             {{ explode_months(
                 month_start('late_from'),
@@ -178,20 +164,32 @@ late_months as (
     from late_spans
 ),
 
--- the longest overdue at any time of the month, and among what is left at its end
-worst_months as (
+dated_spans as (
+    select
+        *,
+        coalesce(late_until > {{ state_on('month_on') }}, true) as is_open_at_end,
+        {{ days_between('due_on', state_on('month_on')) }} as overdue_days,
+        least(
+            {{ days_between('due_on', state_on('month_on')) }},
+            {{ days_between('due_on', 'late_until') }} - 1
+        ) as worst_days
+    from late_span_months
+),
+
+-- what is overdue at the end of a month, and the longest at any time of it
+late_months as (
     select
         customer_id,
         month_on,
-        max(
-            {{ days_between(
-                'due_on', 'least(' ~ add_days('late_until', -1) ~ ', ' ~ state_on('month_on') ~ ')'
-            ) }}
-        ) as worst_days_in_month,
-        max({{ days_between('due_on', state_on('month_on')) }}) filter (
-            where coalesce(late_until > {{ state_on('month_on') }}, true)
-        ) as worst_overdue_days
-    from late_months
+        sum(open_amount) filter (where is_open_at_end) as overdue_amount,
+        sum(open_amount) filter (where is_open_at_end and overdue_days > 30)
+            as overdue_over_30_amount,
+        sum(open_amount) filter (where is_open_at_end and overdue_days > 60)
+            as overdue_over_60_amount,
+        max(overdue_days) filter (where is_open_at_end) as worst_overdue_days,
+        max(worst_days) as worst_days_in_month,
+        max(case when is_open_at_end then 1 end) as count_months_overdue
+    from dated_spans
     group by customer_id, month_on
 ),
 
@@ -257,6 +255,70 @@ starts as (
     group by customer_id
 ),
 
+order_months as (
+    select
+        customer_months.customer_id,
+        customer_months.month_on,
+        customer_months.count_orders,
+        greatest(customer_months.revenue_amount, 0) as revenue_amount,
+        customer_months.count_complaints
+    from customer_months
+    inner join starts on customer_months.customer_id = starts.customer_id
+    where customer_months.month_on >= starts.first_month_on
+),
+
+bill_months as (
+    select
+        customer_id,
+        month_on,
+        bills_outstanding_amount
+    from receivables
+    where bills_outstanding_amount <> 0
+),
+
+flows as (
+    {%- for source, columns in sources.items() %}
+        select
+            customer_id,
+            {{ month_number('month_on') }} as month_no,
+            {%- for others in sources.values() %}
+                {%- for column in others %}
+                    {{ column if column in columns else 'null' }} as {{ column }},
+                {%- endfor %}
+            {%- endfor %}
+            '{{ source }}' as source
+        from {{ source }}
+        {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+-- a month counts for itself and for the eleven after it: one aggregation instead of a window each
+months_later as (
+    {%- for number in range(12) %}
+        select {{ number }} as months_later {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+rolled as (
+    select
+        flows.customer_id,
+        flows.month_no + months_later.months_later as month_no,
+        {%- for column in this_month %}
+            sum(flows.{{ column }}) filter (where months_later.months_later = 0) as {{ column }},
+        {%- endfor %}
+        {%- for column in last_3_months %}
+            sum(flows.{{ column }}) filter (where months_later.months_later < 3)
+                as {{ column }}_3_months,
+        {%- endfor %}
+        {%- for column in last_12_months %}
+            sum(flows.{{ column }}) as {{ column }}_12_months,
+        {%- endfor %}
+        max(flows.worst_days_in_month) as worst_days_12_months
+    from flows
+    cross join months_later
+    group by flows.customer_id, flows.month_no + months_later.months_later
+),
+
 panel as (
     select
         customer_id,
@@ -265,139 +327,62 @@ panel as (
     from starts
 ),
 
-flows as (
-    {%- for source, columns in {
-        'claim_months': ['invoiced_amount', 'claimed_amount'],
-        'due_months': ['count_invoices_due'],
-        'late_invoice_months': ['count_invoices_late'],
-        'payment_months': [
-            'allocated_amount', 'paid_amount', 'bill_paid_amount', 'prepaid_amount',
-            'delay_amount_days',
-        ],
-        'stock_months': ['overdue_amount', 'overdue_over_30_amount', 'overdue_over_60_amount'],
-        'default_months': ['count_dishonoured', 'count_defaults'],
-    }.items() %}
-        select
-            customer_id,
-            month_on,
-            {%- for column in sums %}
-                {{ column if column in columns else 0 }} as {{ column }}{{ ',' if not loop.last }}
-            {%- endfor %}
-        from {{ source }}
-        {{ 'union all' if not loop.last }}
-    {%- endfor %}
-),
-
-flow_months as (
-    select
-        customer_id,
-        month_on,
-        {%- for column in sums %}
-            coalesce(sum({{ column }}), 0) as {{ column }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from flows
-    group by customer_id, month_on
-),
-
 joined as (
     select
         panel.customer_id,
         panel.month_on,
+        panel.first_month_on,
         {{ state_on('panel.month_on') }} as state_on,
-        {%- for column in sums %}
-            coalesce(flow_months.{{ column }}, 0) as {{ column }},
+        greatest(panel.first_month_on, {{ add_months('panel.month_on', -11) }}) as year_from_on,
+        greatest(panel.first_month_on, {{ add_months('panel.month_on', -2) }}) as quarter_from_on,
+        {%- for column in this_month %}
+            rolled.{{ column }},
         {%- endfor %}
-        worst_months.worst_days_in_month,
-        worst_months.worst_overdue_days,
-        in_default_months.default_rule_code,
-        in_default_months.default_on,
-        in_default_months.default_amount,
-        coalesce(receivables.bills_outstanding_amount, 0) as bills_outstanding_amount,
-        coalesce(customer_months.count_orders, 0) as count_orders,
-        greatest(coalesce(customer_months.revenue_amount, 0), 0) as revenue_amount,
-        customer_months.count_complaints,
-        least(
-            panel.first_month_on, {{ month_start('customers.first_ordered_on') }},
-            {{ month_start('customers.onboarded_on') }}
-        ) as known_since_month_on
+        {%- for column in last_3_months %}
+            rolled.{{ column }}_3_months,
+        {%- endfor %}
+        {%- for column in last_12_months %}
+            rolled.{{ column }}_12_months,
+        {%- endfor %}
+        rolled.worst_days_12_months
     from panel
-    left join flow_months
+    left join rolled
         on
-            panel.customer_id = flow_months.customer_id
-            and panel.month_on = flow_months.month_on
-    left join worst_months
-        on
-            panel.customer_id = worst_months.customer_id
-            and panel.month_on = worst_months.month_on
-    left join in_default_months
-        on
-            panel.customer_id = in_default_months.customer_id
-            and panel.month_on = in_default_months.month_on
-    left join receivables
-        on
-            panel.customer_id = receivables.customer_id
-            and panel.month_on = receivables.month_on
-    left join customer_months
-        on
-            panel.customer_id = customer_months.customer_id
-            and panel.month_on = customer_months.month_on
-    left join customers on panel.customer_id = customers.customer_id
-),
-
--- stocks are what came less what went; flows are summed over the months of a row
-totalled as (
-    select
-        *,
-        sum(claimed_amount - allocated_amount) over so_far as open_amount,
-        sum(overdue_amount) over so_far as total_overdue_amount,
-        sum(overdue_over_30_amount) over so_far as total_overdue_over_30_amount,
-        sum(overdue_over_60_amount) over so_far as total_overdue_over_60_amount,
-        coalesce(sum(count_defaults) over before, 0) as defaults_before,
-        max(case when count_orders > 0 then month_on end) over so_far as last_order_month_on,
-        max(case when paid_amount > 0 then month_on end) over so_far as last_paid_month_on,
-        min(case when count_defaults > 0 then month_on end) over after as next_default_month_on,
-        sum(invoiced_amount) over year as invoiced_12_months_amount,
-        sum(paid_amount) over year as paid_12_months_amount,
-        sum(paid_amount) over quarter as paid_3_months_amount,
-        sum(delay_amount_days) over year as delay_12_months_amount_days,
-        sum(delay_amount_days) over quarter as delay_3_months_amount_days,
-        sum(bill_paid_amount) over year as bill_paid_12_months_amount,
-        sum(prepaid_amount) over year as prepaid_12_months_amount,
-        sum(count_invoices_due) over year as count_invoices_due_12_months,
-        sum(count_invoices_late) over year as count_invoices_late_12_months,
-        sum(count_dishonoured) over year as dishonoured_bills_12_months,
-        sum(count_complaints) over year as complaints_12_months,
-        max(worst_days_in_month) over year as worst_days_12_months,
-        sum(revenue_amount) over year as revenue_12_months_amount,
-        sum(revenue_amount) over quarter as revenue_3_months_amount,
-        count(*) over year as count_months_12_months,
-        min(month_on) over year as year_from_on,
-        min(month_on) over quarter as quarter_from_on
-    from joined
-    window
-        so_far as (partition by customer_id order by month_on rows unbounded preceding),
-        before as (
-            partition by customer_id order by month_on
-            rows between unbounded preceding and 1 preceding
-        ),
-        after as (
-            partition by customer_id order by month_on
-            rows between 1 following and unbounded following
-        ),
-        year as ({{ last_months(12) }}),
-        quarter as ({{ last_months(3) }})
+            panel.customer_id = rolled.customer_id
+            and {{ month_number('panel.month_on') }} = rolled.month_no
 ),
 
 measured as (
     select
         *,
-        sum(case when total_overdue_amount > 0 then 1 else 0 end) over (
-            {{ last_months(12) }}
-        ) as months_overdue_12_months,
-        {{ mean_of('delay_12_months_amount_days', 'paid_12_months_amount') }}
+        sum(coalesce(claimed_amount, 0) - coalesce(allocated_amount, 0)) over so_far as open_amount,
+        max(case when count_orders > 0 then month_on end) over so_far as last_order_month_on,
+        max(case when paid_amount > 0 then month_on end) over so_far as last_paid_month_on,
+        {{ mean_of('delay_amount_days_12_months', 'paid_amount_12_months') }}
             as delay_days_12_months,
-        {{ mean_of('delay_3_months_amount_days', 'paid_3_months_amount') }} as delay_days_3_months
-    from totalled
+        {{ mean_of('delay_amount_days_3_months', 'paid_amount_3_months') }} as delay_days_3_months
+    from joined
+    window so_far as (
+        partition by customer_id
+        order by month_on
+        rows between unbounded preceding and current row
+    )
+),
+
+-- few customers default: of these the months before and after
+defaults_around as (
+    select
+        panel.customer_id,
+        panel.month_on,
+        sum(default_months.count_defaults) filter (
+            where default_months.month_on < panel.month_on
+        ) as defaults_before,
+        min(default_months.month_on) filter (
+            where default_months.month_on > panel.month_on
+        ) as next_default_month_on
+    from panel
+    inner join default_months on panel.customer_id = default_months.customer_id
+    group by panel.customer_id, panel.month_on
 ),
 
 -- attributes as they were known then; before anything was, the first that are
@@ -425,6 +410,15 @@ stated as (
         attributed.industry,
         attributed.size_class,
         attributed.credit_limit_amount,
+        in_default_months.default_rule_code,
+        in_default_months.default_on,
+        in_default_months.default_amount,
+        coalesce(defaults_around.defaults_before, 0) as defaults_before,
+        defaults_around.next_default_month_on,
+        least(
+            measured.first_month_on, {{ month_start('customers.first_ordered_on') }},
+            {{ month_start('customers.onboarded_on') }}
+        ) as known_since_month_on,
         default_rules.horizon_months,
         greatest(default_rules.minimum_amount, measured.open_amount * default_rules.minimum_rate)
             as material_amount
@@ -434,6 +428,15 @@ stated as (
         on
             measured.customer_id = attributed.customer_id
             and measured.month_on = attributed.month_on
+    left join in_default_months
+        on
+            measured.customer_id = in_default_months.customer_id
+            and measured.month_on = in_default_months.month_on
+    left join defaults_around
+        on
+            measured.customer_id = defaults_around.customer_id
+            and measured.month_on = defaults_around.month_on
+    left join customers on measured.customer_id = customers.customer_id
 ),
 
 final as (
@@ -443,31 +446,29 @@ final as (
         state_on,
         {{ reporting_currency() }} as currency,
         cast(open_amount as decimal(18, 2)) as open_amount,
-        cast(total_overdue_amount as decimal(18, 2)) as overdue_amount,
-        cast(invoiced_12_months_amount as decimal(18, 2)) as invoiced_12_months_amount,
+        cast(coalesce(overdue_amount, 0) as decimal(18, 2)) as overdue_amount,
+        cast(coalesce(invoiced_amount_12_months, 0) as decimal(18, 2)) as invoiced_12_months_amount,
         -- dormant: nothing open, and no invoice or payment for a year
         open_amount > 0
-        or invoiced_12_months_amount > 0
-        or paid_12_months_amount > 0 as is_active,
+        or coalesce(invoiced_amount_12_months, 0) > 0
+        or coalesce(paid_amount_12_months, 0) > 0 as is_active,
         default_rule_code,
         default_on,
         default_amount,
         default_rule_code is not null as is_in_default,
         case
             when default_rule_code is not null then 'default'
-            when total_overdue_over_60_amount > 0 and total_overdue_over_60_amount >= material_amount
+            when overdue_over_60_amount > 0 and overdue_over_60_amount >= material_amount
                 then 'late_over_60'
-            when total_overdue_over_30_amount > 0 and total_overdue_over_30_amount >= material_amount
+            when overdue_over_30_amount > 0 and overdue_over_30_amount >= material_amount
                 then 'late_31_60'
-            when total_overdue_amount > 0 and total_overdue_amount >= material_amount
+            when overdue_amount > 0 and overdue_amount >= material_amount
                 then 'late_1_30'
             else 'not_late'
         end as roll_state,
-        count_defaults > 0 as has_defaulted_in_month,
+        coalesce(count_defaults > 0, false) as has_defaulted_in_month,
         cast(
-            {{ months_between(
-                'min(month_on) over (partition by customer_id)', 'month_on'
-            ) }} as integer
+            {{ months_between('first_month_on', 'month_on') }} as integer
         ) as history_months,
         -- the outcome: known once the months ahead have passed
         case
@@ -478,26 +479,28 @@ final as (
                     false
                 )
         end as is_default_ahead,
-        {{ mean_of('total_overdue_amount', 'open_amount') }} as overdue_rate,
-        {{ mean_of('total_overdue_over_30_amount', 'open_amount') }} as overdue_over_30_rate,
+        {{ mean_of('coalesce(overdue_amount, 0)', 'open_amount') }} as overdue_rate,
+        {{ mean_of('coalesce(overdue_over_30_amount, 0)', 'open_amount') }} as overdue_over_30_rate,
         cast(coalesce(worst_overdue_days, 0) as double) as worst_overdue_days,
         cast(coalesce(worst_days_12_months, 0) as double) as worst_overdue_days_12_months,
         delay_days_3_months,
         delay_days_12_months,
         delay_days_3_months - delay_days_12_months as delay_trend_days,
-        {{ mean_of('count_invoices_late_12_months', 'count_invoices_due_12_months') }}
+        {{ mean_of('coalesce(count_invoices_late_12_months, 0)', 'count_invoices_due_12_months') }}
             as late_invoice_rate_12_months,
-        cast(months_overdue_12_months as double) as months_overdue_12_months,
-        {{ mean_of('bill_paid_12_months_amount', 'paid_12_months_amount') }}
+        cast(coalesce(count_months_overdue_12_months, 0) as double) as months_overdue_12_months,
+        {{ mean_of('coalesce(bill_paid_amount_12_months, 0)', 'paid_amount_12_months') }}
             as bill_paid_rate_12_months,
-        cast(dishonoured_bills_12_months as double) as dishonoured_bills_12_months,
-        {{ mean_of('prepaid_12_months_amount', 'paid_12_months_amount') }}
+        cast(coalesce(count_dishonoured_12_months, 0) as double) as dishonoured_bills_12_months,
+        {{ mean_of('coalesce(prepaid_amount_12_months, 0)', 'paid_amount_12_months') }}
             as prepaid_rate_12_months,
-        {{ mean_of('open_amount + bills_outstanding_amount', 'credit_limit_amount') }}
+        {{ mean_of(
+            'open_amount + coalesce(bills_outstanding_amount, 0)', 'credit_limit_amount'
+        ) }}
             as utilisation_rate,
         -- a month that runs counts with its days
-        cast(revenue_3_months_amount as double) / nullif(
-            cast(revenue_12_months_amount as double)
+        cast(coalesce(revenue_amount_3_months, 0) as double) / nullif(
+            cast(revenue_amount_12_months as double)
             * ({{ days_between('quarter_from_on', 'state_on') }} + 1)
             / ({{ days_between('year_from_on', 'state_on') }} + 1),
             0
@@ -506,12 +509,15 @@ final as (
             as months_since_order,
         cast({{ months_between('last_paid_month_on', 'month_on') }} as double)
             as months_since_payment,
-        {{ mean_of('paid_12_months_amount', 'invoiced_12_months_amount') }}
+        {{ mean_of('coalesce(paid_amount_12_months, 0)', 'invoiced_amount_12_months') }}
             as collection_rate_12_months,
-        {{ mean_of('open_amount * count_months_12_months', 'invoiced_12_months_amount') }}
+        {{ mean_of(
+            'open_amount * (' ~ months_between('year_from_on', 'month_on') ~ ' + 1)',
+            'invoiced_amount_12_months'
+        ) }}
             as balance_months,
         cast({{ months_between('known_since_month_on', 'month_on') }} as double) as tenure_months,
-        cast(complaints_12_months as double) as complaints_12_months,
+        cast(count_complaints_12_months as double) as complaints_12_months,
         cast(defaults_before as double) as defaults_before,
         customer_type,
         industry,
