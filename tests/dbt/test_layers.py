@@ -18,6 +18,11 @@ MAY_READ = {
         *("staging", "intermediate"),
         *("intermediate.receivables", "core"),
     },
+    # what the score of a customer rests on: spans of lateness, defaults, a panel, the fits
+    "intermediate.credit": {
+        *("staging", "intermediate", "intermediate.receivables"),
+        *("intermediate.credit", "core"),
+    },
     "core": {"staging", "intermediate", "intermediate.receivables", "core"},
     "value": {"staging", "core", "value"},
     "segments": {

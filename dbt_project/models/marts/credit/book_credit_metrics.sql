@@ -1,5 +1,5 @@
 with customer_months as (
-    select * from {{ ref('int_credit_months') }}
+    select * from {{ ref('int_metric_months') }}
 ),
 
 overdue_months as (

@@ -11,7 +11,7 @@
 {%- endset %}
 
 with months as (
-    select * from {{ ref('int_credit_months') }}
+    select * from {{ ref('int_metric_months') }}
     where {{ is_in_scope }}
 ),
 
