@@ -1,1 +1,1 @@
-"""Credit: which money paid which claim, and what of the rest may be lost."""
+"""Credit risk: scorecards, their quality, roll rates and provisions, as plain numpy."""

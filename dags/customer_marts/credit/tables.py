@@ -1,4 +1,4 @@
-"""The allocation ledger between DuckDB and the arrays of :mod:`customer_marts.credit.allocation`."""
+"""The allocation ledger between DuckDB and :mod:`customer_marts.credit.allocation`."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def entries_of(session: Any, events: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPy
     ledger = allocate(
         Events(**{name: np.asarray(columns[name], dtype=kind) for name, kind in TYPES.items()})
     )
-    return session.from_arrow(as_table(ledger)).project(
+    entries: duckdb.DuckDBPyRelation = session.from_arrow(as_table(ledger)).project(
         """
         credit_no,
         claim_no,
@@ -83,6 +83,7 @@ def entries_of(session: Any, events: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPy
         cast(credit_cents as decimal(18, 0)) * cast(0.01 as decimal(3, 2)) as credit_amount
         """
     )
+    return entries
 
 
 def as_table(ledger: Ledger) -> pa.Table:

@@ -118,7 +118,8 @@ accounts as (
         customer_id,
         document_currency,
         row_number() over (order by customer_id, document_currency) - 1 as account_no
-    from (select distinct customer_id, document_currency from documents) as distinct_accounts
+    from documents
+    group by customer_id, document_currency
 ),
 
 events as (
