@@ -35,16 +35,9 @@ due_buckets as (
     inner join provision_buckets
         on
             {{ is_in_force_on('provision_buckets', 'due_months.state_on') }}
-            and (
-                provision_buckets.days_from is null
-                or {{ days_between('due_months.due_on', 'due_months.state_on') }}
-                >= provision_buckets.days_from
-            )
-            and (
-                provision_buckets.days_to is null
-                or {{ days_between('due_months.due_on', 'due_months.state_on') }}
-                <= provision_buckets.days_to
-            )
+            and {{ is_in_bucket(
+                'provision_buckets', days_between('due_months.due_on', 'due_months.state_on')
+            ) }}
 ),
 
 bucketed_months as (

@@ -25,8 +25,10 @@ expired_specifics as (
     group by customer_id
 ),
 
-payments as (
-    select * from {{ ref('fct_payments') }}
+-- a bill passed on with recourse can come back until its drawee pays
+bills as (
+    select * from {{ ref('bill_ladder') }}
+    where ladder_status <> 'matured_without_status'
 ),
 
 bill_provision_rates as (
@@ -66,31 +68,30 @@ overdue_totals as (
     group by transitions.customer_id
 ),
 
-held_bills as (
+customer_bills as (
     select
         customer_id,
-        method,
-        sum(payment_amount) as bills_amount
-    from payments
-    where
-        method in ('bank_acceptance', 'commercial_acceptance')
-        and payment_amount > 0
-        and coalesce(settled_on, dishonoured_on) > {{ as_of_date() }}
-    group by customer_id, method
+        issuer_kind,
+        sum(bill_amount) as bill_amount,
+        sum(contingent_amount) as contingent_amount
+    from bills
+    group by customer_id, issuer_kind
 ),
 
 bill_totals as (
     select
-        held_bills.customer_id,
-        sum(held_bills.bills_amount) filter (where held_bills.method = 'bank_acceptance')
-            as bank_bills_amount,
-        sum(held_bills.bills_amount) filter (where held_bills.method = 'commercial_acceptance')
+        customer_bills.customer_id,
+        sum(customer_bills.bill_amount)
+            filter (where customer_bills.issuer_kind = 'bank_acceptance') as bank_bills_amount,
+        sum(customer_bills.bill_amount)
+            filter (where customer_bills.issuer_kind = 'commercial_acceptance')
             as commercial_bills_amount,
-        sum({{ provision_of('held_bills.bills_amount', 'bill_provision_rates.loss_rate') }})
+        sum(customer_bills.contingent_amount) as recourse_bills_amount,
+        sum({{ provision_of('customer_bills.bill_amount', 'bill_provision_rates.loss_rate') }})
             as bills_provision_amount
-    from held_bills
-    left join bill_provision_rates on held_bills.method = bill_provision_rates.method
-    group by held_bills.customer_id
+    from customer_bills
+    left join bill_provision_rates on customer_bills.issuer_kind = bill_provision_rates.method
+    group by customer_bills.customer_id
 ),
 
 provided_customers as (
@@ -108,6 +109,7 @@ provided_customers as (
         coalesce(customer_provisions.general_step, 0) as general_by_group_amount,
         coalesce(bill_totals.bank_bills_amount, 0) as bank_bills_amount,
         coalesce(bill_totals.commercial_bills_amount, 0) as commercial_bills_amount,
+        coalesce(bill_totals.recourse_bills_amount, 0) as recourse_bills_amount,
         coalesce(bill_totals.bills_provision_amount, 0) as bills_provision_amount
     from customer_provisions
     full outer join bill_totals on customer_provisions.customer_id = bill_totals.customer_id
@@ -156,6 +158,8 @@ final as (
         cast(provided_customers.bank_bills_amount as decimal(18, 2)) as bank_bills_amount,
         cast(provided_customers.commercial_bills_amount as decimal(18, 2))
             as commercial_bills_amount,
+        cast(provided_customers.recourse_bills_amount as decimal(18, 2))
+            as recourse_bills_amount,
         cast(provided_customers.bills_provision_amount as decimal(18, 2))
             as bills_provision_amount,
         cast(
