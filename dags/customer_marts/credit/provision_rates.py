@@ -1,4 +1,4 @@
-"""Loss rates by bucket for provisions: roll rates where there is evidence, given rates where not."""
+"""Loss rates by bucket for provisions: roll rates where there is evidence, else given rates."""
 
 from __future__ import annotations
 
@@ -240,9 +240,7 @@ def _end(amounts: Floats, is_used: Flags) -> Flags:
 def _rows_that_end(loss_shares: Floats) -> Floats:
     """Rows of a prior whose balance settles or is lost at once, m x (m + 2)."""
     size = len(loss_shares)
-    return np.hstack(
-        [np.zeros((size, size)), (1.0 - loss_shares)[:, None], loss_shares[:, None]]
-    )
+    return np.hstack([np.zeros((size, size)), (1.0 - loss_shares)[:, None], loss_shares[:, None]])
 
 
 def _rows(table: pa.Table, kind: type[Row]) -> list[Row]:

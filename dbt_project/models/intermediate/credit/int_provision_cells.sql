@@ -1,9 +1,20 @@
 -- What the parameters in force at the end of each month say of each group and bucket.
-with months as (
-    select distinct
-        month_on,
-        month_end_on
+with book as (
+    select min(month_on) as first_month_on
     from {{ ref('int_bucket_transitions') }}
+),
+
+month_starts as (
+    select cast({{ explode_months('first_month_on', month_start(as_of_date())) }} as date)
+        as month_on
+    from book
+),
+
+months as (
+    select
+        month_on,
+        {{ state_on('month_on') }} as month_end_on
+    from month_starts
 ),
 
 provision_buckets as (

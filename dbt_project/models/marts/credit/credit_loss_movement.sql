@@ -2,6 +2,14 @@ with customer_provisions as (
     select * from {{ ref('int_customer_provisions') }}
 ),
 
+-- a month in which nothing was open has its row as well
+months as (
+    select distinct
+        month_on,
+        month_end_on
+    from {{ ref('int_provision_cells') }}
+),
+
 -- from a rate of all it owes to the group's, or back, or to another one: a review, no ageing
 steps as (
     select
@@ -13,7 +21,6 @@ steps as (
 movements as (
     select
         month_on,
-        month_end_on,
         count(*) filter (where gross_closing_amount > 0) as count_customers,
         count(*) filter (where is_specific and gross_closing_amount > 0)
             as count_specific_customers,
@@ -44,40 +51,42 @@ movements as (
         sum(provision_amount) as closing_amount,
         sum(case when is_specific then provision_amount else 0 end) as specific_closing_amount
     from steps
-    group by month_on, month_end_on
+    group by month_on
 ),
 
 final as (
     select
-        month_on,
-        month_end_on,
+        months.month_on,
+        months.month_end_on,
         {{ reporting_currency() }} as currency,
-        cast(gross_opening_amount as decimal(18, 2)) as gross_opening_amount,
-        cast(gross_new_amount as decimal(18, 2)) as gross_new_amount,
-        cast(gross_reopened_amount as decimal(18, 2)) as gross_reopened_amount,
-        cast(gross_paid_amount as decimal(18, 2)) as gross_paid_amount,
-        cast(gross_credited_amount as decimal(18, 2)) as gross_credited_amount,
-        cast(gross_written_off_amount as decimal(18, 2)) as gross_written_off_amount,
-        cast(gross_closing_amount as decimal(18, 2)) as gross_closing_amount,
-        cast(opening_amount as decimal(18, 2)) as opening_amount,
-        cast(new_amount as decimal(18, 2)) as new_amount,
-        cast(reopened_amount as decimal(18, 2)) as reopened_amount,
-        cast(paid_amount as decimal(18, 2)) as paid_amount,
-        cast(credited_amount as decimal(18, 2)) as credited_amount,
-        cast(written_off_amount as decimal(18, 2)) as written_off_amount,
-        cast(aged_amount as decimal(18, 2)) as aged_amount,
-        cast(rate_change_amount as decimal(18, 2)) as rate_change_amount,
-        cast(specific_change_amount as decimal(18, 2)) as specific_change_amount,
+        {{ or_zero('movements.gross_opening_amount') }} as gross_opening_amount,
+        {{ or_zero('movements.gross_new_amount') }} as gross_new_amount,
+        {{ or_zero('movements.gross_reopened_amount') }} as gross_reopened_amount,
+        {{ or_zero('movements.gross_paid_amount') }} as gross_paid_amount,
+        {{ or_zero('movements.gross_credited_amount') }} as gross_credited_amount,
+        {{ or_zero('movements.gross_written_off_amount') }} as gross_written_off_amount,
+        {{ or_zero('movements.gross_closing_amount') }} as gross_closing_amount,
+        {{ or_zero('movements.opening_amount') }} as opening_amount,
+        {{ or_zero('movements.new_amount') }} as new_amount,
+        {{ or_zero('movements.reopened_amount') }} as reopened_amount,
+        {{ or_zero('movements.paid_amount') }} as paid_amount,
+        {{ or_zero('movements.credited_amount') }} as credited_amount,
+        {{ or_zero('movements.written_off_amount') }} as written_off_amount,
+        {{ or_zero('movements.aged_amount') }} as aged_amount,
+        {{ or_zero('movements.rate_change_amount') }} as rate_change_amount,
+        {{ or_zero('movements.specific_change_amount') }} as specific_change_amount,
         -- a claim keeps the rate of its day
         cast(0 as decimal(18, 2)) as exchange_amount,
-        cast(closing_amount as decimal(18, 2)) as closing_amount,
-        cast(closing_amount - specific_closing_amount as decimal(18, 2))
+        {{ or_zero('movements.closing_amount') }} as closing_amount,
+        {{ or_zero('movements.closing_amount - movements.specific_closing_amount') }}
             as general_closing_amount,
-        cast(specific_closing_amount as decimal(18, 2)) as specific_closing_amount,
-        {{ mean_of('closing_amount', 'gross_closing_amount') }} as coverage_rate,
-        cast(count_customers as integer) as count_customers,
-        cast(count_specific_customers as integer) as count_specific_customers
-    from movements
+        {{ or_zero('movements.specific_closing_amount') }} as specific_closing_amount,
+        {{ mean_of('movements.closing_amount', 'movements.gross_closing_amount') }}
+            as coverage_rate,
+        cast(coalesce(movements.count_customers, 0) as integer) as count_customers,
+        cast(coalesce(movements.count_specific_customers, 0) as integer) as count_specific_customers
+    from months
+    left join movements on months.month_on = movements.month_on
 )
 
 select * from final
