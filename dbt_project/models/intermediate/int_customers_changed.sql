@@ -6,6 +6,10 @@ orders_changed as (
     select * from {{ ref('int_orders_changed') }}
 ),
 
+invoices_changed as (
+    select * from {{ ref('int_invoices_changed') }}
+),
+
 orders as (
     select * from {{ ref('stg_landing__orders') }}
 ),
@@ -28,6 +32,16 @@ customers_of_changed_orders as (
     select customer_id
     from orders
     where order_id in (select order_id from orders_changed)
+),
+
+-- whose document it is that a payment names may change without the payment
+customers_naming_changed_documents as (
+    select customer_id
+    from payments
+    where
+        reference in (select invoice_id from invoices_changed)
+        or reference in (select order_id from orders_changed)
+        or order_id in (select order_id from orders_changed)
 ),
 
 -- a bill received long ago turns into cash on the day it matures
@@ -77,6 +91,8 @@ previous_customers as (
 select customer_id from customers_of_changed_rows
 union
 select customer_id from customers_of_changed_orders
+union
+select customer_id from customers_naming_changed_documents
 union
 select customer_id from customers_of_maturing_bills
 union
