@@ -121,7 +121,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One row of int_roll_rate_moves."""
+    """One row of int_provision_moves."""
 
     month_on: date
     provision_group: str
@@ -133,7 +133,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class BucketRate:
-    """One row of int_roll_rates."""
+    """One row of int_provision_roll_rates."""
 
     month_on: date
     provision_group: str
@@ -159,7 +159,7 @@ Row = TypeVar("Row", Cell, Move)
 
 
 def loss_rate_table(cells: pa.Table, moves: pa.Table) -> pa.Table:
-    """int_roll_rates: the rate of every row of int_provision_cells from int_roll_rate_moves.
+    """int_provision_roll_rates: the rate of every row of int_provision_cells from int_provision_moves.
 
     Raises:
         ConfigurationError: the buckets that count as lost are not the last ones of a month.
@@ -231,10 +231,11 @@ def rates_of_month(cells: Sequence[Cell], moves: Iterable[Move]) -> list[BucketR
 def _end(amounts: Floats, is_used: Flags) -> Flags:
     """Which of the used rows lead, by used rows only, to an end or to a row that is not used."""
     size = len(amounts)
-    ends = ~is_used | (amounts[:, size:].sum(axis=1) > 0)
+    ends: Flags = ~is_used | (amounts[:, size:].sum(axis=1) > 0)
     for _ in range(size):
         ends = ends | ((amounts[:, :size] > 0) @ ends)
-    return is_used & ends
+    leads_out: Flags = is_used & ends
+    return leads_out
 
 
 def _rows_that_end(loss_shares: Floats) -> Floats:

@@ -39,7 +39,7 @@ customer_months as (
         {{ month_before('group_months.month_on') }} as previous_month_on,
         opening_specifics.specific_amount as opening_specific_amount,
         opening_specifics.specific_rate as opening_specific_rate,
-        specific_months.specific_amount as specific_amount
+        specific_months.specific_amount
     from group_months
     left join group_months as groups_before
         on
@@ -175,7 +175,7 @@ final as (
         customer_months.provision_group,
         customer_months.opening_specific_amount is not null as was_specific,
         customer_months.specific_amount is not null as is_specific,
-        {% for amount in [
+        {%- for amount in [
             'opened_customers.gross_opening_amount',
             'opened_customers.gross_written_off_amount',
             'opened_customers.gross_credited_amount',
@@ -192,9 +192,9 @@ final as (
             'closed_customers.reopened_step',
             'closed_customers.new_step',
             'closed_customers.general_step',
-        ] -%}
-        cast(coalesce({{ amount }}, 0) as decimal(18, 2)) as {{ amount.split('.')[1] }},
-        {% endfor -%}
+        ] %}
+            {{ or_zero(amount) }} as {{ amount.split('.')[1] }},
+        {%- endfor %}
         cast(
             coalesce(customer_months.opening_specific_amount, opened_customers.opening_step, 0)
             as decimal(18, 2)

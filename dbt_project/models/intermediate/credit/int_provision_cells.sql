@@ -5,8 +5,10 @@ with book as (
 ),
 
 month_starts as (
-    select cast({{ explode_months('first_month_on', month_start(as_of_date())) }} as date)
-        as month_on
+    select
+        cast(
+            {{ explode_months('first_month_on', month_start(as_of_date())) }} as date
+        ) as month_on
     from book
 ),
 

@@ -27,8 +27,7 @@ customer_profiles as (
     left join customer_history
         on
             customer_months.customer_id = customer_history.customer_id
-            and coalesce(customer_history.valid_from <= customer_months.month_end_on, true)
-            and coalesce(customer_history.valid_to > customer_months.month_end_on, true)
+            and {{ is_known_on('customer_history', 'customer_months.month_end_on') }}
     qualify row_number() over (
         partition by customer_months.customer_id, customer_months.month_on
         order by

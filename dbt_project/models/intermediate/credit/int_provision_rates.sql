@@ -3,7 +3,7 @@ with cells as (
 ),
 
 roll_rates as (
-    select * from {{ ref('int_roll_rates') }}
+    select * from {{ ref('int_provision_roll_rates') }}
 ),
 
 final as (

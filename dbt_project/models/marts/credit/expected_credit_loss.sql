@@ -36,6 +36,20 @@ bill_provision_rates as (
     where {{ is_in_force() }}
 ),
 
+credit_scores as (
+    select * from {{ ref('credit_scores') }}
+),
+
+group_months as (
+    select * from {{ ref('int_provision_group_months') }}
+    where month_on = {{ this_month }}
+),
+
+loss_rules as (
+    select * from {{ ref('loss_given_default') }}
+    where {{ is_in_force() }}
+),
+
 provision_buckets as (
     select * from {{ ref('provision_buckets') }}
     where {{ is_in_force() }}
@@ -81,17 +95,38 @@ customer_bills as (
 bill_totals as (
     select
         customer_bills.customer_id,
-        sum(customer_bills.bill_amount)
-            filter (where customer_bills.issuer_kind = 'bank_acceptance') as bank_bills_amount,
-        sum(customer_bills.bill_amount)
-            filter (where customer_bills.issuer_kind = 'commercial_acceptance')
-            as commercial_bills_amount,
+        sum(
+            case
+                when customer_bills.issuer_kind = 'bank_acceptance' then customer_bills.bill_amount
+            end
+        ) as bank_bills_amount,
+        sum(
+            case
+                when customer_bills.issuer_kind = 'commercial_acceptance'
+                    then customer_bills.bill_amount
+            end
+        ) as commercial_bills_amount,
         sum(customer_bills.contingent_amount) as recourse_bills_amount,
         sum({{ provision_of('customer_bills.bill_amount', 'bill_provision_rates.loss_rate') }})
             as bills_provision_amount
     from customer_bills
     left join bill_provision_rates on customer_bills.issuer_kind = bill_provision_rates.method
     group by customer_bills.customer_id
+),
+
+loss_shares as (
+    select
+        group_months.customer_id,
+        loss_rules.loss_given_default
+    from group_months
+    inner join loss_rules
+        on
+            coalesce(loss_rules.customer_type, group_months.customer_type)
+            = group_months.customer_type
+            and coalesce(loss_rules.size_class, group_months.size_class) = group_months.size_class
+    qualify row_number() over (
+        partition by group_months.customer_id order by loss_rules.rule_order asc
+    ) = 1
 ),
 
 provided_customers as (
@@ -149,6 +184,17 @@ final as (
             as coverage_rate,
         cast(provided_customers.general_by_group_amount as decimal(18, 2))
             as general_by_group_amount,
+        credit_scores.grade,
+        credit_scores.score_basis,
+        credit_scores.pd_probability,
+        loss_shares.loss_given_default as loss_given_default_rate,
+        case
+            when provided_customers.gross_amount > 0
+                then {{ provision_of(
+                    'provided_customers.gross_amount',
+                    'credit_scores.pd_probability * loss_shares.loss_given_default'
+                ) }}
+        end as model_loss_amount,
         specific_months.reason_en as specific_reason_en,
         specific_months.reason_zh as specific_reason_zh,
         specific_months.reviewer as specific_reviewer,
@@ -172,6 +218,8 @@ final as (
     left join basis_labels on provided_customers.provision_basis = basis_labels.code
     left join overdue_totals on provided_customers.customer_id = overdue_totals.customer_id
     left join specific_months on provided_customers.customer_id = specific_months.customer_id
+    left join credit_scores on provided_customers.customer_id = credit_scores.customer_id
+    left join loss_shares on provided_customers.customer_id = loss_shares.customer_id
     left join expired_specifics on provided_customers.customer_id = expired_specifics.customer_id
 )
 

@@ -93,7 +93,7 @@ window_moves as (
     from windows
     inner join moves
         on
-            moves.month_on <= windows.last_month_on
+            windows.last_month_on >= moves.month_on
             and {{ months_between('moves.month_on', 'windows.last_month_on') }}
             < windows.window_months
     left join cell_buckets

@@ -12,5 +12,5 @@ def model(dbt: Any, session: Any) -> Any:
     from customer_marts.credit.provision_rates import loss_rate_table
 
     cells = dbt.ref("int_provision_cells").to_arrow_table()
-    moves = dbt.ref("int_roll_rate_moves").to_arrow_table()
+    moves = dbt.ref("int_provision_moves").to_arrow_table()
     return session.from_arrow(loss_rate_table(cells, moves))
