@@ -6,22 +6,33 @@ provision_buckets as (
     select * from {{ ref('provision_buckets') }}
 ),
 
+claims as (
+    select
+        claimed_on,
+        due_on
+    from {{ ref('int_receivable_claims') }}
+),
+
+book as (
+    select {{ month_before(month_start('min(claimed_on)')) }} as first_month_on
+    from claims
+),
+
+months as (
+    select
+        cast(
+            {{ explode_months('first_month_on', month_start(as_of_date())) }} as date
+        ) as month_on
+    from book
+),
+
 due_months as (
     select
-        month_on,
-        due_on,
-        {{ state_on('month_on') }} as state_on
-    from (
-        select
-            month_on,
-            due_on
-        from claim_months
-        union
-        select
-            {{ month_before('month_on') }} as month_on,
-            due_on
-        from claim_months
-    ) as distinct_due_months
+        months.month_on,
+        due_dates.due_on,
+        {{ state_on('months.month_on') }} as state_on
+    from months
+    cross join (select distinct due_on from claims) as due_dates
 ),
 
 -- what is due on one day is in one bucket at one month's end

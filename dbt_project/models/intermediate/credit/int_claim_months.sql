@@ -45,9 +45,9 @@ month_changes as (
     select
         document_id,
         month_on,
-        sum(change_amount) as change_amount,
-        sum(credited_amount) as credited_amount,
-        sum(written_off_amount) as written_off_amount
+        {{ sum_amount('change_amount') }} as change_amount,
+        {{ sum_amount('credited_amount') }} as credited_amount,
+        {{ sum_amount('written_off_amount') }} as written_off_amount
     from changes
     group by document_id, month_on
 ),
@@ -55,9 +55,11 @@ month_changes as (
 balances as (
     select
         *,
-        sum(change_amount) over (
-            partition by document_id order by month_on
-            rows between unbounded preceding and current row
+        cast(
+            sum(change_amount) over (
+                partition by document_id order by month_on
+                rows between unbounded preceding and current row
+            ) as decimal(18, 2)
         ) as closing_amount,
         lead(month_on) over (partition by document_id order by month_on) as next_month_on
     from month_changes
