@@ -60,3 +60,12 @@
     where {{ on_date }} <= {{ as_of_date() }} and {{ where }}
     group by customer_id, {{ month_start(on_date) }}
 {%- endmacro %}
+
+{#- Within one space of ids: a refund is not the invoice of its number, a credit note no payment. -#}
+{% macro claim_id(kind, id) -%}
+    case when {{ kind }} = 'invoice' then {{ id }} else concat({{ kind }}, ':', {{ id }}) end
+{%- endmacro %}
+
+{% macro credit_id(kind, id) -%}
+    case when {{ kind }} = 'credit_note' then concat('credit_note:', {{ id }}) else {{ id }} end
+{%- endmacro %}

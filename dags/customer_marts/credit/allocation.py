@@ -40,7 +40,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -194,9 +194,9 @@ def _compiled(function: Function) -> Function:
     written in the user's cache folder. Where there is none either, every process compiles anew.
     """
     try:
-        return numba.njit(cache=True)(function)  # type: ignore[no-any-return]
+        return cast("Function", numba.njit(cache=True)(function))
     except RuntimeError:
-        return numba.njit(function)  # type: ignore[no-any-return]
+        return cast("Function", numba.njit(function))
 
 
 INVOICE = int(EventKind.INVOICE)
@@ -365,7 +365,7 @@ def _rest(s: Any, at: int) -> int:
 @_compiled
 def _key(s: Any, claim: int) -> int:
     """Orders claims by due date, then by position."""
-    return (_wide(s.events[claim].due) << 32) | claim
+    return (_wide(s.events[claim].due) << 32) | claim  # type: ignore[no-any-return]
 
 
 @_compiled

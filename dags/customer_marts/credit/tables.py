@@ -66,10 +66,7 @@ def entries_of(session: Any, events: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPy
     how-manieth of its credit), entry_on, basis, reversal_reason, document_amount, and
     allocated_amount and credit_amount in the reporting currency.
     """
-    columns = events.order("event_no").project(EVENTS).fetchnumpy()
-    ledger = allocate(
-        Events(**{name: np.asarray(columns[name], dtype=kind) for name, kind in TYPES.items()})
-    )
+    ledger = allocate(read_events(events))
     entries: duckdb.DuckDBPyRelation = session.from_arrow(as_table(ledger)).project(
         """
         credit_no,
@@ -84,6 +81,12 @@ def entries_of(session: Any, events: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPy
         """
     )
     return entries
+
+
+def read_events(events: duckdb.DuckDBPyRelation) -> Events:
+    """The arrays of a relation of ``int_receivable_events``."""
+    columns = events.order("event_no").project(EVENTS).fetchnumpy()
+    return Events(**{name: np.asarray(columns[name], dtype=kind) for name, kind in TYPES.items()})
 
 
 def as_table(ledger: Ledger) -> pa.Table:

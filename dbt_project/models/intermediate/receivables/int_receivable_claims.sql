@@ -29,7 +29,7 @@ final as (
     where document_amount > 0
     union all
     select
-        concat(kind, ':', payment_id) as document_id,
+        {{ claim_id('kind', 'payment_id') }} as document_id,
         kind as document_kind,
         customer_id,
         cast(null as {{ dbt.type_string() }}) as invoice_id,
