@@ -47,7 +47,7 @@ def land_awkward_accounts(landing: Landing) -> None:
         [fx_rate(date(2026, month, day), rate) for month, day, rate in DOLLARS],
     )
     landing.put("orders", [order("o-ahead", "ahead", date(2026, 3, 2), amount="80.00")])
-    bill = {"method": "bank_acceptance", "bill_no": "b-9"}
+    bill: dict[str, Any] = {"method": "bank_acceptance", "bill_no": "b-9"}
     landing.put(
         "invoices",
         [

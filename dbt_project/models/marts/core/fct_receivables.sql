@@ -9,8 +9,6 @@
 -- depends_on: {{ ref('int_customers_changed') }}
 
 {%- set is_in_scope = where_changed('customer_id', changed_customers(), as_of_month_moved()) %}
-{%- set flows = ['invoiced', 'credit_note', 'credited', 'exchange_difference'] %}
-{%- set balances = ['open', 'overdue', 'disputed', 'unapplied', 'prepaid', 'bill'] %}
 
 -- What open_documents and open_credits say of the as-of date, for the end of every month. Every
 -- entry of the ledger has its day, so each balance is a sum of dated changes.
@@ -166,10 +164,17 @@ changes as (
 months_of_change as (
     select
         customer_id,
-        changed_month_on
-        {%- for measure in flows + balances %},
-        {{ sum_amount(measure ~ '_amount') }} as {{ measure }}_amount
-        {%- endfor %}
+        changed_month_on,
+        {{ sum_amount('invoiced_amount') }} as invoiced_amount,
+        {{ sum_amount('credit_note_amount') }} as credit_note_amount,
+        {{ sum_amount('credited_amount') }} as credited_amount,
+        {{ sum_amount('exchange_difference_amount') }} as exchange_difference_amount,
+        {{ sum_amount('open_amount') }} as open_amount,
+        {{ sum_amount('overdue_amount') }} as overdue_amount,
+        {{ sum_amount('disputed_amount') }} as disputed_amount,
+        {{ sum_amount('unapplied_amount') }} as unapplied_amount,
+        {{ sum_amount('prepaid_amount') }} as prepaid_amount,
+        {{ sum_amount('bill_amount') }} as bill_amount
     from changes
     group by customer_id, changed_month_on
 ),
@@ -182,14 +187,17 @@ totals as (
         lead(changed_month_on) over (
             partition by customer_id
             order by changed_month_on
-        ) as next_changed_month_on
-        {%- for flow in flows %},
-        {{ flow }}_amount
-        {%- endfor %}
-        {%- for balance in balances %},
-        cast(sum({{ balance }}_amount) over up_to_month as decimal(18, 2))
-            as {{ balance }}_total_amount
-        {%- endfor %}
+        ) as next_changed_month_on,
+        invoiced_amount,
+        credit_note_amount,
+        credited_amount,
+        exchange_difference_amount,
+        sum(open_amount) over up_to_month as open_total_amount,
+        sum(overdue_amount) over up_to_month as overdue_total_amount,
+        sum(disputed_amount) over up_to_month as disputed_total_amount,
+        sum(unapplied_amount) over up_to_month as unapplied_total_amount,
+        sum(prepaid_amount) over up_to_month as prepaid_total_amount,
+        sum(bill_amount) over up_to_month as bill_total_amount
     from months_of_change
     window up_to_month as (
         partition by customer_id
@@ -227,20 +235,21 @@ final as (
         month_on,
         month_end_on,
         {{ reporting_currency() }} as currency,
-        {%- for flow in flows %}
-        {{ or_zero('case when has_changes then ' ~ flow ~ '_amount end') }}
-            as {{ flow }}_amount,
-        {%- endfor %}
+        {{ or_zero('case when has_changes then invoiced_amount end') }} as invoiced_amount,
+        {{ or_zero('case when has_changes then credit_note_amount end') }} as credit_note_amount,
+        {{ or_zero('case when has_changes then credited_amount end') }} as credited_amount,
+        {{ or_zero('case when has_changes then exchange_difference_amount end') }}
+            as exchange_difference_amount,
         -- what is held is a part of what is not applied
         cast(open_total_amount - unapplied_total_amount as decimal(18, 2)) as balance_amount,
-        open_total_amount as open_balance_amount,
+        cast(open_total_amount as decimal(18, 2)) as open_balance_amount,
         cast(unapplied_total_amount - prepaid_total_amount as decimal(18, 2))
             as unapplied_cash_amount,
-        prepaid_total_amount as prepaid_amount,
-        overdue_total_amount as overdue_amount,
+        cast(prepaid_total_amount as decimal(18, 2)) as prepaid_amount,
+        cast(overdue_total_amount as decimal(18, 2)) as overdue_amount,
         cast(open_total_amount - overdue_total_amount as decimal(18, 2)) as not_due_amount,
-        disputed_total_amount as disputed_amount,
-        bill_total_amount as bills_outstanding_amount
+        cast(disputed_total_amount as decimal(18, 2)) as disputed_amount,
+        cast(bill_total_amount as decimal(18, 2)) as bills_outstanding_amount
     from month_ends
 )
 

@@ -1,3 +1,12 @@
+{%- set values = {
+    'document': 'exceptions.document_id',
+    'reference': 'exceptions.reference',
+    'amount': 'exceptions.document_amount',
+    'currency': 'exceptions.document_currency',
+    'date': 'exceptions.document_on',
+    'other_date': 'exceptions.other_on',
+} %}
+
 with credits as (
     select * from {{ ref('int_receivable_credits') }}
     where reference_status in ('unknown', 'other_customer', 'other_currency')
@@ -113,18 +122,12 @@ final as (
         exceptions.amount,
         exceptions.document_currency,
         exceptions.document_amount,
-        {%- for language in ['en', 'zh'] %}
-        {{ fill_in('exception_texts.evidence_' ~ language, {
-            'document': 'exceptions.document_id',
-            'reference': 'exceptions.reference',
-            'amount': 'exceptions.document_amount',
-            'currency': 'exceptions.document_currency',
-            'date': 'exceptions.document_on',
-            'other_date': 'exceptions.other_on',
-        }) }} as evidence_{{ language }},
-        exception_texts.treatment_{{ language }},
-        exception_texts.step_{{ language }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {{ fill_in('exception_texts.evidence_en', values) }} as evidence_en,
+        exception_texts.treatment_en,
+        exception_texts.step_en,
+        {{ fill_in('exception_texts.evidence_zh', values) }} as evidence_zh,
+        exception_texts.treatment_zh,
+        exception_texts.step_zh
     from exceptions
     left join exception_texts on exceptions.exception_code = exception_texts.exception_code
 )
