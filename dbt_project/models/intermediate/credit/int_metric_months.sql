@@ -214,24 +214,36 @@ first_sizes as (
 ),
 
 -- the windows in force at the end of a month, and the months before they begin
+month_ends as (
+    select
+        month_on,
+        max(month_end_on) as month_end_on
+    from receivables
+    group by month_on
+),
+
+window_lengths as (
+    select
+        month_ends.month_on,
+        max(cast(metric_parameters.value as integer)) filter (
+            where metric_parameters.parameter = 'sales_window_months'
+        ) as sales_window_months,
+        max(cast(metric_parameters.value as integer)) filter (
+            where metric_parameters.parameter = 'payment_window_months'
+        ) as payment_window_months
+    from month_ends
+    inner join metric_parameters
+        on {{ is_in_force_on('metric_parameters', 'month_ends.month_end_on') }}
+    group by month_ends.month_on
+),
+
 month_windows as (
     select
-        months.month_on,
-        {{ add_months('months.month_on', '1 - sales_window_months') }} as sales_from_on,
-        {{ add_months('months.month_on', '-sales_window_months') }} as before_sales_on,
-        {{ add_months('months.month_on', '-payment_window_months') }} as before_payments_on
-    from (
-        select
-            distinct_months.month_on,
-            max(case when parameter = 'sales_window_months' then cast(value as integer) end)
-                as sales_window_months,
-            max(case when parameter = 'payment_window_months' then cast(value as integer) end)
-                as payment_window_months
-        from (select distinct month_on, month_end_on from receivables) as distinct_months
-        inner join metric_parameters
-            on {{ is_in_force_on('metric_parameters', 'distinct_months.month_end_on') }}
-        group by distinct_months.month_on
-    ) as months
+        month_on,
+        {{ add_months('month_on', '1 - sales_window_months') }} as sales_from_on,
+        {{ add_months('month_on', '-sales_window_months') }} as before_sales_on,
+        {{ add_months('month_on', '-payment_window_months') }} as before_payments_on
+    from window_lengths
 ),
 
 months as (
@@ -254,9 +266,9 @@ months as (
         coalesce(paid_months.paid_amount, 0) as paid_amount,
         coalesce(paid_months.paid_day_amount, 0) as paid_day_amount,
         coalesce(paid_months.count_paid, 0) as count_paid,
-        sum(receivables.invoiced_amount) over by_month as invoiced_to_date_amount,
         sum(coalesce(statutory_months.statutory_change_amount, 0)) over by_month
-            as statutory_overdue_amount
+            as statutory_overdue_amount,
+        sum(receivables.invoiced_amount) over by_month as invoiced_to_date_amount
         {%- for measure in paid_sums %},
         sum(coalesce(paid_months.{{ measure }}, 0)) over by_month as {{ measure }}_to_date
         {%- endfor %}
