@@ -69,8 +69,9 @@ def test_a_card_that_ranks_unseen_customers_is_promoted(champion: Refit) -> None
     assert measures["auc"] == pytest.approx(0.72, abs=0.06)
     assert measures["out_of_time_auc"] == pytest.approx(0.72, abs=0.08)
     assert sum(row["count_rows"] for row in measures["calibration"]) == measures["holdout_rows"]
-    assert sum(row["count_defaults"] for row in measures["calibration"]) == (
-        measures["holdout_defaults"]
+    assert (
+        sum(row["count_defaults"] for row in measures["calibration"])
+        == (measures["holdout_defaults"])
     )
 
 
@@ -219,9 +220,9 @@ def test_the_champion_stays_until_a_better_one_comes(session: Any) -> None:
     known = [as_run(first)]
     # a day like any other fits nothing, nor does a refit that comes too soon
     assert table_of_runs(session, given, known, date(2026, 2, 1), sequence=2) == [first]
-    assert table_of_runs(
-        session, given, known, date(2026, 2, 20), is_refit=True, sequence=3
-    ) == [first]
+    assert table_of_runs(session, given, known, date(2026, 2, 20), is_refit=True, sequence=3) == [
+        first
+    ]
     # a month later the outcomes make no sense: a fit, a refusal, and the champion stays
     random = np.random.default_rng(5)
     noise = Observations(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,10 @@ BOOK = """
         select
             *,
             format('{}-{:02d}', customer_id, month) as invoice_id,
-            cast(date '2023-07-03' + to_months(month::integer) + to_days((number % 20)::integer) as date) as invoiced_on,
+            cast(
+                date '2023-07-03' + to_months(month::integer) + to_days((number % 20)::integer)
+                as date
+            ) as invoiced_on,
             1000 * (1 + number % 7) as amount,
             (number * 7919 + month * 104729 + number * month * 31) % 1009 as chance
         from customers, range(31) as months(month)
@@ -103,7 +106,7 @@ def built(
     (fit,) = read(database, "select version, is_promoted, is_in_force from marts.credit_model_runs")
 
     landing.begin_release(AFTER, is_refit=True)
-    land(landing, BEFORE, AFTER)
+    land(landing, BEFORE + timedelta(days=1), AFTER)
     # a limit that no card reaches: the challenger must be refused
     landing.execute(
         "update seeds.credit_scorecard_parameters set value = 1"
@@ -123,7 +126,8 @@ def test_the_first_card_is_promoted_and_a_refused_one_leaves_it_in_force(built: 
     first, second = read(
         database,
         """
-        select version, is_promoted, is_in_force, fitted_as_of, auc_rate, verdict_en, champion_version
+        select version, is_promoted, is_in_force, fitted_as_of, auc_rate, verdict_en,
+            champion_version
         from marts.credit_model_runs order by release_sequence
         """,
     )
@@ -154,7 +158,9 @@ def test_later_rows_leave_the_months_before_as_they_were(built: Built) -> None:
 def test_a_customer_alone_scores_what_it_scores_among_all(built: Built) -> None:
     """The SQL of the mart gives the points that the saved card gives each customer by itself."""
     database, _, _ = built
-    ((artefact,),) = read(database, "select artefact from marts.credit_model_runs where is_in_force")
+    ((artefact,),) = read(
+        database, "select artefact from marts.credit_model_runs where is_in_force"
+    )
     card = Scorecard.from_json(artefact)
     columns = ", ".join(f"int_credit_months.{name}" for name in card.names)
     rows = read(
@@ -177,9 +183,7 @@ def test_a_customer_alone_scores_what_it_scores_among_all(built: Built) -> None:
         )
         assert alone.score[0] == score
         assert probability == pytest.approx(alone.probability[0], rel=1e-12)
-        reasons = [
-            pair for pair in ((code_1, lost_1), (code_2, lost_2)) if pair[1] is not None
-        ]
+        reasons = [pair for pair in ((code_1, lost_1), (code_2, lost_2)) if pair[1] is not None]
         assert list(alone.reason_codes(2)[0]) == reasons
 
 

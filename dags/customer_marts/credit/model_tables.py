@@ -62,9 +62,7 @@ def model_runs(
     variables = set(observations.columns) - set(OBSERVATION_COLUMNS)
     if is_due(known, MODEL, as_of, is_refit=is_refit, every_days=rules.refit_days):
         champion = card_in_force(known, as_of, variables)
-        fitted = refit(
-            _observations(observations), champion[1] if champion else None, rules
-        )
+        fitted = refit(_observations(observations), champion[1] if champion else None, rules)
         known.append(
             ModelRun(
                 MODEL,
@@ -169,7 +167,9 @@ def roll_rate_probabilities(
     return _relation(
         session,
         rows,
-        dict(zip(("roll_state", "pd_probability", "count_moves", "own_weight"), kinds, strict=True)),
+        dict(
+            zip(("roll_state", "pd_probability", "count_moves", "own_weight"), kinds, strict=True)
+        ),
     )
 
 
@@ -186,9 +186,7 @@ def _observations(relation: duckdb.DuckDBPyRelation) -> Observations:
 def _relation(
     session: Any, rows: list[tuple[Any, ...]], columns: dict[str, pa.DataType]
 ) -> duckdb.DuckDBPyRelation:
-    arrays = [
-        pa.array([row[at] for row in rows], kind) for at, kind in enumerate(columns.values())
-    ]
+    arrays = [pa.array([row[at] for row in rows], kind) for at, kind in enumerate(columns.values())]
     relation: duckdb.DuckDBPyRelation = session.from_arrow(
         pa.Table.from_arrays(arrays, names=list(columns))
     )

@@ -69,9 +69,7 @@ class Observations:
     def of(self, rows: Flags) -> Observations:
         """The rows that a mask of length n takes."""
         features = {name: column[rows] for name, column in self.features.items()}
-        return Observations(
-            self.customer[rows], self.month[rows], self.is_default[rows], features
-        )
+        return Observations(self.customer[rows], self.month[rows], self.is_default[rows], features)
 
     @property
     def count_customers_defaulted(self) -> int:
@@ -163,9 +161,7 @@ class Refit:
         return hashlib.sha256((self.fit_status + self.measures).encode()).hexdigest()[:16]
 
 
-def refit(
-    observations: Observations, champion: Scorecard | None, rules: RefitRules
-) -> Refit:
+def refit(observations: Observations, champion: Scorecard | None, rules: RefitRules) -> Refit:
     """Fit a challenger, judge it on customers it has not seen, and promote or refuse it.
 
     champion: the scorecard in force, whose variables must be among the features.
@@ -225,9 +221,7 @@ def refit(
     )
 
 
-def fit_explainable(
-    features: Features, is_default: Flags, rules: RefitRules
-) -> FitResult:
+def fit_explainable(features: Features, is_default: Flags, rules: RefitRules) -> FitResult:
     """Fit a scorecard without the variables that move against the direction they should.
 
     A variable whose bins say that more lateness is less risk is noise or a proxy; it is left out

@@ -231,7 +231,7 @@ in_default_months as (
     where coalesce(cured_on > {{ state_on('month_on') }}, true)
     qualify row_number() over (
         partition by customer_id, month_on
-        order by default_on desc, rule_code
+        order by default_on desc, rule_code asc
     ) = 1
 ),
 
@@ -282,11 +282,12 @@ flows as (
             customer_id,
             {{ month_number('month_on') }} as month_no,
             {%- for others in sources.values() %}
+                {%- set is_last = loop.last %}
                 {%- for column in others %}
-                    {{ column if column in columns else 'null' }} as {{ column }},
+                    {{ column if column in columns else 'null' }} as {{ column }}
+                    {{- ',' if not (is_last and loop.last) }}
                 {%- endfor %}
             {%- endfor %}
-            '{{ source }}' as source
         from {{ source }}
         {{ 'union all' if not loop.last }}
     {%- endfor %}
@@ -458,10 +459,8 @@ final as (
         default_rule_code is not null as is_in_default,
         case
             when default_rule_code is not null then 'default'
-            when overdue_over_60_amount > 0 and overdue_over_60_amount >= material_amount
-                then 'late_over_60'
-            when overdue_over_30_amount > 0 and overdue_over_30_amount >= material_amount
-                then 'late_31_60'
+            when overdue_over_60_amount > 0 and overdue_over_60_amount >= material_amount then 'late_over_60'
+            when overdue_over_30_amount > 0 and overdue_over_30_amount >= material_amount then 'late_31_60'
             when overdue_amount > 0 and overdue_amount >= material_amount
                 then 'late_1_30'
             else 'not_late'

@@ -143,7 +143,7 @@ overridden as (
         partition by graded.customer_id, graded.month_on
         order by
             credit_overrides.decided_on desc, credit_overrides.valid_from desc,
-            credit_overrides.grade, credit_overrides.reviewer
+            credit_overrides.grade asc, credit_overrides.reviewer asc
     ) = 1
 ),
 

@@ -49,7 +49,7 @@ ranked_points as (
         *,
         row_number() over (
             partition by customer_id
-            order by points_lost desc, variable_no
+            order by points_lost desc, variable_no asc
         ) as reason_no
     from valued_points
     where points_lost > 0
