@@ -159,7 +159,7 @@ Row = TypeVar("Row", Cell, Move)
 
 
 def loss_rate_table(cells: pa.Table, moves: pa.Table) -> pa.Table:
-    """int_provision_roll_rates: the rate of every row of int_provision_cells from int_provision_moves.
+    """The rate of every row of int_provision_cells by int_provision_moves.
 
     Raises:
         ConfigurationError: the buckets that count as lost are not the last ones of a month.
