@@ -30,8 +30,8 @@ MAY_READ = {
         *("core", "value", "credit", "segments"),
     },
     "credit": {
-        *("staging", "intermediate.receivables", "intermediate.credit"),
-        *("core", "credit"),
+        *("staging", "intermediate", "intermediate.receivables"),
+        *("intermediate.credit", "core", "credit"),
     },
     "management": {"staging", "core", "value", "segments", "credit", "management"},
     "trust": {"staging", "trust"},
