@@ -1,4 +1,4 @@
-"""A simulated book: its card is promoted, a later challenger is refused, the past stays the past."""
+"""A simulated book: its card is promoted, a later challenger refused, the past stays."""
 
 from __future__ import annotations
 

@@ -214,6 +214,12 @@ def test_unit_tests_cover_the_awkward_cases(manifest: Manifest) -> None:
         "open_documents",
         "receivables_balances",
         "receivables_ageing",
+        "int_credit_late_spans",
+        "int_credit_defaults",
+        "int_credit_months",
+        "int_credit_scores",
+        "credit_scores",
+        "rating_migration",
         "customer_360",
         "quarantine_summary",
     }
