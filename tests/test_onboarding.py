@@ -820,5 +820,29 @@ def test_the_first_release_of_invoices_and_payments_alone(ibm: Settings) -> None
         ).fetchall()
     total = Decimal("147703.18")
     assert figures == (2466, total, total, 100, 0, 2466, total, total, total, 100)
+    with duckdb.connect(str(release.marts), read_only=True) as connection:
+        # every payment names its invoice: the ledger settles each by its own, on its own day
+        settled = connection.execute(
+            """
+            with settlements as (
+                select
+                    invoice_id, invoices.invoiced_on, invoices.due_on,
+                    max(allocations.paid_on) as paid_on,
+                    sum(allocations.allocated_amount) as paid_amount,
+                    count(*) as count_allocations
+                from fct_invoices as invoices
+                inner join fct_payment_allocations as allocations using (invoice_id)
+                group by all
+            )
+            select
+                count(*), sum(paid_amount), max(count_allocations),
+                count(*) filter (where paid_on > due_on),
+                round(avg(greatest(paid_on - due_on, 0)), 3),
+                round(avg(paid_on - invoiced_on), 3),
+                (select count(*) from open_documents) + (select count(*) from open_credits)
+            from settlements
+            """
+        ).fetchall()
+    assert settled == [(2466, total, 1, 877, 3.442, 26.445, 0)]
     assert release.manifest["quarantine"] == []
     assert f"Release {release.release_id} published, as of {release.as_of}" in GUIDE

@@ -13,6 +13,11 @@
     {{ return(run_query(query).columns[0].values()[0]) }}
 {%- endmacro %}
 
+{#- True in a build of every table from scratch, whatever the run context says. -#}
+{% macro full_refresh_is_asked() -%}
+    {%- if execute and should_full_refresh() -%}true{%- else -%}false{%- endif -%}
+{%- endmacro %}
+
 {#- Where-clause of an incremental model: only the changed keys, or every row on a rebuild. -#}
 {% macro where_changed(key, changed_keys, rebuild_when='false') -%}
     {%- if is_incremental() and not run_asks_for_rebuild(rebuild_when) -%}
@@ -84,9 +89,43 @@
     )
 {%- endmacro %}
 
+{#-
+    Customer months go by changed customers, each from the first month that can read otherwise: a
+    row changes nothing before its own date. The pair does for them what delete_changed and
+    where_changed do for keys. `relation` is the alias of the table with the customer_id, `on_date`
+    a date in the month; a model that goes on from the months before is told by `is_partial`. A
+    join, as DuckDB takes nine times as long over an `exists` with two conditions.
+-#}
+{% macro join_changed_months(relation, on_date, is_partial) -%}
+    {%- if is_partial -%}
+        inner join {{ ref('int_customers_changed') }} as changed
+            on
+                {{ relation }}.customer_id = changed.customer_id
+                and {{ on_date }} >= changed.first_month_on
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro delete_changed_months_of_customers(rebuild_when) -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }} as months
+        where
+            {% if run_asks_for_rebuild(rebuild_when) -%}
+                true
+            {%- else -%}
+                exists (
+                    select changed.customer_id
+                    from {{ ref('int_customers_changed') }} as changed
+                    where
+                        changed.customer_id = months.customer_id
+                        and changed.first_month_on <= months.month_on
+                )
+            {%- endif %}
+    {%- endif -%}
+{%- endmacro %}
+
 {#- When every month of every customer is computed again. -#}
 {% macro months_need_rebuild() -%}
-    {{ as_of_month_moved() }}
+    parent_as_of is null
     or {{ parameters_moved('survey_measures') }}
     or {{ parameters_moved('contract_rules') }}
 {%- endmacro %}
@@ -102,14 +141,26 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The customers that the given keys belonged to in the parent release. -#}
-{% macro previous_customers(fact, key, changed_keys) -%}
+{#- The customers that the given keys belonged to in the parent release, and since when. -#}
+{% macro previous_customers(fact, key, changed_keys, since) -%}
     {%- set relation = table_of_parent(fact) -%}
     {%- if relation -%}
-        select customer_id from {{ relation }} where {{ key }} in ({{ changed_keys }})
+        select customer_id, {{ since }} as changed_on
+        from {{ relation }}
+        where {{ key }} in ({{ changed_keys }})
     {%- else -%}
-        select cast(null as {{ dbt.type_string() }}) as customer_id where false
+        {{ no_changed_customer() }}
     {%- endif -%}
+{%- endmacro %}
+
+{% macro no_changed_customer() -%}
+    select cast(null as {{ dbt.type_string() }}) as customer_id, cast(null as date) as changed_on
+    where false
+{%- endmacro %}
+
+{#- Before the first day of any book: everything that is known of a customer may have changed. -#}
+{% macro beginning_of_time() -%}
+    cast('0001-01-01' as date)
 {%- endmacro %}
 
 {#-
@@ -133,7 +184,7 @@
 
 {#- The first order of the book begins everybody's states: they are built anew when it moves. -#}
 {% macro customer_states_rebuilt_when() -%}
-    {{ as_of_month_moved() }}
+    parent_as_of is null
     or (
         select min({{ month_start('ordered_on') }}) from {{ ref('fct_orders') }}
         where not is_cancelled
@@ -150,7 +201,9 @@
 {% macro customers_gone_past(fact, date_column, condition='true') -%}
     {%- set relation = table_of_parent(fact) -%}
     {%- if relation -%}
-        select facts.customer_id
+        select
+            facts.customer_id,
+            least(run_context.parent_as_of, run_context.as_of) as changed_on
         from {{ relation }} as facts
         cross join {{ ref('stg_landing__run_context') }} as run_context
         where
@@ -158,7 +211,23 @@
             and facts.{{ date_column }} < greatest(run_context.parent_as_of, run_context.as_of)
             and {{ condition }}
     {%- else -%}
-        select cast(null as {{ dbt.type_string() }}) as customer_id where false
+        {{ no_changed_customer() }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Every customer of the parent release, when the as-of date enters another month: the months in
+    between come or go for all of them. -#}
+{% macro customers_of_another_month() -%}
+    {%- set relation = table_of_parent('dim_customers') -%}
+    {%- if relation -%}
+        select
+            customers.customer_id,
+            least(run_context.parent_as_of, run_context.as_of) as changed_on
+        from {{ relation }} as customers
+        cross join {{ ref('stg_landing__run_context') }} as run_context
+        where {{ as_of_month_moved() }}
+    {%- else -%}
+        {{ no_changed_customer() }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -15,6 +15,7 @@
         'margin_to_date_amount': 'decimal(18, 2)',
         'net_revenue_to_date_amount': 'decimal(18, 2)',
         'net_margin_to_date_amount': 'decimal(18, 2)',
+        'known_net_margin_to_date_amount': 'decimal(18, 2)',
         'acquisition_cost_to_date_amount': 'decimal(18, 2)',
         'cost_to_serve_to_date_amount': 'decimal(18, 2)',
         'revenue_12_months_amount': 'decimal(18, 2)',

@@ -128,15 +128,51 @@
     cast({{ total }} as double) / nullif({{ count }}, 0)
 {%- endmacro %}
 
-{#- Several quantiles at once, interpolated; also as a window function, which sorts once for all. -#}
-{% macro quantiles_of(value, shares) -%}
-    {{ adapter.dispatch('quantiles_of', 'customer_marts')(value, shares) }}
+{#- The values of a group as one list, in the order of another column. -#}
+{% macro list_in_order(value, order_by) -%}
+    {{ adapter.dispatch('list_in_order', 'customer_marts')(value, order_by) }}
 {%- endmacro %}
-{% macro default__quantiles_of(value, shares) -%}
-    quantile_cont({{ value }}, [{{ shares | join(', ') }}])
+{% macro default__list_in_order(value, order_by) -%}
+    list({{ value }} order by {{ order_by }})
 {%- endmacro %}
-{% macro spark__quantiles_of(value, shares) -%}
-    percentile({{ value }}, array({{ shares | join(', ') }}))
+{% macro spark__list_in_order(value, order_by) -%}
+    transform(
+        array_sort(collect_list(struct({{ order_by }} as place, {{ value }} as value))),
+        item -> item.value
+    )
+{%- endmacro %}
+
+{#- Several quantiles, interpolated, of the first so many of a list; null of none. A window function
+    would keep all values of every row's frame in order and takes four times as long. -#}
+{% macro quantiles_of_first(list, count, shares) -%}
+    {{ adapter.dispatch('quantiles_of_first', 'customer_marts')(list, count, shares) }}
+{%- endmacro %}
+{% macro default__quantiles_of_first(list, count, shares) -%}
+    list_aggregate(
+        {{ list }}[1:cast({{ count }} as bigint)], 'quantile_cont', [{{ shares | join(', ') }}]
+    )
+{%- endmacro %}
+{% macro spark__quantiles_of_first(list, count, shares) -%}
+    case
+        when {{ count }} > 0
+            then transform(
+                array({{ shares | join(', ') }}),
+                share -> aggregate(
+                    slice(
+                        sort_array(slice({{ list }}, 1, cast({{ count }} as int))),
+                        cast(floor(share * ({{ count }} - 1)) as int) + 1,
+                        2
+                    ),
+                    cast(null as double),
+                    (low, high) -> case
+                        when low is null then high
+                        else low
+                            + (share * ({{ count }} - 1) - floor(share * ({{ count }} - 1)))
+                            * (high - low)
+                    end
+                )
+            )
+    end
 {%- endmacro %}
 
 {#- The first, second, ... of a list. -#}
@@ -164,4 +200,15 @@
 {#- What a feed adds up to: zero where it has no row, null where there is no such feed. -#}
 {% macro zero_where_fed(has_feed, value) -%}
     case when {{ has_feed }} then coalesce({{ value }}, 0) end
+{%- endmacro %}
+
+{#- A boolean that breaks the statement where it is evaluated. -#}
+{% macro break_with(message) -%}
+    {{ adapter.dispatch('break_with', 'customer_marts')(message) }}
+{%- endmacro %}
+{% macro default__break_with(message) -%}
+    cast(error('{{ message }}') as boolean)
+{%- endmacro %}
+{% macro spark__break_with(message) -%}
+    cast(raise_error('{{ message }}') as boolean)
 {%- endmacro %}

@@ -265,8 +265,8 @@ def roll_rates(session: Any, moves: str, strength: float, months: int = 12) -> d
     prior = """
         select * from (values
             ('good', 1, 'good', 1, 0.9), ('good', 1, 'late', 2, 0.1),
-            ('good', 1, 'default', 3, 0.0), ('late', 2, 'good', 1, 0.5),
-            ('late', 2, 'late', 2, 0.3), ('late', 2, 'default', 3, 0.2)
+            ('good', 1, 'default', 3, 0.0),
+            ('late', 2, 'good', 1, 0.5), ('late', 2, 'late', 2, 0.3), ('late', 2, 'default', 3, 0.2)
         ) as priors(from_state, from_order, to_state, to_order, rate)
     """
     found = roll_rate_probabilities(

@@ -52,6 +52,11 @@ class TestAbsorption:
         shares = absorption(TRANSIENT, ABSORBING).shares
         assert lost == pytest.approx(expected_amount([40_000, 50_000], shares[:, 1]))
 
+    def test_the_way_out_may_lead_through_other_states(self) -> None:
+        ends = absorption([[0, 1, 0], [0, 0, 1], [0, 0, 0.5]], [[0], [0], [0.5]])
+        assert ends.shares.tolist() == [[1.0]] * 3
+        assert ends.periods.tolist() == [4.0, 3.0, 2.0]
+
     @pytest.mark.parametrize(
         ("transient", "absorbing", "problem"),
         [

@@ -208,6 +208,12 @@ class TestCategoricalBins:
         binned = bin_categorical("region", self.LEVELS[:80], self.IS_BAD[:80], BinningOptions())
         assert binned.woe(np.array(["never seen"])).tolist() == [0.0]
 
+    def test_a_masked_level_is_missing(self) -> None:
+        levels = np.ma.masked_array(self.LEVELS, mask=np.arange(90) < 3)
+        binned = bin_categorical("region", levels, self.IS_BAD, FREE)
+        assert binned.bins[-1].count_bads + binned.bins[-1].count_goods == 3 + 4
+        assert binned.positions(levels)[:4].tolist() == [len(binned.bins) - 1] * 3 + [1]
+
     def test_an_identifier_has_no_information(self) -> None:
         levels = np.array([f"C{at}" for at in range(200)], dtype=object)
         assert bin_categorical("id", levels, np.arange(200) % 3 == 0, BinningOptions()).iv == 0.0
@@ -252,6 +258,15 @@ class TestLogistic:
         ridged = fit_ridge_logistic(features, is_event, 1.0)
         assert ridged.is_converged
         assert 0 < ridged.coefficients[0] < 50
+
+    def test_a_separated_corner_and_collinear_columns_need_the_ridge(self) -> None:
+        # the last two rows alone are told apart for certain; and two columns say the same
+        corner = np.array([[0.0], [0.0], [0.0], [1.0], [-1.0]])
+        is_event = np.array([False, False, True, True, False])
+        twice = np.repeat(np.linspace(-1, 1, 40)[:, None], 2, axis=1)
+        for features, outcome in ((corner, is_event), (twice, np.arange(40) % 3 == 0)):
+            assert not fit_ridge_logistic(features, outcome, 0.0).is_converged
+            assert fit_ridge_logistic(features, outcome, 0.1).is_converged
 
     def test_one_class_does_not_converge(self) -> None:
         assert not fit_ridge_logistic(np.ones((50, 1)), np.zeros(50, dtype=bool), 1.0).is_converged
@@ -417,6 +432,39 @@ class TestFit:
         assert np.isfinite(scores.probability).all()
         assert len(set(scores.points[2:5, scores.variables.index("late_days")].tolist())) == 1
 
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.lists(
+            st.tuples(
+                st.one_of(st.floats(), st.sampled_from([0.0, 1.0, 2.0])),
+                st.sampled_from(["a", "b", "", None]),
+                st.booleans(),
+            ),
+            max_size=60,
+        ),
+        st.sampled_from([0.0, 1.0]),
+        st.sampled_from([FREE, TINY, BinningOptions()]),
+    )
+    def test_whatever_comes_ends_with_a_status(
+        self,
+        rows: list[tuple[float, str | None, bool]],
+        ridge: float,
+        binning: BinningOptions,
+    ) -> None:
+        columns: Columns = {
+            "number": np.array([row[0] for row in rows], dtype=float),
+            "level": np.array([row[1] for row in rows], dtype=object),
+        }
+        default = np.array([row[2] for row in rows], dtype=bool)
+        options = ScorecardOptions(binning=binning, minimum_defaults=1, ridge=ridge)
+        result = fit_scorecard(columns, default, options)
+        assert (result.scorecard is None) == bool(result.reasons)
+        if result.scorecard is not None:
+            assert result.fit_status is FitStatus.OK
+            probability = result.scorecard.score(columns).probability
+            assert ((probability > 0) & (probability < 1)).all()
+            assert Scorecard.from_json(result.scorecard.to_json()) == result.scorecard
+
     @pytest.mark.parametrize("wrong", [np.nan, 2.0, None])
     def test_an_unknown_outcome_is_an_error(self, wrong: float | None) -> None:
         default = np.array([0, 1] * 50 + [wrong], dtype=object)
@@ -458,10 +506,14 @@ class TestScoring:
             assert alone.reason_codes()[0] == reasons[at]
 
     def test_the_points_table_scores_the_same_in_sql(
-        self, card: Scorecard, book: tuple[Columns, npt.NDArray[np.bool_]]
+        self, book: tuple[Columns, npt.NDArray[np.bool_]]
     ) -> None:
+        options = ScorecardOptions(specials={"tenure_months": (0.0, 60.0)})
+        card = fit_scorecard(*book, options).scorecard
+        assert card is not None
         table = card.points_table()
-        columns = rows_of(book[0], slice(0, 1_500))
+        assert {row.kind for row in table} == {kind.value for kind in BinKind}
+        columns = {name: column[:1_500].copy() for name, column in book[0].items()}
         columns["region"][:3] = "never seen"
         columns["late_days"][:2] = [np.inf, -np.inf]
         given_rows = [
@@ -654,6 +706,20 @@ class TestPromotion:
         columns, default = customers(4_000, seed=99)
         columns["late_days"] = columns["late_days"] + 60.0
         assert assess_holdout(card, None, columns, default).psi > 0.25
+
+    def test_the_shift_is_against_the_champions_population(self, card: Scorecard) -> None:
+        columns, default = customers(4_000, seed=3)
+        columns["late_days"] = columns["late_days"] + 60.0
+        later = fit_scorecard(columns, default).scorecard
+        assert later is not None
+        assert assess_holdout(later, None, columns, default).psi < 0.01
+        assert assess_holdout(later, card, columns, default).psi == pytest.approx(
+            model_quality.psi(
+                card.population.shares,
+                card.population.shares_of(later.score(columns).score),
+            )
+        )
+        assert assess_holdout(later, card, columns, default).psi > 0.1
 
     def test_a_holdout_without_defaults_promotes_nobody(self, card: Scorecard) -> None:
         columns, default = customers(500, seed=99)

@@ -1,4 +1,4 @@
-"""A simulated book: its card is promoted, a later challenger refused, the past stays."""
+"""A simulated book: its card is promoted, a later challenger refused, the past stays the past."""
 
 from __future__ import annotations
 

@@ -18,6 +18,8 @@ from tests.dbt.toy_company import (
     land_fourth_release,
     land_second_release,
     land_third_release,
+    line,
+    order,
     payment,
 )
 
@@ -27,7 +29,9 @@ def read_marts(database: Path) -> dict[str, list[tuple[Any, ...]]]:
         names = con.execute(
             """
             select schema_name, table_name from duckdb_tables()
-            where schema_name = 'marts' or table_name = 'int_customer_states' order by 2
+            where schema_name = 'marts'
+                or table_name in ('int_customer_states', 'int_receivable_credits')
+            order by 2
             """
         ).fetchall()
         return {
@@ -78,6 +82,8 @@ def test_three_increments_equal_a_rebuild(
         "fct_customer_costs",
         "fct_opportunities",
         "fct_deliveries",
+        "fct_payment_allocations",
+        "int_receivable_credits",
         "fct_receivables",
         "fct_customer_months",
         "int_customer_states",
@@ -96,6 +102,77 @@ def test_three_increments_equal_a_rebuild(
     assert {"o-late", "o-held"} <= order_ids  # landed late, let in
     # 100 dollars at the corrected rate
     assert amount(database, "revenue_amount", "fct_orders", "order_id = 'o-abroad'") == 705
+
+
+def test_the_rules_of_an_increment_hold_for_the_keys_that_it_may_append(
+    dbt: Dbt, landing: Landing, database: Path
+) -> None:
+    land_second_release(landing)
+    built = dbt("run", "--select", "+fct_orders").results[-1].node
+    assert built.name == "fct_orders"
+    guard = built.compiled_code.rpartition("select * from final")[2]
+    with duckdb.connect(str(database)) as con:
+        changed = "order_id in (from intermediate.int_orders_changed)"
+        count_changed, count_orders = con.execute(
+            f"select count(*) filter (where {changed}), count(*) from marts.fct_orders"
+        ).fetchall()[0]
+        assert 0 < count_changed < count_orders
+        # the guard lets the changed orders pass and breaks on any other
+        con.execute(f"with final as (from marts.fct_orders where {changed}) from final {guard}")
+        with pytest.raises(duckdb.Error, match="a row of an unchanged order_id"):
+            con.execute(f"from marts.fct_orders {guard}").fetchall()
+        con.execute(f"insert into marts.fct_orders from marts.fct_orders where {changed} limit 1")
+    with pytest.raises(AssertionError, match="fct_orders__unique_combination: 1"):
+        dbt("test", "--select", "fct_orders__is_sound")
+
+
+def test_customer_months_go_on_from_the_first_that_changed(
+    dbt: Dbt, landing: Landing, database: Path
+) -> None:
+    """A late row, a moved one, an attribute, two months on and one back: each customer's months go
+    on from its first change, and are as after a rebuild.
+    """
+    segments = ("run", "--select", "+marts.segments")
+
+    def first_months() -> dict[str, date]:
+        with duckdb.connect(str(database), read_only=True) as con:
+            return dict(
+                con.execute(
+                    "select customer_id, first_month_on from intermediate.int_customers_changed"
+                ).fetchall()
+            )
+
+    landing.begin_release(date(2026, 3, 2))
+    dbt(*segments)
+    assert set(first_months().values()) == {date(2026, 2, 1)}
+
+    landing.begin_release(date(2026, 3, 20))
+    landing.put("orders", [order("o-early", "steady", date(2025, 6, 15), sale_type="contract")])
+    landing.put("order_lines", [line("o-early", "70.00")])
+    landing.put("orders", [order("o-abroad", "idle", date(2025, 12, 5))])
+    landing.put("payments", [payment("p-back", "bills", date(2026, 1, 2), "1.00")])
+    landing.put("customers", [{"customer_id": "slow", "name": "Slow", "industry": "cement"}])
+    dbt(*segments)
+    changed = first_months()
+    assert {name: changed[name] for name in ("steady", "idle", "abroad", "bills", "slow")} == {
+        "steady": date(2025, 6, 1),
+        "idle": date(2025, 12, 1),
+        # where the order was before
+        "abroad": date(2026, 2, 1),
+        "bills": date(2026, 1, 1),
+        "slow": date(1, 1, 1),
+    }
+    assert "credited" not in changed
+
+    for as_of in (date(2026, 5, 4), date(2026, 4, 10)):
+        landing.begin_release(as_of)
+        landing.put("orders", [order(f"o-{as_of}", "credited", date(2026, 4, 2))])
+        dbt(*segments)
+        incremented = read_marts(database)
+        landing.execute("update landing.run_context set is_rebuild = true")
+        dbt(*segments)
+        for mart, rows in read_marts(database).items():
+            assert incremented[mart] == rows, (mart, as_of)
 
 
 def test_what_a_later_date_brings_comes_and_goes(

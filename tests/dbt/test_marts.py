@@ -68,13 +68,13 @@ def test_value_and_stage(
         # 1130 + 226 less 1200 and 10; what is left of the second falls due on 4 March
         ("steady", "146.00", "0.00", "0.00"),
         ("slow", "372.90", "372.90", "0.00"),
-        # 100 invoiced and paid, then 130 refunded: 130 are owed, 100 by invoice, 30 in excess
+        # 100 invoiced and paid, then 130 refunded: the refund is owed
         ("refunded", "130.00", "130.00", "0.00"),
         ("credited", "0.00", "0.00", "150.00"),
         # the held bill pays on receipt, the dishonoured one never
         ("bills", "200.00", "200.00", "0.00"),
-        # 113 dollars at 7.10 less 50 at 7.20
-        ("abroad", "442.30", "442.30", "0.00"),
+        # 63 of 113 dollars at the invoice's 7.10; the 50 paid were worth 7.20
+        ("abroad", "447.30", "447.30", "0.00"),
     ],
 )
 def test_receivables(

@@ -28,9 +28,9 @@ prepayments paid that invoice. Reopened invoices take credits again. What is lef
 and every refund, takes the unapplied credits that name the same order, then those not held, then
 the held ones, each oldest first; the excess stays open until later credits settle it.
 
-**Reporting currency.** Of a claim (a credit) worth R cents there and C cents in its own currency, of
-which c are settled (used), the share is R c / C, halves rounded up. A row has the difference of the
-shares after and before it, so a claim that is settled in full clears to the cent.
+**Reporting currency.** Of a claim (a credit) worth R cents there and C cents in its own currency,
+of which c are settled (used), the share is R c / C, halves rounded up. A row has the difference of
+the shares after and before it, so a claim that is settled in full clears to the cent.
 
 At no time are there both an open claim and a credit that is unapplied and not held.
 """
@@ -40,7 +40,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numba
 import numpy as np
@@ -194,9 +194,9 @@ def _compiled(function: Function) -> Function:
     written in the user's cache folder. Where there is none either, every process compiles anew.
     """
     try:
-        return numba.njit(cache=True)(function)  # type: ignore[no-any-return]
+        return cast("Function", numba.njit(cache=True)(function))
     except RuntimeError:
-        return numba.njit(function)  # type: ignore[no-any-return]
+        return cast("Function", numba.njit(function))
 
 
 INVOICE = int(EventKind.INVOICE)
@@ -255,7 +255,7 @@ ORDER = np.dtype(
     ],
     align=True,
 )
-# A row of the ledger, what is not reversed of it, and the row before it of its claim and its credit.
+# A row of the ledger, what is not reversed of it, and the rows before it of its claim and credit.
 ROW = np.dtype(
     [
         ("cents", np.int64),
@@ -290,9 +290,13 @@ class _State(NamedTuple):
     sizes: Ints
 
 
+# Fields of 32 bits are widened before they are handed on: one machine code per function.
+_wide: Any = np.int64
+
+
 @_compiled
 def _share(worth: int, part: int, whole: int) -> int:
-    """worth * part / whole with halves up, where the product may need more than 64 bits."""
+    """Give worth * part / whole with halves up, where the product may need more than 64 bits."""
     if part == whole or worth == whole:
         return worth if part == whole else part
     quotient = (worth // whole) * part
@@ -361,7 +365,7 @@ def _rest(s: Any, at: int) -> int:
 @_compiled
 def _key(s: Any, claim: int) -> int:
     """Orders claims by due date, then by position."""
-    return (np.int64(s.events[claim].due) << 32) | claim
+    return (_wide(s.events[claim].due) << 32) | claim  # type: ignore[no-any-return]
 
 
 @_compiled
@@ -433,9 +437,9 @@ def _pay(s: Any, credit: int, claim: int, day: int, basis: int) -> None:
 @_compiled
 def _reverse(s: Any, row: int, cents: int, day: int, basis: int) -> None:
     """Take back cents of an earlier row; its claim is reopened."""
-    claim = np.int64(s.rows[row].claim)
+    claim = _wide(s.rows[row].claim)
     s.rows[row].live -= cents
-    _move(s, np.int64(s.rows[row].credit), claim, day, basis, -cents)
+    _move(s, _wide(s.rows[row].credit), claim, day, basis, -cents)
     if not s.events[claim].is_reopened:
         s.events[claim].is_reopened = True
         s.heap[s.sizes[REOPENED_FIRST] + s.sizes[REOPENED]] = _key(s, claim)
@@ -464,21 +468,21 @@ def _settle(s: Any, claim: int, day: int, with_held: bool) -> None:
     """Let a claim take credits; with_held: at last also those held for something else."""
     event = s.events[claim]
     if event.kind == INVOICE:
-        credit = np.int64(event.queue)
+        credit = _wide(event.queue)
         while credit != NONE:
             _pay(s, credit, claim, day, B_REFERENCE)
             if _rest(s, credit) > 0:
                 break
-            credit = np.int64(s.events[credit].next_of_claim)
+            credit = _wide(s.events[credit].next_of_claim)
         event.queue = credit
     if event.order != NONE:
         order = s.orders[event.order]
-        credit = np.int64(order.queue)
+        credit = _wide(order.queue)
         while credit != NONE:
             _pay(s, credit, claim, day, B_ORDER)
             if _rest(s, credit) > 0:
                 break
-            credit = np.int64(s.events[credit].next_of_order)
+            credit = _wide(s.events[credit].next_of_order)
         order.queue = credit
     while _rest(s, claim) > 0 and s.sizes[FREE] > 0:
         credit = s.heap[s.sizes[FREE_FIRST]]
@@ -517,19 +521,19 @@ def _enter_invoice(s: Any, claim: int, day: int) -> None:
         s.orders[event.order].is_there = True
     _settle(s, claim, day, False)
     # what was held for this invoice, and is not used up, is held no longer
-    credit = np.int64(event.queue)
+    credit = _wide(event.queue)
     while credit != NONE:
         if s.events[credit].is_held and _rest(s, credit) > 0:
             s.events[credit].is_held = False
             _write(s, credit, NONE, day, B_RELEASED, _rest(s, credit))
             _spread(s, credit, day)
-        credit = np.int64(s.events[credit].next_of_claim)
+        credit = _wide(s.events[credit].next_of_claim)
 
 
 @_compiled
 def _enter_credit(s: Any, credit: int, day: int) -> None:
     event = s.events[credit]
-    target, order_no = np.int64(event.target), np.int64(event.order)
+    target, order_no = _wide(event.target), _wide(event.order)
     # an invoice of a later event is not there yet
     is_there = target != NONE and target < credit
     if is_there:
@@ -592,14 +596,14 @@ def _reverse_credit(s: Any, newest: int, limit: int, day: int, basis: int) -> in
             limit -= cents
         if s.rows[row].live > 0:
             break
-        row = np.int64(s.rows[row].before_of_credit)
+        row = _wide(s.rows[row].before_of_credit)
     return row
 
 
 @_compiled
 def _enter_dishonour(s: Any, credit: int, day: int) -> None:
     event = s.events[credit]
-    for newest in (np.int64(event.credit_row), np.int64(event.given_row)):
+    for newest in (_wide(event.credit_row), _wide(event.given_row)):
         _reverse_credit(s, newest, event.cents, day, B_DISHONOURED)
     event.credit_row = NONE
     event.given_row = NONE
@@ -610,25 +614,25 @@ def _enter_dishonour(s: Any, credit: int, day: int) -> None:
 
 @_compiled
 def _enter_chargeback(s: Any, claim: int, day: int) -> None:
-    target = np.int64(s.events[claim].target)
+    target = _wide(s.events[claim].target)
     # a document of a later event is not there yet
     if target != NONE and target < claim:
         event = s.events[target]
         if event.kind == RECEIPT:
             limit = max(_rest(s, claim) - _rest(s, target), 0)
-            newest = np.int64(event.credit_row)
+            newest = _wide(event.credit_row)
             event.credit_row = _reverse_credit(s, newest, limit, day, B_CHARGEBACK)
             _pay(s, target, claim, day, B_REFUND)
         elif event.kind == INVOICE:
-            row = np.int64(event.claim_row)
+            row = _wide(event.claim_row)
             while row != NONE:
                 cents = min(s.rows[row].live, _rest(s, claim))
                 if cents > 0:
                     _reverse(s, row, cents, day, B_CHARGEBACK)
-                    _pay(s, np.int64(s.rows[row].credit), claim, day, B_REFUND)
+                    _pay(s, _wide(s.rows[row].credit), claim, day, B_REFUND)
                 if s.rows[row].live > 0:
                     break
-                row = np.int64(s.rows[row].before_of_claim)
+                row = _wide(s.rows[row].before_of_claim)
             event.claim_row = row
     _settle_reopened(s, day)
     _settle(s, claim, day, True)
@@ -644,13 +648,13 @@ def _run(s: Any, account: Days, days: Days) -> bool:
             s.sizes[HELD] = 0
             s.sizes[HELD_END] = 0
         kind = s.events[at].kind
-        day = np.int64(days[at])
+        day = _wide(days[at])
         if kind == INVOICE:
             _enter_invoice(s, at, day)
-        elif kind == CREDIT_NOTE or kind == RECEIPT:
+        elif kind in (CREDIT_NOTE, RECEIPT):
             _enter_credit(s, at, day)
         elif kind == DISHONOUR:
-            _enter_dishonour(s, np.int64(s.events[at].target), day)
+            _enter_dishonour(s, _wide(s.events[at].target), day)
         elif kind == CHARGEBACK:
             _enter_chargeback(s, at, day)
         else:

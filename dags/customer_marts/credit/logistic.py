@@ -9,6 +9,7 @@ import numpy as np
 from customer_marts.credit.binning import Flags, Floats
 
 MAXIMUM_STEP_HALVINGS = 30
+LEAST_WEIGHT = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,11 @@ def fit_ridge_logistic(
         if not has_moved:
             break
     _, information = _slope(design, event, penalty, beta)
-    # on separable data the gradient vanishes at infinity, where no row carries weight any more
-    is_flat = bool(information[0, 0] <= 1e-7 * len(event))
     return LogisticFit(
         intercept=float(beta[0]),
         coefficients=beta[1:].copy(),
         standard_errors=_standard_errors(information),
-        is_converged=is_converged and not is_flat,
+        is_converged=is_converged and not _is_flat(design, information, penalty),
         count_iterations=iteration,
     )
 
@@ -112,6 +111,21 @@ def _slope(design: Floats, event: Floats, penalty: Floats, beta: Floats) -> tupl
     weight = probability * (1.0 - probability)
     information: Floats = (design.T * weight) @ design + np.diag(penalty)
     return gradient, information
+
+
+def _is_flat(design: Floats, information: Floats, penalty: Floats) -> bool:
+    """Whether the gradient vanished at infinity, as on separable data, and not at an optimum.
+
+    There some direction is left in which the rows carry next to no weight (p * (1 - p)). A ridge
+    holds every direction but the intercept's.
+    """
+    if penalty.any():
+        return bool(information[0, 0] <= LEAST_WEIGHT * len(design))
+    try:
+        weights = np.linalg.eigvals(np.linalg.solve(design.T @ design, information))
+    except np.linalg.LinAlgError:
+        return True
+    return bool(weights.real.min() <= LEAST_WEIGHT)
 
 
 def _search(

@@ -220,9 +220,11 @@ def _select(
     units: list[Floats] = []
     for each in binned:
         outcome, detail = VariableOutcome.SELECTED, ""
-        if each.iv < options.minimum_iv or each.iv <= 0:
+        if each.iv < options.minimum_iv or not _tells_apart(each):
             outcome = VariableOutcome.LOW_IV
             detail = f"IV {each.iv:.4f}; {options.minimum_iv:g} is needed"
+            if each.iv >= options.minimum_iv:
+                detail = "all customers have the same weight of evidence"
         elif len(chosen) == options.maximum_variables:
             outcome = VariableOutcome.BEYOND_MAXIMUM
             detail = f"{options.maximum_variables} variables with a higher IV came first"
@@ -240,6 +242,12 @@ def _select(
                 units.append(unit)
         reports[each.name] = VariableReport(each.name, each.iv, outcome, detail)
     return chosen, np.column_stack(columns) if columns else np.empty((0, 0))
+
+
+def _tells_apart(variable: VariableBins) -> bool:
+    """Whether two customers differ in WoE; smoothing can make a variable's two bins equal."""
+    held = {each.woe for each in variable.bins if each.count_goods + each.count_bads}
+    return len(held) > 1
 
 
 def _unit(column: Floats) -> Floats:

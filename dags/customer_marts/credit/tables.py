@@ -1,4 +1,4 @@
-"""The allocation ledger between DuckDB and the arrays of :mod:`customer_marts.credit.allocation`."""
+"""The allocation ledger between DuckDB and :mod:`customer_marts.credit.allocation`."""
 
 from __future__ import annotations
 
@@ -66,11 +66,8 @@ def entries_of(session: Any, events: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPy
     how-manieth of its credit), entry_on, basis, reversal_reason, document_amount, and
     allocated_amount and credit_amount in the reporting currency.
     """
-    columns = events.order("event_no").project(EVENTS).fetchnumpy()
-    ledger = allocate(
-        Events(**{name: np.asarray(columns[name], dtype=kind) for name, kind in TYPES.items()})
-    )
-    return session.from_arrow(as_table(ledger)).project(
+    ledger = allocate(read_events(events))
+    entries: duckdb.DuckDBPyRelation = session.from_arrow(as_table(ledger)).project(
         """
         credit_no,
         claim_no,
@@ -83,6 +80,13 @@ def entries_of(session: Any, events: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPy
         cast(credit_cents as decimal(18, 0)) * cast(0.01 as decimal(3, 2)) as credit_amount
         """
     )
+    return entries
+
+
+def read_events(events: duckdb.DuckDBPyRelation) -> Events:
+    """The arrays of a relation of ``int_receivable_events``."""
+    columns = events.order("event_no").project(EVENTS).fetchnumpy()
+    return Events(**{name: np.asarray(columns[name], dtype=kind) for name, kind in TYPES.items()})
 
 
 def as_table(ledger: Ledger) -> pa.Table:

@@ -463,11 +463,11 @@ _LABELS: dict[str, tuple[str, str]] = {
     "note.cash": (
         (
             "Cash in is receipts and prepayments less refunds and chargebacks, on the day "
-            "they are money: acceptance bills on maturity, dishonoured bills never. Invoiced "
-            "is gross of tax, less credit notes, on the invoice date."
+            "they are money: acceptance bills when passed on or on maturity, dishonoured bills "
+            "never. Invoiced is gross of tax, less credit notes, on the invoice date."
         ),
         (
-            "回款为收款和预收款减去退款和拒付，按实际到账日计：承兑汇票按到期日计，被拒付的汇票不计。"
+            "回款为收款和预收款减去退款和拒付，按实际到账日计：承兑汇票按背书、贴现或到期日计，被拒付的汇票不计。"
             "开票金额含税，已减红字发票，按开票日期计。"
         ),
     ),
@@ -477,14 +477,14 @@ _LABELS: dict[str, tuple[str, str]] = {
     ),
     "note.ageing": (
         (
-            "Payments and credit notes settle a customer's oldest due document first; open "
-            "receivables are what remains. Two ageings are shown: days past the due date (not"
-            " due while it has not passed) and days since the invoice date. The overdue share"
-            " is what is past its due date, divided by all open receivables. A customer's "
+            "Payments and credit notes settle the document they name, then the customer's oldest "
+            "due one; open receivables are what remains. Two ageings are shown: days past the due "
+            "date (not due while it has not passed) and days since the invoice date. The overdue "
+            "share is what is past its due date, divided by all open receivables. A customer's "
             "credit (paid more than invoiced) is not deducted from what others owe."
         ),
         (
-            "付款和红字发票先结清客户最早到期的单据，剩余部分为未清应收账款。账龄按两种口径列示："
+            "付款和红字发票先结清其指定的单据，再按到期日先后结清；剩余部分为未清应收账款。账龄按两种口径列示："
             "到期日后天数（未过到期日为未到期）和开票日后天数。逾期占比为已过到期日的金额除以全部未清"
             "应收账款。客户的贷方余额（付款多于开票）不抵扣其他客户的欠款。"
         ),

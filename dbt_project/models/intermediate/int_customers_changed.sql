@@ -6,6 +6,10 @@ orders_changed as (
     select * from {{ ref('int_orders_changed') }}
 ),
 
+invoices_changed as (
+    select * from {{ ref('int_invoices_changed') }}
+),
+
 orders as (
     select * from {{ ref('stg_landing__orders') }}
 ),
@@ -18,21 +22,40 @@ run_context as (
     select * from {{ ref('stg_landing__run_context') }}
 ),
 
+-- a customer's attributes have no date of their own
 customers_of_changed_rows as (
-    select customer_id
+    select
+        customer_id,
+        case when feed <> 'customers' then first_on end as changed_on
     from rows_changed
     where customer_id is not null
 ),
 
 customers_of_changed_orders as (
-    select customer_id
+    select
+        customer_id,
+        ordered_on as changed_on
     from orders
     where order_id in (select order_id from orders_changed)
 ),
 
+-- whose document it is that a payment names may change without the payment
+customers_naming_changed_documents as (
+    select
+        customer_id,
+        received_on as changed_on
+    from payments
+    where
+        reference in (select invoice_id from invoices_changed)
+        or reference in (select order_id from orders_changed)
+        or order_id in (select order_id from orders_changed)
+),
+
 -- a bill received long ago turns into cash on the day it matures
 customers_of_maturing_bills as (
-    select payments.customer_id
+    select
+        payments.customer_id,
+        least(run_context.parent_as_of, run_context.as_of) as changed_on
     from payments
     cross join run_context
     where
@@ -47,39 +70,83 @@ customers_of_overdue_claims as (
     {{ customers_gone_past('fct_payments', 'received_on', 'facts.payment_amount < 0') }}
 ),
 
--- a row that moved to another customer changes the one it left as well, a record its attributes
+-- a row that moved to another customer or day changes the one it left as well, a record its
+-- attributes
 previous_customers as (
     {{
         previous_customers(
-            'dim_customer_history', 'source_customer_id', changed_rows('customers')
+            'dim_customer_history',
+            'source_customer_id',
+            changed_rows('customers'),
+            'cast(null as date)',
         )
     }}
     union all
-    {{ previous_customers('fct_orders', 'order_id', changed_orders()) }}
+    {{ previous_customers('fct_orders', 'order_id', changed_orders(), 'ordered_on') }}
     union all
-    {{ previous_customers('fct_invoices', 'invoice_id', changed_invoices()) }}
+    {{ previous_customers('fct_invoices', 'invoice_id', changed_invoices(), 'invoiced_on') }}
     union all
-    {{ previous_customers('fct_payments', 'payment_id', changed_rows('payments')) }}
+    {{
+        previous_customers('fct_payments', 'payment_id', changed_rows('payments'), 'received_on')
+    }}
     union all
     {{
         previous_customers(
-            'fct_survey_responses', 'response_id', changed_rows('survey_responses')
+            'fct_survey_responses', 'response_id', changed_rows('survey_responses'), 'answered_on'
         )
     }}
     union all
-    {{ previous_customers('fct_complaints', 'complaint_id', changed_rows('complaints')) }}
+    {{
+        previous_customers(
+            'fct_complaints',
+            'complaint_id',
+            changed_rows('complaints'),
+            'least(opened_on, resolved_on)',
+        )
+    }}
     union all
-    {{ previous_customers('fct_interactions', 'interaction_id', changed_rows('interactions')) }}
+    {{
+        previous_customers(
+            'fct_interactions', 'interaction_id', changed_rows('interactions'), 'occurred_on'
+        )
+    }}
     union all
-    {{ previous_customers('fct_customer_costs', 'cost_id', changed_rows('customer_costs')) }}
+    {{
+        previous_customers(
+            'fct_customer_costs', 'cost_id', changed_rows('customer_costs'), 'incurred_on'
+        )
+    }}
+    union all
+    {{
+        previous_customers(
+            'fct_opportunities', 'opportunity_id', changed_rows('opportunities'), 'opened_on'
+        )
+    }}
+),
+
+changes as (
+    select * from customers_of_changed_rows
+    union all
+    select * from customers_of_changed_orders
+    union all
+    select * from customers_naming_changed_documents
+    union all
+    select * from customers_of_maturing_bills
+    union all
+    select * from customers_of_overdue_claims
+    union all
+    select * from previous_customers
+    union all
+    {{ customers_of_another_month() }}
+),
+
+final as (
+    select
+        customer_id,
+        {{ month_start('min(coalesce(changed_on, ' ~ beginning_of_time() ~ '))') }}
+            as first_month_on
+    from changes
+    group by customer_id
 )
 
-select customer_id from customers_of_changed_rows
-union
-select customer_id from customers_of_changed_orders
-union
-select customer_id from customers_of_maturing_bills
-union
-select customer_id from customers_of_overdue_claims
-union
-select customer_id from previous_customers
+select * from final

@@ -22,7 +22,9 @@ rows_in_view as (
         row_changes.feed,
         row_changes.row_key,
         row_changes.customer_id,
-        row_changes.order_id
+        row_changes.order_id,
+        least(row_changes.business_on, row_changes.later_on, row_changes.other_later_on)
+            as first_on
     from row_changes
     cross join run_context
     where
@@ -47,7 +49,8 @@ versions_in_view as (
         'customers' as feed,
         customer_versions.source_customer_id as row_key,
         customer_versions.customer_id,
-        cast(null as {{ dbt.type_string() }}) as order_id
+        cast(null as {{ dbt.type_string() }}) as order_id,
+        cast(null as date) as first_on
     from customer_versions
     cross join run_context
     where

@@ -1,4 +1,4 @@
-"""The fits of the credit scorecard: those of the parent release, and a new one if due."""
+"""The credit scorecard's fits: those that came with the parent release, and a new one if due."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ final as (
         order_id,
         invoiced_on as claimed_on,
         due_on,
+        due_on_source,
         is_disputed,
         currency,
         document_currency,
@@ -28,7 +29,7 @@ final as (
     where document_amount > 0
     union all
     select
-        concat(kind, ':', payment_id) as document_id,
+        {{ claim_id('kind', 'payment_id') }} as document_id,
         kind as document_kind,
         customer_id,
         cast(null as {{ dbt.type_string() }}) as invoice_id,
@@ -36,6 +37,7 @@ final as (
         order_id,
         received_on as claimed_on,
         received_on as due_on,
+        'payment' as due_on_source,
         false as is_disputed,
         currency,
         document_currency,

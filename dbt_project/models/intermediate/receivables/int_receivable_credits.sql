@@ -5,17 +5,42 @@
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
 
+{%- set is_in_scope = where_changed('customer_id', changed_customers()) %}
+
 with events as (
     select * from {{ ref('int_receivable_events') }}
+    where kind in ('credit_note', 'receipt', 'prepayment')
 ),
 
 entries as (
     select * from {{ ref('int_receivable_entries') }}
+    where basis in ('held', 'released')
 ),
 
-credit_events as (
-    select * from events
-    where kind in ('credit_note', 'receipt', 'prepayment')
+invoices as (
+    select * from {{ ref('fct_invoices') }}
+    where document_amount < 0 and {{ is_in_scope }}
+),
+
+payments as (
+    select * from {{ ref('fct_payments') }}
+    where document_amount > 0 and {{ is_in_scope }}
+),
+
+named as (
+    select
+        'credit_note' as credit_kind,
+        invoice_id as document_id,
+        order_id as named_order_id,
+        cast(null as {{ dbt.type_string() }}) as reference
+    from invoices
+    union all
+    select
+        kind as credit_kind,
+        payment_id as document_id,
+        coalesce(order_id, reference) as named_order_id,
+        reference
+    from payments
 ),
 
 holds as (
@@ -24,32 +49,33 @@ holds as (
         min(entry_on) filter (where basis = 'held') as held_from,
         min(entry_on) filter (where basis = 'released') as held_until
     from entries
-    where basis in ('held', 'released')
     group by credit_no
 ),
 
 final as (
     select
-        credit_events.document_id as credit_id,
-        credit_events.kind as credit_kind,
-        credit_events.customer_id,
-        credit_events.payment_id,
-        credit_events.invoice_id as credit_note_id,
-        credit_events.order_key as named_order_id,
-        credit_events.reference,
-        credit_events.reference_status,
-        credit_events.event_on as credited_on,
-        credit_events.settled_on,
-        credit_events.cancelled_on,
-        credit_events.is_bill,
+        {{ credit_id('events.kind', 'events.document_id') }} as credit_id,
+        events.kind as credit_kind,
+        events.customer_id,
+        case when events.kind <> 'credit_note' then events.document_id end as payment_id,
+        case when events.kind = 'credit_note' then events.document_id end as credit_note_id,
+        named.named_order_id,
+        named.reference,
+        events.reference_status,
+        events.event_on as credited_on,
+        events.settled_on,
+        events.cancelled_on,
+        events.is_bill,
         holds.held_from,
         holds.held_until,
         {{ reporting_currency() }} as currency,
-        credit_events.document_currency,
-        credit_events.document_amount,
-        credit_events.reporting_amount as credit_amount
-    from credit_events
-    left join holds on credit_events.event_no = holds.credit_no
+        events.document_currency,
+        events.document_amount,
+        events.reporting_amount as credit_amount
+    from events
+    inner join named
+        on events.document_id = named.document_id and events.kind = named.credit_kind
+    left join holds on events.event_no = holds.credit_no
 )
 
 select * from final

@@ -45,9 +45,6 @@ documents as (
         invoice_id as document_id,
         case when document_amount > 0 then 'invoice' else 'credit_note' end as kind,
         case when document_amount > 0 then 0 else 1 end as kind_no,
-        invoice_id,
-        cast(null as {{ dbt.type_string() }}) as payment_id,
-        invoice_id as tie_id,
         customer_id,
         document_currency,
         invoiced_on as event_on,
@@ -70,9 +67,6 @@ documents as (
             when kind = 'refund' then 5
             else 2
         end as kind_no,
-        cast(null as {{ dbt.type_string() }}) as invoice_id,
-        payment_id,
-        payment_id as tie_id,
         customer_id,
         document_currency,
         received_on as event_on,
@@ -92,9 +86,6 @@ documents as (
         payment_id as document_id,
         'dishonour' as kind,
         3 as kind_no,
-        cast(null as {{ dbt.type_string() }}) as invoice_id,
-        payment_id,
-        payment_id as tie_id,
         customer_id,
         document_currency,
         dishonoured_on as event_on,
@@ -113,21 +104,24 @@ documents as (
         and dishonoured_on <= {{ as_of_date() }}
 ),
 
+-- the numbers of an account's events follow those of the accounts before it
 accounts as (
     select
         customer_id,
         document_currency,
-        row_number() over (order by customer_id, document_currency) - 1 as account_no
-    from (select distinct customer_id, document_currency from documents) as distinct_accounts
+        row_number() over (order by customer_id, document_currency) - 1 as account_no,
+        sum(count(*)) over (order by customer_id, document_currency) - count(*) as first_event_no
+    from documents
+    group by customer_id, document_currency
 ),
 
 events as (
     select
         documents.*,
         accounts.account_no,
-        row_number() over (
-            order by
-                accounts.account_no, documents.event_on, documents.kind_no, documents.tie_id
+        accounts.first_event_no + row_number() over (
+            partition by accounts.account_no
+            order by documents.event_on, documents.kind_no, documents.document_id
         ) - 1 as event_no
     from documents
     inner join accounts
@@ -262,17 +256,8 @@ final as (
         cast(coalesce(named_payments.target_no, named_invoices.target_no, -1) as integer)
             as target_no,
         events.kind,
+        events.document_id,
         events.customer_id,
-        case
-            when events.kind = 'credit_note' then concat('credit_note:', events.document_id)
-            when events.kind in ('refund', 'chargeback')
-                then concat(events.kind, ':', events.document_id)
-            else events.document_id
-        end as document_id,
-        events.invoice_id,
-        events.payment_id,
-        events.order_key,
-        events.reference,
         events.order_key is not null as is_naming,
         case
             when events.kind not in ('credit_note', 'receipt', 'prepayment') then null

@@ -1,31 +1,104 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ delete_changed(
-        'customer_id', changed_customers(), customer_states_rebuilt_when()
-    ) }}",
+    pre_hook="{{ delete_changed_months_of_customers(customer_states_rebuilt_when()) }}",
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
 -- depends_on: {{ ref('int_customer_states_before') }}
 
-{%- set is_in_scope = where_changed(
-    'customer_id', changed_customers(), customer_states_rebuilt_when()
+{%- set is_partial = (
+    is_incremental() and not run_asks_for_rebuild(customer_states_rebuilt_when())
 ) %}
 {%- set this_month = month_start(as_of_date()) %}
+{#- What adds up from month to month: totals of the months, and counts of the orders. -#}
+{%- set totals = {
+    'count_contract_orders_to_date': 'order_months.count_contract_orders',
+    'count_spot_orders_to_date': 'order_months.count_spot_orders',
+    'count_costed_months_to_date': 'case when customer_months.margin_amount is not null then 1 end',
+    'revenue_to_date_amount': 'customer_months.revenue_amount',
+    'margin_to_date_amount': 'customer_months.margin_amount',
+    'net_revenue_to_date_amount': 'customer_months.net_revenue_amount',
+    'known_net_margin_to_date_amount': 'customer_months.net_margin_amount',
+    'acquisition_cost_to_date_amount': 'customer_months.acquisition_cost_amount',
+    'cost_to_serve_to_date_amount': 'customer_months.cost_to_serve_amount',
+} %}
+{#- The totals of which there is also what twelve months brought. -#}
+{%- set window_totals = [
+    'count_orders_to_date',
+    'count_contract_orders_to_date',
+    'count_spot_orders_to_date',
+    'count_costed_months_to_date',
+    'net_revenue_to_date_amount',
+    'known_net_margin_to_date_amount',
+] %}
+{#- What the last month with orders left behind. -#}
+{%- set rhythm_columns = [
+    'count_orders_to_date',
+    'first_ordered_on',
+    'last_ordered_on',
+    'previous_ordered_on',
+    'count_gaps',
+    'gap_days',
+    'gap_median_days',
+    'gap_p95_days',
+    'returned_on',
+    'return_gap_days',
+    'return_count_gaps',
+    'return_gap_p95_days',
+] %}
 
 with customers as (
-    select * from {{ ref('dim_customers') }}
-    where {{ is_in_scope }}
+    select customers.*
+    from {{ ref('dim_customers') }} as customers
+    {{ join_changed_months('customers', this_month, is_partial) }}
 ),
 
 customer_months as (
-    select * from {{ ref('fct_customer_months') }}
-    where {{ is_in_scope }}
+    select months.*
+    from {{ ref('fct_customer_months') }} as months
+    {{ join_changed_months('months', 'months.month_on', is_partial) }}
 ),
+
+{% if is_partial -%}
+    -- the months that stand: the first to compute goes on from the last of them
+    standing_states as (
+        select states.*
+        from {{ this }} as states
+        {{ join_changed_months('states', this_month, is_partial) }}
+    ),
+
+    months_to_compute as (
+        select * from {{ ref('int_customers_changed') }}
+    ),
+
+    carried_states as (
+        select
+            standing_states.*,
+            months_to_compute.first_month_on
+        from standing_states
+        inner join months_to_compute
+            on
+                standing_states.customer_id = months_to_compute.customer_id
+                and standing_states.month_on
+                = {{ add_months('months_to_compute.first_month_on', -1) }}
+    ),
+
+    -- a rhythm is that of all gaps to date, but only new orders change it
+    ordering_customers as (
+        select distinct facts.customer_id
+        from {{ ref('fct_orders') }} as facts
+        {{ join_changed_months('facts', 'facts.order_month', is_partial) }}
+        where not facts.is_cancelled
+    ),
+{%- endif %}
 
 orders as (
     select * from {{ ref('fct_orders') }}
-    where not is_cancelled and {{ is_in_scope }}
+    where
+        not is_cancelled
+        and {{
+            'customer_id in (select customer_id from ordering_customers)' if is_partial else 'true'
+        }}
 ),
 
 segment_parameters as (
@@ -51,24 +124,12 @@ order_days as (
     group by customer_id, order_month, ordered_on
 ),
 
-order_months as (
-    select
-        customer_id,
-        order_month as month_on,
-        sum(count_contract_orders) as count_contract_orders,
-        sum(count_spot_orders) as count_spot_orders
-    from order_days
-    group by customer_id, order_month
-),
-
 day_gaps as (
     select
         *,
         lag(ordered_on) over by_day as previous_ordered_on,
-        min(ordered_on) over (partition by customer_id) as very_first_ordered_on,
-        min(ordered_on) over (partition by customer_id, order_month) as month_first_ordered_on,
-        row_number() over by_day - 2 as count_gaps_before,
-        lead(order_month) over by_day as next_order_month
+        first_value(ordered_on) over by_day as first_ordered_on,
+        row_number() over by_day - 2 as count_gaps_before
     from order_days
     window by_day as (partition by customer_id order by ordered_on)
 ),
@@ -95,7 +156,7 @@ rhythm_gaps as (
                 and {{ days_between('day_gaps.previous_ordered_on', 'day_gaps.ordered_on') }}
                 * day_gaps.count_gaps_before
                 > absence_rules.absence_mean_gaps_over * {{ days_between(
-                    'day_gaps.very_first_ordered_on', 'day_gaps.previous_ordered_on'
+                    'day_gaps.first_ordered_on', 'day_gaps.previous_ordered_on'
                 ) }}
                 then null
             else {{ days_between('day_gaps.previous_ordered_on', 'day_gaps.ordered_on') }}
@@ -104,36 +165,61 @@ rhythm_gaps as (
     left join absence_rules on day_gaps.ordered_on = absence_rules.ordered_on
 ),
 
--- after each order day: what the rhythm up to it is like
-gap_statistics as (
+gap_lists as (
+    select
+        customer_id,
+        {{ list_in_order('rhythm_gap_days', 'ordered_on') }} as rhythm_gaps
+    from rhythm_gaps
+    where rhythm_gap_days is not null
+    group by customer_id
+),
+
+order_months as (
     select
         customer_id,
         order_month,
-        ordered_on,
-        previous_ordered_on,
-        month_first_ordered_on,
-        coalesce(next_order_month <> order_month, true) as is_last_of_month,
-        {{ days_between('previous_ordered_on', 'ordered_on') }} as gap_days,
-        min(ordered_on) over to_date as first_ordered_on,
-        sum(count_orders) over to_date as count_orders_to_date,
-        count(rhythm_gap_days) over to_date as count_gaps,
-        {{ quantiles_of('rhythm_gap_days', [0.5, 0.95]) }} over to_date as gap_quantiles
+        min(first_ordered_on) as first_ordered_on,
+        min(ordered_on) as month_first_ordered_on,
+        max(ordered_on) as last_ordered_on,
+        -- the day before the last one: the latest predecessor of any day
+        max(previous_ordered_on) as previous_ordered_on,
+        count(rhythm_gap_days) as count_month_gaps,
+        sum(count_orders) as count_orders,
+        sum(count_contract_orders) as count_contract_orders,
+        sum(count_spot_orders) as count_spot_orders
     from rhythm_gaps
+    group by customer_id, order_month
+),
+
+counted_months as (
+    select
+        *,
+        sum(count_orders) over to_date as count_orders_to_date,
+        sum(count_month_gaps) over to_date as count_gaps,
+        lead(order_month) over by_month as next_order_month
+    from order_months
     window
+        by_month as (partition by customer_id order by order_month),
         to_date as (
-            partition by customer_id order by ordered_on
+            partition by customer_id order by order_month
             rows between unbounded preceding and current row
         )
 ),
 
--- as each month with orders left them
+-- what the rhythm is like as each month with orders left it
 month_end_rhythms as (
     select
-        *,
-        {{ item_of('gap_quantiles', 1) }} as gap_median_days,
-        {{ item_of('gap_quantiles', 2) }} as gap_p95_days
-    from gap_statistics
-    where is_last_of_month
+        counted_months.*,
+        {{ quantiles_of_first('gap_lists.rhythm_gaps', 'counted_months.count_gaps', [0.5, 0.95]) }}
+            as gap_quantiles
+    from counted_months
+    left join gap_lists on counted_months.customer_id = gap_lists.customer_id
+    -- also of the last month with orders before those to compute
+    {{ join_changed_months(
+        'counted_months',
+        'coalesce(counted_months.next_order_month, ' ~ this_month ~ ')',
+        is_partial,
+    ) }}
 ),
 
 -- of the gaps that end in a month only the first can be longer than a month: a return. It is
@@ -141,12 +227,39 @@ month_end_rhythms as (
 order_rhythms as (
     select
         *,
-        {{ days_between('lag(ordered_on) over by_month', 'month_first_ordered_on') }}
+        {{ item_of('gap_quantiles', 1) }} as gap_median_days,
+        {{ item_of('gap_quantiles', 2) }} as gap_p95_days,
+        {{ days_between('previous_ordered_on', 'last_ordered_on') }} as gap_days,
+        case when lag(order_month) over by_month is not null then month_first_ordered_on end
+            as returned_on,
+        {{ days_between('lag(last_ordered_on) over by_month', 'month_first_ordered_on') }}
             as return_gap_days,
         lag(count_gaps) over by_month as return_count_gaps,
-        lag(gap_p95_days) over by_month as return_gap_p95_days
+        {{ item_of('(lag(gap_quantiles) over by_month)', 2) }} as return_gap_p95_days
     from month_end_rhythms
     window by_month as (partition by customer_id order by order_month)
+),
+
+rhythms as (
+    select
+        {%- for column in rhythm_columns %}
+            order_rhythms.{{ column }},
+        {%- endfor %}
+        order_rhythms.customer_id,
+        order_rhythms.order_month
+    from order_rhythms
+    {{ join_changed_months(
+        'order_rhythms', 'order_rhythms.order_month', is_partial
+    ) }}
+    {%- if is_partial %}
+        union all
+        select
+            {{ rhythm_columns | join(', ') }},
+            customer_id,
+            last_order_month as order_month
+        from carried_states
+        where last_order_month is not null
+    {%- endif %}
 ),
 
 first_activities as (
@@ -167,6 +280,9 @@ first_months as (
         case
             when customers.onboarded_on < book.first_order_month then customers.onboarded_on
         end as onboarded_before_on,
+        {%- if is_partial %}
+            carried_states.first_month_on as first_computed_month_on,
+        {%- endif %}
         least(
             case
                 when customers.onboarded_on is not null
@@ -182,6 +298,9 @@ first_months as (
     from customers
     cross join book
     left join first_activities on customers.customer_id = first_activities.customer_id
+    {%- if is_partial %}
+        left join carried_states on customers.customer_id = carried_states.customer_id
+    {%- endif %}
 ),
 
 all_months as (
@@ -189,8 +308,14 @@ all_months as (
         customer_id,
         industry,
         onboarded_before_on,
-        cast({{ explode_months('first_month_on', this_month) }} as date) as month_on
+        cast({{ explode_months(
+            'coalesce(first_computed_month_on, first_month_on)' if is_partial else 'first_month_on',
+            this_month,
+        ) }} as date) as month_on
     from first_months
+    {%- if is_partial %}
+        where coalesce(first_computed_month_on, first_month_on) <= {{ this_month }}
+    {%- endif %}
 ),
 
 cumulated_months as (
@@ -200,26 +325,10 @@ cumulated_months as (
         all_months.industry,
         all_months.onboarded_before_on,
         customer_months.count_orders,
-        sum(order_months.count_contract_orders) over last_12_months
-            as count_contract_orders_12_months,
-        sum(order_months.count_spot_orders) over last_12_months as count_spot_orders_12_months,
-        sum(order_months.count_contract_orders) over to_date as count_contract_orders_to_date,
-        sum(order_months.count_spot_orders) over to_date as count_spot_orders_to_date,
-        count(customer_months.margin_amount) over to_date as count_costed_months_to_date,
-        sum(customer_months.revenue_amount) over to_date as revenue_to_date_amount,
-        sum(customer_months.margin_amount) over to_date as margin_to_date_amount,
-        sum(customer_months.net_revenue_amount) over to_date as net_revenue_to_date_amount,
-        sum(customer_months.net_margin_amount) over to_date as net_margin_to_date_amount,
-        sum(customer_months.acquisition_cost_amount) over to_date
-            as acquisition_cost_to_date_amount,
-        sum(customer_months.cost_to_serve_amount) over to_date as cost_to_serve_to_date_amount,
-        sum(customer_months.net_revenue_amount) over last_12_months as revenue_12_months_amount,
-        sum(customer_months.net_revenue_amount) over previous_12_months
-            as revenue_previous_12_months_amount,
-        sum(customer_months.net_margin_amount) over last_12_months as margin_12_months_amount,
-        count(customer_months.margin_amount) over last_12_months as count_costed_months,
-        sum(customer_months.count_orders) over last_12_months as count_orders_12_months,
-        max(order_rhythms.order_month) over to_date as last_order_month
+        {%- for total, amount in totals.items() %}
+            sum({{ amount }}) over to_date as {{ total }},
+        {%- endfor %}
+        max(order_months.order_month) over to_date as last_order_month
     from all_months
     left join customer_months
         on
@@ -228,49 +337,91 @@ cumulated_months as (
     left join order_months
         on
             all_months.customer_id = order_months.customer_id
-            and all_months.month_on = order_months.month_on
-    left join order_rhythms
-        on
-            all_months.customer_id = order_rhythms.customer_id
-            and all_months.month_on = order_rhythms.order_month
+            and all_months.month_on = order_months.order_month
     window
         to_date as (
             partition by all_months.customer_id order by all_months.month_on
             rows between unbounded preceding and current row
-        ),
-        last_12_months as (
-            partition by all_months.customer_id order by all_months.month_on
-            rows between 11 preceding and current row
-        ),
-        previous_12_months as (
-            partition by all_months.customer_id order by all_months.month_on
-            rows between 23 preceding and 12 preceding
         )
+),
+
+-- what the months before those to compute brought is added to what these bring
+continued_months as (
+    {%- if is_partial %}
+        select
+            cumulated_months.customer_id,
+            cumulated_months.month_on,
+            cumulated_months.industry,
+            cumulated_months.onboarded_before_on,
+            cumulated_months.count_orders,
+            {%- for total in totals %}
+                case
+                    when
+                        cumulated_months.{{ total }} is not null
+                        or carried_states.{{ total }} is not null
+                        then
+                            coalesce(cumulated_months.{{ total }}, 0)
+                            + coalesce(carried_states.{{ total }}, 0)
+                end as {{ total }},
+            {%- endfor %}
+            coalesce(cumulated_months.last_order_month, carried_states.last_order_month)
+                as last_order_month
+        from cumulated_months
+        left join carried_states on cumulated_months.customer_id = carried_states.customer_id
+    {%- else %}
+        select * from cumulated_months
+    {%- endif %}
 ),
 
 described_months as (
     select
-        cumulated_months.*,
-        order_rhythms.count_orders_to_date,
-        order_rhythms.first_ordered_on,
-        order_rhythms.ordered_on as last_ordered_on,
-        order_rhythms.previous_ordered_on,
-        coalesce(order_rhythms.count_gaps, 0) as count_gaps,
-        order_rhythms.gap_days,
-        order_rhythms.gap_median_days,
-        order_rhythms.gap_p95_days,
-        case
-            when order_rhythms.return_gap_days is not null
-                then order_rhythms.month_first_ordered_on
-        end as returned_on,
-        order_rhythms.return_gap_days,
-        order_rhythms.return_count_gaps,
-        order_rhythms.return_gap_p95_days
-    from cumulated_months
-    left join order_rhythms
+        {%- for column in rhythm_columns %}
+            rhythms.{{ column }},
+        {%- endfor %}
+        continued_months.*
+    from continued_months
+    left join rhythms
         on
-            cumulated_months.customer_id = order_rhythms.customer_id
-            and cumulated_months.last_order_month = order_rhythms.order_month
+            continued_months.customer_id = rhythms.customer_id
+            and continued_months.last_order_month = rhythms.order_month
+),
+
+-- what twelve months brought is the difference of two totals
+earlier_totals as (
+    {%- if is_partial %}
+        select
+            customer_id,
+            month_on,
+            {{ window_totals | join(', ') }}
+        from standing_states
+        union all
+    {%- endif %}
+    select
+        customer_id,
+        month_on,
+        {{ window_totals | join(', ') }}
+    from described_months
+),
+
+windowed_months as (
+    select
+        described_months.*,
+        {%- for total in window_totals %}
+            coalesce(described_months.{{ total }}, 0) - coalesce(year_before.{{ total }}, 0)
+                as {{ total | replace('_to_date', '_12_months') }},
+        {%- endfor %}
+        coalesce(year_before.net_revenue_to_date_amount, 0)
+        - coalesce(two_years_before.net_revenue_to_date_amount, 0)
+            as revenue_previous_12_months_amount
+    from described_months
+    left join earlier_totals as year_before
+        on
+            described_months.customer_id = year_before.customer_id
+            and {{ add_months('described_months.month_on', -12) }} = year_before.month_on
+    left join earlier_totals as two_years_before
+        on
+            described_months.customer_id = two_years_before.customer_id
+            and {{ add_months('described_months.month_on', -24) }} = two_years_before.month_on
 ),
 
 final as (
@@ -280,13 +431,12 @@ final as (
         industry,
         cast(coalesce(count_orders, 0) as integer) as count_orders,
         cast(coalesce(count_orders_to_date, 0) as integer) as count_orders_to_date,
-        cast(coalesce(count_contract_orders_12_months, 0) as integer)
-            as count_contract_orders_12_months,
-        cast(coalesce(count_spot_orders_12_months, 0) as integer) as count_spot_orders_12_months,
+        cast(count_contract_orders_12_months as integer) as count_contract_orders_12_months,
+        cast(count_spot_orders_12_months as integer) as count_spot_orders_12_months,
         cast(coalesce(count_contract_orders_to_date, 0) as integer)
             as count_contract_orders_to_date,
         cast(coalesce(count_spot_orders_to_date, 0) as integer) as count_spot_orders_to_date,
-        cast(count_costed_months_to_date as integer) as count_costed_months_to_date,
+        cast(coalesce(count_costed_months_to_date, 0) as integer) as count_costed_months_to_date,
         cast(coalesce(revenue_to_date_amount, 0) as decimal(18, 2)) as revenue_to_date_amount,
         cast(margin_to_date_amount as decimal(18, 2)) as margin_to_date_amount,
         cast(coalesce(net_revenue_to_date_amount, 0) as decimal(18, 2))
@@ -295,18 +445,20 @@ final as (
         cast(
             case
                 when coalesce(count_orders_to_date, 0) = 0 or count_costed_months_to_date > 0
-                    then coalesce(net_margin_to_date_amount, 0)
+                    then coalesce(known_net_margin_to_date_amount, 0)
             end as decimal(18, 2)
         ) as net_margin_to_date_amount,
+        cast(coalesce(known_net_margin_to_date_amount, 0) as decimal(18, 2))
+            as known_net_margin_to_date_amount,
         cast(acquisition_cost_to_date_amount as decimal(18, 2)) as acquisition_cost_to_date_amount,
         cast(cost_to_serve_to_date_amount as decimal(18, 2)) as cost_to_serve_to_date_amount,
-        cast(coalesce(revenue_12_months_amount, 0) as decimal(18, 2)) as revenue_12_months_amount,
-        cast(coalesce(revenue_previous_12_months_amount, 0) as decimal(18, 2))
+        cast(net_revenue_12_months_amount as decimal(18, 2)) as revenue_12_months_amount,
+        cast(revenue_previous_12_months_amount as decimal(18, 2))
             as revenue_previous_12_months_amount,
         cast(
             case
-                when coalesce(count_orders_12_months, 0) = 0 or count_costed_months > 0
-                    then coalesce(margin_12_months_amount, 0)
+                when count_orders_12_months = 0 or count_costed_months_12_months > 0
+                    then known_net_margin_12_months_amount
             end as decimal(18, 2)
         ) as margin_12_months_amount,
         last_order_month,
@@ -318,7 +470,7 @@ final as (
         first_ordered_on,
         last_ordered_on,
         previous_ordered_on,
-        cast(count_gaps as integer) as count_gaps,
+        cast(coalesce(count_gaps, 0) as integer) as count_gaps,
         cast(gap_days as integer) as gap_days,
         cast(gap_median_days as double) as gap_median_days,
         cast(gap_p95_days as double) as gap_p95_days,
@@ -326,7 +478,7 @@ final as (
         cast(return_gap_days as integer) as return_gap_days,
         cast(return_count_gaps as integer) as return_count_gaps,
         cast(return_gap_p95_days as double) as return_gap_p95_days
-    from described_months
+    from windowed_months
 )
 
 select * from final

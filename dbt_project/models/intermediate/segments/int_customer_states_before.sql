@@ -7,9 +7,14 @@
 {%- endfor -%}
 
 {% if relation -%}
+    with states_changed as (
+        select states.*  -- noqa: RF01
+        from {{ relation }} as states
+        {{ join_changed_months('states', 'states.month_on', true) }}
+    )
+
     select {{ columns | join(', ') }}
-    from {{ relation }}
-    where customer_id in ({{ changed_customers() }})
+    from states_changed
 {%- else -%}
     select {{ empty_columns | join(', ') }}
     where false

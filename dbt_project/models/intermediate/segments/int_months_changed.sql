@@ -4,7 +4,7 @@ with run_context as (
     select
         as_of,
         coalesce(parent_as_of, as_of) as parent_as_of,
-        is_rebuild or parent_as_of is null as is_whole
+        is_rebuild or parent_as_of is null or {{ full_refresh_is_asked() }} as is_whole
     from {{ ref('stg_landing__run_context') }}
 ),
 
@@ -17,8 +17,8 @@ states as (
 ),
 
 states_after as (
-    select * from states
-    where customer_id in ({{ changed_customers() }})
+    select states.* from states
+    {{ join_changed_months('states', 'states.month_on', true) }}
 ),
 
 states_gone as (

@@ -1,57 +1,72 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ delete_changed('customer_id', changed_customers(), months_need_rebuild()) }}",
+    pre_hook="{{ delete_changed_months_of_customers(months_need_rebuild()) }}",
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
 
-{%- set is_in_scope = where_changed(
-    'customer_id', changed_customers(), months_need_rebuild()
-) %}
+{%- set is_partial = is_incremental() and not run_asks_for_rebuild(months_need_rebuild()) %}
+{%- set this_month = month_start(as_of_date()) %}
 
-with orders as (
-    select * from {{ ref('fct_orders') }}
-    where not is_cancelled and {{ is_in_scope }}
+with contract_rules as (
+    select * from {{ ref('contract_rules') }}
+    where {{ is_in_force() }}
+),
+
+-- with those of the months before that tell which contracts are still active
+orders as (
+    select facts.*
+    from {{ ref('fct_orders') }} as facts
+    {{ join_changed_months(
+            'facts',
+            add_months('facts.order_month', '(select active_months - 1 from contract_rules)'),
+            is_partial,
+        ) }}
+    where not facts.is_cancelled
 ),
 
 invoices as (
-    select * from {{ ref('fct_invoices') }}
-    where {{ is_in_scope }}
+    select facts.*
+    from {{ ref('fct_invoices') }} as facts
+    {{ join_changed_months('facts', 'facts.invoiced_on', is_partial) }}
 ),
 
 receivables as (
-    select * from {{ ref('fct_receivables') }}
-    where {{ is_in_scope }}
+    select facts.*
+    from {{ ref('fct_receivables') }} as facts
+    {{ join_changed_months('facts', 'facts.month_on', is_partial) }}
 ),
 
 payments as (
-    select * from {{ ref('fct_payments') }}
-    where {{ is_in_scope }}
+    select facts.*
+    from {{ ref('fct_payments') }} as facts
+    {{ join_changed_months('facts', 'facts.settled_on', is_partial) }}
 ),
 
 customer_costs as (
-    select * from {{ ref('fct_customer_costs') }}
-    where {{ is_in_scope }}
+    select facts.*
+    from {{ ref('fct_customer_costs') }} as facts
+    {{ join_changed_months('facts', 'facts.incurred_on', is_partial) }}
 ),
 
 interactions as (
-    select * from {{ ref('fct_interactions') }}
-    where {{ is_in_scope }}
+    select facts.*
+    from {{ ref('fct_interactions') }} as facts
+    {{ join_changed_months('facts', 'facts.occurred_on', is_partial) }}
 ),
 
 complaints as (
-    select * from {{ ref('fct_complaints') }}
-    where {{ is_in_scope }}
+    select facts.*
+    from {{ ref('fct_complaints') }} as facts
+    {{ join_changed_months(
+        'facts', 'greatest(facts.opened_on, facts.resolved_on)', is_partial
+    ) }}
 ),
 
 survey_responses as (
-    select * from {{ ref('fct_survey_responses') }}
-    where {{ is_in_scope }}
-),
-
-contract_rules as (
-    select * from {{ ref('contract_rules') }}
-    where {{ is_in_force() }}
+    select facts.*
+    from {{ ref('fct_survey_responses') }} as facts
+    {{ join_changed_months('facts', 'facts.answered_on', is_partial) }}
 ),
 
 -- without a feed its columns are unknown, not zero
@@ -206,7 +221,7 @@ active_months as (
     from survey_months
 ),
 
-first_months as (
+first_activities as (
     select
         customer_id,
         min(month_on) as first_month_on
@@ -214,11 +229,37 @@ first_months as (
     group by customer_id
 ),
 
+{% if is_partial -%}
+    -- who has months before the first to compute goes on after them, active or not
+    continued_customers as (
+        select
+            changed.customer_id,
+            changed.first_month_on
+        from {{ ref('int_customers_changed') }} as changed
+        inner join {{ this }} as months_before
+            on
+                changed.customer_id = months_before.customer_id
+                and {{ add_months('changed.first_month_on', -1) }} = months_before.month_on
+    ),
+
+    first_months as (
+        select * from continued_customers
+        union all
+        select * from first_activities
+        where customer_id not in (select customer_id from continued_customers)
+    ),
+{%- else -%}
+    first_months as (
+        select * from first_activities
+    ),
+{%- endif %}
+
 customer_months as (
     select
         customer_id,
-        cast({{ explode_months('first_month_on', month_start(as_of_date())) }} as date) as month_on
+        cast({{ explode_months('first_month_on', this_month) }} as date) as month_on
     from first_months
+    where first_month_on <= {{ this_month }}
 ),
 
 joined_months as (

@@ -4,6 +4,7 @@
     pre_hook="{{ delete_changed('opportunity_id', changed_rows('opportunities')) }}",
 ) }}
 -- depends_on: {{ ref('int_rows_changed') }}
+-- depends_on: {{ ref('int_customers_changed') }}
 
 with opportunities as (
     select

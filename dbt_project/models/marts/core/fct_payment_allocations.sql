@@ -15,6 +15,33 @@ events as (
     select * from {{ ref('int_receivable_events') }}
 ),
 
+claims as (
+    select
+        event_no,
+        {{ claim_id('kind', 'document_id') }} as document_id,
+        kind,
+        customer_id,
+        case when kind = 'invoice' then document_id end as invoice_id,
+        reporting_amount
+    from events
+    where kind in ('invoice', 'refund', 'chargeback')
+),
+
+credits as (
+    select
+        event_no,
+        {{ credit_id('kind', 'document_id') }} as document_id,
+        kind,
+        case when kind <> 'credit_note' then document_id end as payment_id,
+        reference_status,
+        settled_on,
+        is_bill,
+        document_currency,
+        reporting_amount
+    from events
+    where kind in ('credit_note', 'receipt', 'prepayment')
+),
+
 final as (
     select
         concat(
@@ -51,8 +78,8 @@ final as (
                 then cast(entries.credit_amount - entries.allocated_amount as decimal(18, 2))
         end as exchange_difference_amount
     from entries
-    inner join events as claims on entries.claim_no = claims.event_no
-    inner join events as credits on entries.credit_no = credits.event_no
+    inner join claims on entries.claim_no = claims.event_no
+    inner join credits on entries.credit_no = credits.event_no
 )
 
 select * from final

@@ -19,7 +19,6 @@ customer_amounts as (
             month_on,
             state_on,
             '{{ measure }}' as measure,
-            customer_id,
             {{ class }} as abc_class,
             cast(greatest({{ measure }}_amount, 0) as decimal(18, 2)) as amount
         from history
@@ -28,11 +27,11 @@ customer_amounts as (
     {%- endfor %}
 ),
 
+-- which of equals comes first changes no sum below
 ranked_amounts as (
     select
         *,
-        row_number() over (partition by month_on, measure order by amount desc, customer_id asc)
-            as rank_no
+        row_number() over (partition by month_on, measure order by amount desc) as rank_no
     from customer_amounts
 ),
 

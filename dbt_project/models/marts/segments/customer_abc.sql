@@ -55,22 +55,28 @@ earlier_states as (
 ),
 
 -- one basis for the whole book: margin and revenue do not compare
+month_bases as (
+    select
+        month_on,
+        case when max(count_costed_months_to_date) > 0 then 'margin' else 'revenue' end
+            as abc_basis
+    from states
+    group by month_on
+),
+
 window_amounts as (
     select
         states.customer_id,
         states.month_on,
         windows.abc_window_months,
-        case
-            when max(states.count_costed_months_to_date) over (partition by states.month_on) > 0
-                then 'margin'
-            else 'revenue'
-        end as abc_basis,
+        month_bases.abc_basis,
         states.net_revenue_to_date_amount
         - coalesce(earlier_states.net_revenue_to_date_amount, 0) as revenue_in_window,
         states.net_margin_to_date_amount
         - coalesce(earlier_states.net_margin_to_date_amount, 0) as margin_in_window
     from states
     inner join windows on states.month_on = windows.month_on
+    inner join month_bases on states.month_on = month_bases.month_on
     left join earlier_states
         on
             states.customer_id = earlier_states.customer_id

@@ -26,13 +26,16 @@ active_customers as (
     where lifecycle not in ('dormant', 'lost')
 ),
 
-order_lines as (
+-- what was bought within the window is among the customer's products, so no gap
+order_lines_before_window as (
     select
         customer_id,
         product_id,
         ordered_on
     from {{ ref('fct_order_lines') }}
-    where not is_cancelled
+    where
+        not is_cancelled
+        and ordered_on <= {{ add_months(as_of_date(), '-' ~ affinity_rule('window_months')) }}
 ),
 
 affinity_rules as (
@@ -266,12 +269,12 @@ lapsed_products as (
     select
         best_gaps.customer_id,
         best_gaps.product_id,
-        max(order_lines.ordered_on) as last_bought_on
+        max(order_lines_before_window.ordered_on) as last_bought_on
     from best_gaps
-    inner join order_lines
+    inner join order_lines_before_window
         on
-            best_gaps.customer_id = order_lines.customer_id
-            and best_gaps.product_id = order_lines.product_id
+            best_gaps.customer_id = order_lines_before_window.customer_id
+            and best_gaps.product_id = order_lines_before_window.product_id
     group by best_gaps.customer_id, best_gaps.product_id
 ),
 

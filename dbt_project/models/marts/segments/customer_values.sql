@@ -80,14 +80,21 @@ compared_states as (
 ),
 
 -- one basis for the whole book: margin and revenue do not compare
+month_bases as (
+    select
+        month_on,
+        case when max(count_costed_months_to_date) > 0 then 'margin' else 'revenue' end
+            as value_basis
+    from states
+    group by month_on
+),
+
 value_bases as (
     select
-        *,
-        case
-            when max(count_costed_months_to_date) over (partition by month_on) > 0 then 'margin'
-            else 'revenue'
-        end as value_basis
+        compared_states.*,
+        month_bases.value_basis
     from compared_states
+    inner join month_bases on compared_states.month_on = month_bases.month_on
 ),
 
 valued_customers as (

@@ -1,0 +1,85 @@
+-- The group of a customer at the end of a month, by what was known of it then.
+with customer_months as (
+    select distinct
+        customer_id,
+        month_on,
+        month_end_on
+    from {{ ref('int_bucket_transitions') }}
+),
+
+customer_history as (
+    select * from {{ ref('dim_customer_history') }}
+),
+
+provision_groups as (
+    select * from {{ ref('provision_groups') }}
+),
+
+customer_profiles as (
+    select
+        customer_months.customer_id,
+        customer_months.month_on,
+        customer_months.month_end_on,
+        coalesce(customer_history.customer_type, 'unknown') as customer_type,
+        coalesce(customer_history.size_class, 'unknown') as size_class,
+        coalesce(customer_history.industry, 'unknown') as industry
+    from customer_months
+    left join customer_history
+        on
+            customer_months.customer_id = customer_history.customer_id
+            and {{ is_known_on('customer_history', 'customer_months.month_end_on') }}
+    qualify row_number() over (
+        partition by customer_months.customer_id, customer_months.month_on
+        order by
+            customer_history.is_main_record desc nulls last,
+            customer_history.valid_from desc nulls last,
+            customer_history.source_customer_id asc
+    ) = 1
+),
+
+profiles as (
+    select distinct
+        month_end_on,
+        customer_type,
+        size_class,
+        industry
+    from customer_profiles
+),
+
+profile_groups as (
+    select
+        profiles.*,
+        provision_groups.provision_group
+    from profiles
+    inner join provision_groups
+        on
+            {{ is_in_force_on('provision_groups', 'profiles.month_end_on') }}
+            and coalesce(provision_groups.customer_type, profiles.customer_type)
+            = profiles.customer_type
+            and coalesce(provision_groups.size_class, profiles.size_class) = profiles.size_class
+            and coalesce(provision_groups.industry, profiles.industry) = profiles.industry
+    qualify row_number() over (
+        partition by
+            profiles.month_end_on, profiles.customer_type, profiles.size_class, profiles.industry
+        order by provision_groups.rule_order asc
+    ) = 1
+),
+
+final as (
+    select
+        customer_profiles.customer_id,
+        customer_profiles.month_on,
+        customer_profiles.month_end_on,
+        customer_profiles.customer_type,
+        customer_profiles.size_class,
+        profile_groups.provision_group
+    from customer_profiles
+    inner join profile_groups
+        on
+            customer_profiles.month_end_on = profile_groups.month_end_on
+            and customer_profiles.customer_type = profile_groups.customer_type
+            and customer_profiles.size_class = profile_groups.size_class
+            and customer_profiles.industry = profile_groups.industry
+)
+
+select * from final
