@@ -24,7 +24,14 @@ MAY_READ = {
         *("staging", "intermediate.segments"),
         *("core", "value", "credit", "segments"),
     },
-    "credit": {"staging", "core", "credit"},
+    "intermediate.credit": {
+        *("staging", "intermediate", "intermediate.receivables"),
+        *("intermediate.credit", "core"),
+    },
+    "credit": {
+        *("staging", "intermediate.receivables", "intermediate.credit"),
+        *("core", "credit"),
+    },
     "management": {"staging", "core", "value", "segments", "credit", "management"},
     "trust": {"staging", "trust"},
 }
@@ -33,6 +40,7 @@ PREFIX = {
     "intermediate": r"int_",
     "intermediate.segments": r"int_",
     "intermediate.receivables": r"int_",
+    "intermediate.credit": r"int_",
     "core": r"(dim|fct)_",
 }
 # core marts about the ids themselves, neither a dimension nor a fact

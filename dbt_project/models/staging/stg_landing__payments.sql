@@ -10,6 +10,7 @@ select
     received_at,
     received_on,
     bill_matures_on,
+    bill_status_on,
     -- attributes
     kind,
     method,

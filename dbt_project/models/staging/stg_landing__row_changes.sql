@@ -1,7 +1,8 @@
 {#-
     How each feed is keyed, whom it names, and the business dates on which its row comes into view:
-    later_on is the second date of a row that means something else from then on (a dishonoured bill
-    stops paying on the day it should have been cash), other_later_on a third.
+    later_on is the second date of a row that means something else from then on (a bill is cash on
+    the day it is passed on, and a dishonoured one stops paying on the day of its refusal, or on
+    the day it should have been cash), other_later_on a third.
 -#}
 {%- set feeds = {
     'customers': {
@@ -31,7 +32,8 @@
     'payments': {
         'row_key': 'payment_id', 'has_customer': true, 'has_order': true,
         'business_on': 'received_on',
-        'later_on': "case when bill_status = 'dishonoured' then bill_matures_on end",
+        'later_on': "coalesce(bill_status_on, case when bill_status = 'dishonoured' then "
+            ~ "bill_matures_on end)",
     },
     'survey_responses': {
         'row_key': 'response_id', 'has_customer': true, 'has_order': true,

@@ -32,11 +32,17 @@ signed_payments as (
         *,
         paid_amount * kind_sign as document_amount,
         {{ in_reporting_currency('paid_amount', 'fx_rate') }} * kind_sign as payment_amount,
-        -- the day it should have been cash; the feed gives no day of the refusal itself
+        -- the day of the refusal, else the day it should have been cash
         case
             when bill_status = 'dishonoured'
-                then greatest(coalesce(bill_matures_on, received_on), received_on)
-        end as dishonoured_on
+                then greatest(
+                    coalesce(bill_status_on, bill_matures_on, received_on), received_on
+                )
+        end as dishonoured_on,
+        -- the day it was passed on, discounted or paid
+        case
+            when bill_status in ('endorsed', 'discounted', 'matured') then bill_status_on
+        end as bill_ended_on
     from rated_payments
 ),
 
@@ -47,11 +53,14 @@ final as (
         source_customer_id,
         received_at,
         received_on,
-        -- a bill is cash on the day it matures; a dishonoured bill never is
+        -- a bill is cash on the day it is passed on or paid, where that is not known on the day it
+        -- matures; a dishonoured bill never is
         case
             when dishonoured_on is not null then null
             when method in ('bank_acceptance', 'commercial_acceptance')
-                then greatest(coalesce(bill_matures_on, received_on), received_on)
+                then greatest(
+                    coalesce(bill_ended_on, bill_matures_on, received_on), received_on
+                )
             else received_on
         end as settled_on,
         kind,
@@ -66,6 +75,7 @@ final as (
         bill_no,
         bill_matures_on,
         bill_status,
+        bill_status_on,
         -- what the customer's account is credited with on receipt
         cast(
             case when dishonoured_on <= {{ as_of_date() }} then 0 else payment_amount end

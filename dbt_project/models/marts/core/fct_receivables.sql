@@ -9,109 +9,49 @@
 -- depends_on: {{ ref('int_customers_changed') }}
 
 {%- set is_in_scope = where_changed('customer_id', changed_customers(), as_of_month_moved()) %}
+{%- set flows = ['invoiced', 'credit_note', 'credited', 'exchange_difference'] %}
+{%- set balances = ['open', 'overdue', 'disputed', 'unapplied', 'prepaid', 'bill'] %}
 
--- What open_documents says of the as-of date, for the end of every month. The credits that name a
--- claim pay it, the others pay what is left of the claims in the order of their due dates. So, of
--- what counts up to a day, only sums are needed: credits, claims overdue, and the part of all
--- claims and of those overdue that is paid by name. Each of these is a sum of dated changes.
-with invoices as (
-    select * from {{ ref('fct_invoices') }}
-    where {{ is_in_scope }}
-),
-
-payments as (
-    select * from {{ ref('fct_payments') }}
-    where {{ is_in_scope }}
-),
-
-claims as (
+-- What open_documents and open_credits say of the as-of date, for the end of every month. Every
+-- entry of the ledger has its day, so each balance is a sum of dated changes.
+with claims as (
     select
-        invoice_id as document_id,
-        order_id,
+        document_id,
+        document_kind,
         customer_id,
-        invoiced_on,
-        due_on,
-        greatest({{ add_days('due_on', 1) }}, invoiced_on) as overdue_from,
-        invoice_amount as claim_amount
-    from invoices
-    where invoice_amount > 0
-),
-
--- a bill that was to be dishonoured pays until that day; one dishonoured at once never pays
-paying_payments as (
-    select * from payments
-    where coalesce(dishonoured_on > received_on, true)
+        claimed_on,
+        greatest({{ add_days('due_on', 1) }}, claimed_on) as overdue_from,
+        is_disputed,
+        claim_amount
+    from {{ ref('int_receivable_claims') }}
+    where {{ is_in_scope }}
 ),
 
 credits as (
     select
+        credit_id,
+        credit_kind,
         customer_id,
-        invoiced_on as credited_on,
-        'credit_note' as kind,
-        order_id,
-        cast(null as {{ dbt.type_string() }}) as reference,
-        -invoice_amount as credit_amount
-    from invoices
-    where invoice_amount < 0
-    union all
-    select
-        customer_id,
-        received_on as credited_on,
-        case when payment_amount < 0 then 'refund' else 'payment' end as kind,
-        order_id,
-        reference,
-        payment_amount as credit_amount
-    from paying_payments
-    union all
-    select
-        customer_id,
-        dishonoured_on as credited_on,
-        'dishonour' as kind,
-        order_id,
-        reference,
-        -payment_amount as credit_amount
-    from paying_payments
-    where dishonoured_on <= {{ as_of_date() }}
+        credited_on,
+        case when cancelled_on is not null then greatest(cancelled_on, credited_on) end
+            as cancelled_on,
+        held_from,
+        held_until,
+        credit_amount
+    from {{ ref('int_receivable_credits') }}
+    where {{ is_in_scope }}
 ),
 
-{{ named_changes_ctes() }},
-
-named_days as (
+allocations as (
     select
         document_id,
-        named_on,
-        sum(named_change_amount) as named_change_amount
-    from named_changes
-    group by document_id, named_on
-),
-
-named_totals as (
-    select
-        claims.customer_id,
-        claims.overdue_from,
-        claims.claim_amount,
-        named_days.named_on,
-        named_days.named_change_amount,
-        sum(named_days.named_change_amount) over (
-            partition by named_days.document_id
-            order by named_days.named_on
-        ) as named_total_amount
-    from named_days
-    inner join claims on named_days.document_id = claims.document_id
-),
-
--- a claim is paid by name up to its amount; what goes beyond is shared out like the rest
-paid_by_name as (
-    select
+        credit_id,
         customer_id,
-        named_on,
-        overdue_from,
-        cast(
-            least(claim_amount, greatest(named_total_amount, 0))
-            - least(claim_amount, greatest(named_total_amount - named_change_amount, 0))
-            as decimal(18, 2)
-        ) as named_amount
-    from named_totals
+        allocated_on,
+        allocated_amount,
+        credit_amount
+    from {{ ref('fct_payment_allocations') }}
+    where {{ is_in_scope }}
 ),
 
 bills as (
@@ -120,82 +60,118 @@ bills as (
         received_on,
         coalesce(settled_on, dishonoured_on) as ended_on,
         payment_amount
-    from payments
-    where method in ('bank_acceptance', 'commercial_acceptance')
+    from {{ ref('fct_payments') }}
+    where
+        method in ('bank_acceptance', 'commercial_acceptance')
+        and {{ is_in_scope }}
+),
+
+-- also what is worth nothing begins a customer's months
+document_days as (
+    select
+        customer_id,
+        invoiced_on as changed_on
+    from {{ ref('fct_invoices') }}
+    where invoice_amount = 0 and {{ is_in_scope }}
+    union all
+    select
+        customer_id,
+        received_on as changed_on
+    from {{ ref('fct_payments') }}
+    where payment_amount = 0 and {{ is_in_scope }}
+),
+
+allocated_claims as (
+    select
+        allocations.customer_id,
+        allocations.allocated_on,
+        greatest(allocations.allocated_on, claims.overdue_from) as overdue_on,
+        claims.is_disputed,
+        allocations.allocated_amount
+    from allocations
+    inner join claims on allocations.document_id = claims.document_id
+),
+
+-- while a prepayment is held, what it pays is taken from it; once released it is held no more
+holds as (
+    select * from credits
+    where held_from is not null
+),
+
+allocated_holds as (
+    select
+        allocations.customer_id,
+        allocations.allocated_on,
+        holds.held_until,
+        allocations.credit_amount
+    from allocations
+    inner join holds on allocations.credit_id = holds.credit_id
+    where allocations.allocated_on < coalesce(holds.held_until, {{ add_days(as_of_date(), 1) }})
 ),
 
 changes as (
-    select
-        customer_id,
-        invoiced_on as changed_on,
-        'claim' as kind,
-        invoice_amount as change_amount
-    from invoices
-    where invoice_amount >= 0
+    {{ dated_amounts('claims', 'claimed_on', {
+        'invoiced': "case when document_kind = 'invoice' then claim_amount end",
+        'credited': "case when document_kind <> 'invoice' then -claim_amount end",
+        'open': 'claim_amount',
+        'disputed': 'case when is_disputed then claim_amount end',
+    }) }}
     union all
-    select
-        customer_id,
-        overdue_from as changed_on,
-        'overdue_claim' as kind,
-        claim_amount as change_amount
-    from claims
+    {{ dated_amounts('claims', 'overdue_from', {'overdue': 'claim_amount'}) }}
     union all
-    select
-        customer_id,
-        credited_on as changed_on,
-        kind,
-        credit_amount as change_amount
-    from credits
+    {{ dated_amounts('credits', 'credited_on', {
+        'credit_note': "case when credit_kind = 'credit_note' then credit_amount end",
+        'credited': "case when credit_kind <> 'credit_note' then credit_amount end",
+        'unapplied': 'credit_amount',
+    }) }}
     union all
-    select
-        customer_id,
-        named_on as changed_on,
-        'named' as kind,
-        named_amount as change_amount
-    from paid_by_name
+    {{ dated_amounts('credits', 'cancelled_on', {
+        'credited': '-credit_amount',
+        'unapplied': '-credit_amount',
+    }, 'cancelled_on is not null') }}
     union all
-    select
-        customer_id,
-        greatest(named_on, overdue_from) as changed_on,
-        'overdue_named' as kind,
-        named_amount as change_amount
-    from paid_by_name
+    {{ dated_amounts('allocations', 'allocated_on', {
+        'exchange_difference': 'credit_amount - allocated_amount',
+        'open': '-allocated_amount',
+        'unapplied': '-credit_amount',
+    }) }}
     union all
-    select
-        customer_id,
-        received_on as changed_on,
-        'bill' as kind,
-        payment_amount as change_amount
-    from bills
+    {{ dated_amounts('allocated_claims', 'overdue_on', {'overdue': '-allocated_amount'}) }}
     union all
-    select
-        customer_id,
-        ended_on as changed_on,
-        'bill' as kind,
-        -payment_amount as change_amount
-    from bills
+    {{ dated_amounts(
+        'allocated_claims', 'allocated_on', {'disputed': '-allocated_amount'}, 'is_disputed'
+    ) }}
+    union all
+    {{ dated_amounts('holds', 'held_from', {'prepaid': 'credit_amount'}) }}
+    union all
+    {{ dated_amounts('holds', 'least(held_until, cancelled_on)', {
+        'prepaid': '-credit_amount',
+    }, 'held_until is not null or cancelled_on is not null') }}
+    union all
+    {{ dated_amounts('allocated_holds', 'allocated_on', {'prepaid': '-credit_amount'}) }}
+    union all
+    {{ dated_amounts(
+        'allocated_holds', 'held_until', {'prepaid': 'credit_amount'}, 'held_until is not null'
+    ) }}
+    union all
+    {{ dated_amounts('bills', 'received_on', {'bill': 'payment_amount'}) }}
+    union all
+    {{ dated_amounts(
+        'bills', 'ended_on', {'bill': '-payment_amount'}, 'ended_on is not null'
+    ) }}
+    union all
+    {{ dated_amounts('document_days', 'changed_on', {}) }}
 ),
 
 months_of_change as (
     select
         customer_id,
-        {{ month_start('changed_on') }} as changed_month_on,
-        {{ sum_amount("case when kind = 'claim' then change_amount end") }} as invoiced_amount,
-        {{ sum_amount("case when kind = 'credit_note' then change_amount end") }}
-            as credit_note_amount,
-        {{ sum_amount(
-            "case when kind in ('payment', 'refund', 'dishonour') then change_amount end"
-        ) }} as credited_amount,
-        {{ sum_amount("case when kind = 'overdue_claim' then change_amount end") }}
-            as overdue_claim_amount,
-        {{ sum_amount("case when kind = 'named' then change_amount end") }} as named_amount,
-        {{ sum_amount("case when kind = 'overdue_named' then change_amount end") }}
-            as overdue_named_amount,
-        {{ sum_amount("case when kind = 'bill' then change_amount end") }} as bill_amount,
-        max(changed_on) filter (where kind = 'refund') as last_refunded_on
+        changed_month_on
+        {%- for measure in flows + balances %},
+        {{ sum_amount(measure ~ '_amount') }} as {{ measure }}_amount
+        {%- endfor %}
     from changes
-    where changed_on <= {{ as_of_date() }}
-    group by customer_id, {{ month_start('changed_on') }}
+    group by customer_id, changed_month_on
 ),
 
 -- up to the end of the month; so it stays until the next month of change
@@ -206,17 +182,14 @@ totals as (
         lead(changed_month_on) over (
             partition by customer_id
             order by changed_month_on
-        ) as next_changed_month_on,
-        invoiced_amount,
-        credit_note_amount,
-        credited_amount,
-        last_refunded_on,
-        sum(invoiced_amount) over up_to_month as claim_total_amount,
-        sum(credit_note_amount + credited_amount) over up_to_month as credit_total_amount,
-        sum(overdue_claim_amount) over up_to_month as overdue_claim_total_amount,
-        sum(named_amount) over up_to_month as named_total_amount,
-        sum(overdue_named_amount) over up_to_month as overdue_named_total_amount,
-        sum(bill_amount) over up_to_month as bill_total_amount
+        ) as next_changed_month_on
+        {%- for flow in flows %},
+        {{ flow }}_amount
+        {%- endfor %}
+        {%- for balance in balances %},
+        cast(sum({{ balance }}_amount) over up_to_month as decimal(18, 2))
+            as {{ balance }}_total_amount
+        {%- endfor %}
     from months_of_change
     window up_to_month as (
         partition by customer_id
@@ -244,29 +217,8 @@ month_ends as (
         least(
             {{ add_days(add_months('month_on', 1), -1) }}, {{ as_of_date() }}
         ) as month_end_on,
-        month_on = changed_month_on as has_changes,
-        claim_total_amount - credit_total_amount as balance_amount
+        month_on = changed_month_on as has_changes
     from customer_months
-),
-
-balances as (
-    select
-        *,
-        -- of the claims overdue, what is left open when the credits without a name are used up
-        greatest(
-            overdue_claim_total_amount - overdue_named_total_amount
-            - greatest(credit_total_amount - named_total_amount, 0),
-            0
-        )
-        -- refunds can take away what paid a claim by name
-        + greatest(overdue_named_total_amount - greatest(credit_total_amount, 0), 0)
-        -- refunded above all that came in: due on the day of the last refund
-        + case
-            when coalesce(last_refunded_on < month_end_on, true)
-                then greatest(-credit_total_amount, 0)
-            else 0
-        end as overdue_amount
-    from month_ends
 ),
 
 final as (
@@ -275,19 +227,21 @@ final as (
         month_on,
         month_end_on,
         {{ reporting_currency() }} as currency,
-        cast(case when has_changes then invoiced_amount else 0 end as decimal(18, 2))
-            as invoiced_amount,
-        cast(case when has_changes then credit_note_amount else 0 end as decimal(18, 2))
-            as credit_note_amount,
-        cast(case when has_changes then credited_amount else 0 end as decimal(18, 2))
-            as credited_amount,
-        cast(balance_amount as decimal(18, 2)) as balance_amount,
-        cast(greatest(balance_amount, 0) as decimal(18, 2)) as open_balance_amount,
-        cast(greatest(-balance_amount, 0) as decimal(18, 2)) as unapplied_cash_amount,
-        cast(overdue_amount as decimal(18, 2)) as overdue_amount,
-        cast(greatest(balance_amount, 0) - overdue_amount as decimal(18, 2)) as not_due_amount,
-        cast(bill_total_amount as decimal(18, 2)) as bills_outstanding_amount
-    from balances
+        {%- for flow in flows %}
+        {{ or_zero('case when has_changes then ' ~ flow ~ '_amount end') }}
+            as {{ flow }}_amount,
+        {%- endfor %}
+        -- what is held is a part of what is not applied
+        cast(open_total_amount - unapplied_total_amount as decimal(18, 2)) as balance_amount,
+        open_total_amount as open_balance_amount,
+        cast(unapplied_total_amount - prepaid_total_amount as decimal(18, 2))
+            as unapplied_cash_amount,
+        prepaid_total_amount as prepaid_amount,
+        overdue_total_amount as overdue_amount,
+        cast(open_total_amount - overdue_total_amount as decimal(18, 2)) as not_due_amount,
+        disputed_total_amount as disputed_amount,
+        bill_total_amount as bills_outstanding_amount
+    from month_ends
 )
 
 select * from final
