@@ -1,0 +1,359 @@
+"""Fit a challenger on the observations of a book, judge it against the champion, say the verdict.
+
+An observation is a customer at a month end with what was known of it then, and whether it defaulted
+in the months ahead. The customers are split by a hash of their id: the challenger never sees those
+it is judged on, in any month. Where there are enough months, the last one is kept out of the fit as
+well, and measured apart (out of time). The same observations give the same fit, whatever their
+order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from customer_marts.credit import model_quality
+from customer_marts.credit.binning import (
+    BinKind,
+    BinningOptions,
+    Flags,
+    Integers,
+    VariableBins,
+)
+from customer_marts.credit.promotion import (
+    CheckCode,
+    HoldoutQuality,
+    PromotionLimits,
+    PromotionVerdict,
+    assess_holdout,
+    promotion_verdict,
+)
+from customer_marts.credit.scorecard import Features, PointsScale, Scorecard
+from customer_marts.credit.scorecard_fit import (
+    FitResult,
+    FitStatus,
+    ScorecardOptions,
+    VariableOutcome,
+    VariableReport,
+    fit_scorecard,
+)
+from customer_marts.errors import ConfigurationError
+
+MODEL = "credit_scorecard"
+
+KEPT_DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """n customers at month ends: customer and month of each, the outcome, and columns of length n.
+
+    month: months as whole numbers that rise with time. is_default: whether it defaulted in the
+    months ahead.
+    """
+
+    customer: npt.NDArray[Any]
+    month: Integers
+    is_default: Flags
+    features: Features
+
+    def __len__(self) -> int:
+        return len(self.customer)
+
+    def of(self, rows: Flags) -> Observations:
+        """The rows that a mask of length n takes."""
+        features = {name: column[rows] for name, column in self.features.items()}
+        return Observations(
+            self.customer[rows], self.month[rows], self.is_default[rows], features
+        )
+
+    @property
+    def count_customers_defaulted(self) -> int:
+        """Customers that defaulted after at least one observation."""
+        return len(set(self.customer[self.is_default].tolist()))
+
+
+@dataclass(frozen=True, slots=True)
+class RefitRules:
+    """What the seed credit_scorecard_parameters says of a fit and its judgement."""
+
+    options: ScorecardOptions
+    limits: PromotionLimits
+    refit_days: int
+    holdout_percent: int
+    out_of_time_observations_at_least: int
+    directions: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, parameters: Mapping[str, float], directions: Mapping[str, str] | None = None
+    ) -> RefitRules:
+        """Read the parameters in force.
+
+        directions: by variable, whether the risk ``rises`` or ``falls`` with it; others may do
+        either.
+
+        Raises:
+            ConfigurationError: one is absent, or they contradict one another.
+        """
+        try:
+            options = ScorecardOptions(
+                binning=BinningOptions(
+                    maximum_bins=int(parameters["maximum_bins"]),
+                    minimum_share=parameters["minimum_bin_share"],
+                    minimum_events=int(parameters["minimum_bin_events"]),
+                ),
+                scale=PointsScale(
+                    pdo=parameters["points_to_double_odds"],
+                    base_score=parameters["base_score"],
+                    base_odds=parameters["base_odds"],
+                ),
+                minimum_defaults=int(parameters["minimum_defaults"]),
+                minimum_iv=parameters["minimum_iv"],
+                maximum_correlation=parameters["maximum_correlation"],
+                maximum_variables=int(parameters["maximum_variables"]),
+                ridge=parameters["ridge"],
+            )
+            limits = PromotionLimits(
+                minimum_defaults=int(parameters["promote_minimum_defaults"]),
+                minimum_auc=parameters["promote_minimum_auc"],
+                minimum_expected_to_observed=parameters["promote_minimum_expected_to_observed"],
+                maximum_expected_to_observed=parameters["promote_maximum_expected_to_observed"],
+                maximum_psi=parameters["promote_maximum_psi"],
+                maximum_auc_loss=parameters["promote_maximum_auc_loss"],
+            )
+            return cls(
+                options,
+                limits,
+                int(parameters["refit_days"]),
+                int(parameters["holdout_percent"]),
+                int(parameters["out_of_time_observations_at_least"]),
+                directions or {},
+            )
+        except KeyError as error:
+            raise ConfigurationError(
+                "A parameter of the scorecard is absent on the as-of date",
+                where=f"seed credit_scorecard_parameters, parameter {error}",
+                todo="add a row that is in force on that day",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """What a fit came to. card: None where nothing was fitted; measures: as JSON."""
+
+    fit_status: FitStatus
+    card: Scorecard | None
+    is_promoted: bool
+    verdict_en: str
+    verdict_zh: str
+    measures: str
+
+    @property
+    def version(self) -> str:
+        """The card's; without one, a hash of what was found instead."""
+        if self.card is not None:
+            return self.card.version
+        return hashlib.sha256((self.fit_status + self.measures).encode()).hexdigest()[:16]
+
+
+def refit(
+    observations: Observations, champion: Scorecard | None, rules: RefitRules
+) -> Refit:
+    """Fit a challenger, judge it on customers it has not seen, and promote or refuse it.
+
+    champion: the scorecard in force, whose variables must be among the features.
+    """
+    is_held = held_out(observations.customer, rules.holdout_percent)
+    months = np.unique(observations.month)
+    has_out_of_time = len(months) >= rules.out_of_time_observations_at_least
+    is_last = (
+        observations.month == months[-1]
+        if has_out_of_time
+        else np.zeros(len(observations), dtype=bool)
+    )
+    training = observations.of(~is_held & ~is_last)
+    holdout = observations.of(is_held)
+    found: dict[str, Any] = {
+        "fit_rows": len(training),
+        "fit_defaults": int(training.is_default.sum()),
+        "fit_customers_defaulted": training.count_customers_defaulted,
+        "observation_months": len(months),
+        "holdout_rows": len(holdout),
+        "holdout_defaults": int(holdout.is_default.sum()),
+    }
+    needed = rules.options.minimum_defaults
+    if training.count_customers_defaulted < needed:
+        return Refit(
+            FitStatus.TOO_FEW_DEFAULTS,
+            None,
+            False,
+            f"Not fitted: {training.count_customers_defaulted} customers defaulted among those "
+            f"observed; {needed} are needed",
+            f"未建模:观察样本中仅 {training.count_customers_defaulted} 个客户违约,"
+            f"至少需要 {needed} 个",
+            _as_json(found),
+        )
+    result = fit_explainable(training.features, training.is_default, rules)
+    found["variables"] = [
+        {**asdict(each), "iv": None if each.iv is None else round(each.iv, KEPT_DECIMALS)}
+        for each in result.variables
+    ]
+    if result.scorecard is None:
+        return _unfitted(result, found)
+    card = result.scorecard
+    quality = assess_holdout(card, champion, holdout.features, holdout.is_default)
+    verdict = promotion_verdict(card, champion, quality, rules.limits)
+    found |= _holdout_measures(quality, verdict)
+    found |= _calibration(card, holdout)
+    if has_out_of_time:
+        found |= _out_of_time(card, observations.of(is_last))
+    word_en, word_zh = ("Promoted", "启用") if verdict.is_promoted else ("Refused", "不启用")
+    return Refit(
+        FitStatus.OK,
+        card,
+        verdict.is_promoted,
+        f"{word_en}: {'; '.join(verdict.reasons)}",
+        f"{word_zh}:{';'.join(reasons_zh(verdict, quality, rules.limits))}",
+        _as_json(found),
+    )
+
+
+def fit_explainable(
+    features: Features, is_default: Flags, rules: RefitRules
+) -> FitResult:
+    """Fit a scorecard without the variables that move against the direction they should.
+
+    A variable whose bins say that more lateness is less risk is noise or a proxy; it is left out
+    and the rest is fitted again. Its report says so.
+    """
+    left_out: dict[str, VariableReport] = {}
+    while True:
+        usable = {name: column for name, column in features.items() if name not in left_out}
+        result = fit_scorecard(usable, is_default, rules.options)
+        wrong = [
+            each.bins
+            for each in (result.scorecard.variables if result.scorecard else ())
+            if _goes_against(each.bins, rules.directions.get(each.bins.name))
+        ]
+        if not wrong:
+            reports = sorted((*result.variables, *left_out.values()), key=lambda each: each.name)
+            return replace(result, variables=tuple(reports))
+        left_out |= {
+            bins.name: VariableReport(
+                bins.name,
+                bins.iv,
+                VariableOutcome.WRONG_SIGN,
+                f"the risk {rules.directions[bins.name]} with it, and here it does not",
+            )
+            for bins in wrong
+        }
+
+
+def _goes_against(bins: VariableBins, direction: str | None) -> bool:
+    """Whether the evidence of the bins, which is monotone, moves the other way."""
+    woe = [each.woe for each in bins.bins if each.kind is BinKind.NUMERIC]
+    if len(woe) < 2 or direction not in ("rises", "falls"):
+        return False
+    return woe[-1] > woe[0] if direction == "rises" else woe[-1] < woe[0]
+
+
+def held_out(customers: npt.NDArray[Any], percent: int) -> Flags:
+    """Which rows belong to customers that a fit must not see: by their id alone, for good."""
+    names = customers.tolist()
+    kept = {
+        name: int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:8]) % 100 < percent
+        for name in set(names)
+    }
+    return np.fromiter((kept[name] for name in names), dtype=bool, count=len(names))
+
+
+def reasons_zh(
+    verdict: PromotionVerdict, quality: HoldoutQuality, limits: PromotionLimits
+) -> tuple[str, ...]:
+    """The verdict's reasons in Chinese, those that ``PromotionVerdict.reasons`` gives."""
+    sentences = {
+        CheckCode.ENOUGH_DEFAULTS: f"留出样本违约 {quality.count_defaults} 个,"
+        f"至少需要 {limits.minimum_defaults} 个",
+        CheckCode.RANKING: f"AUC 为 {_figure(quality.auc)},至少需要 {limits.minimum_auc:g}",
+        CheckCode.CALIBRATION: f"预期与实际违约之比 {_figure(quality.expected_to_observed)},"
+        f"允许 {limits.minimum_expected_to_observed:g} 至 "
+        f"{limits.maximum_expected_to_observed:g}",
+        CheckCode.STABILITY: f"PSI 为 {quality.psi:.4f},上限 {limits.maximum_psi:g}",
+        CheckCode.NOT_WORSE: f"AUC {_figure(quality.auc)},现用模型为 "
+        f"{_figure(quality.champion_auc)},允许低于不超过 {limits.maximum_auc_loss:g}",
+    }
+    return tuple(
+        sentences[check.code]
+        for check in verdict.checks
+        if verdict.is_promoted or not check.is_passed
+    )
+
+
+def _unfitted(result: FitResult, found: dict[str, Any]) -> Refit:
+    words = {
+        FitStatus.TOO_FEW_DEFAULTS: "未建模:违约或未违约样本过少",
+        FitStatus.NO_SIGNAL: "未建模:没有变量能区分违约与否",
+        FitStatus.FAILED: "未建模:回归未收敛",
+    }
+    return Refit(
+        result.fit_status,
+        None,
+        False,
+        f"Not fitted: {'; '.join(result.reasons)}",
+        words[result.fit_status],
+        _as_json(found),
+    )
+
+
+def _holdout_measures(quality: HoldoutQuality, verdict: PromotionVerdict) -> dict[str, Any]:
+    measured = asdict(quality)
+    for name in ("challenger_version", "count_rows", "count_defaults"):
+        del measured[name]
+    measured["expected_defaults"] = quality.expected_rate * quality.count_rows
+    measured["observed_defaults"] = quality.count_defaults
+    measured["checks"] = {check.code.value: check.is_passed for check in verdict.checks}
+    return {name: _rounded(value) for name, value in measured.items()}
+
+
+def _calibration(card: Scorecard, holdout: Observations) -> dict[str, Any]:
+    probability = card.score(holdout.features).probability
+    rows = model_quality.calibration_table(holdout.is_default, probability)
+    return {
+        "calibration": [
+            {name: _rounded(value) for name, value in asdict(row).items()} for row in rows
+        ]
+    }
+
+
+def _out_of_time(card: Scorecard, last: Observations) -> dict[str, Any]:
+    """The last observation month: no customer of it was fitted on in that month."""
+    scores = card.score(last.features)
+    bads = int(last.is_default.sum())
+    has_both = 0 < bads < len(last)
+    return {
+        "out_of_time_rows": len(last),
+        "out_of_time_defaults": bads,
+        "out_of_time_expected_defaults": _rounded(float(scores.probability.sum())),
+        "out_of_time_auc": _rounded(model_quality.auc(last.is_default, -scores.score))
+        if has_both
+        else None,
+    }
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, KEPT_DECIMALS) if isinstance(value, float) else value
+
+
+def _as_json(found: dict[str, Any]) -> str:
+    return json.dumps(found, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _figure(number: float | None) -> str:
+    return "未知" if number is None else f"{number:.4f}"
