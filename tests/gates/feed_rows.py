@@ -70,6 +70,7 @@ GOOD: Mapping[str, Row] = {
         "bill_no": "B1",
         "bill_matures_on": "2026-10-01",
         "bill_status": "held",
+        "bill_status_on": "2026-04-01",
         "kind": "receipt",
     },
     "survey_responses": {
@@ -206,6 +207,7 @@ CORRUPTIONS: Mapping[str, Mapping[str, Row]] = {
         "amount_in_range": {"amount": "0"},
         "received_at_plausible": {"received_at": "2100-01-01 00:00:00"},
         "bill_matures_on_plausible": {"bill_matures_on": "2100-01-01"},
+        "bill_status_on_plausible": {"bill_status_on": "2100-01-01"},
         "updated_at_plausible": {"updated_at": "2999-01-01 00:00:00"},
     },
     "survey_responses": {
@@ -270,6 +272,7 @@ DOUBTS: Mapping[str, Mapping[str, Row]] = {
     "order_lines": {"unit_cost_plausible": {"unit_cost": "300.3001"}},
     "payments": {
         "bill_matures_after_receipt": {"bill_matures_on": "2026-03-31"},
+        "bill_status_after_receipt": {"bill_status_on": "2026-03-31"},
         "bill_maturity_present": {"bill_matures_on": None},
     },
     "survey_responses": {"scale_present": {"scale_min": None}},
