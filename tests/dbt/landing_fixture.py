@@ -16,7 +16,7 @@ from customer_marts.identity import (
     resolve_customers,
     write_identities,
 )
-from customer_marts.model_runs import MODEL_RUN_COLUMNS
+from customer_marts.model_runs import MODEL_RUN_COLUMNS, MODEL_RUN_MARTS
 from customer_marts.warehouse import (
     FX_RATE_VALID_DAYS,
     HISTORY_FEEDS,
@@ -136,7 +136,21 @@ class Landing:
                     is_rebuild,
                 ],
             )
+            self._carry_model_runs(con)
             self._settle(con)
+
+    def _carry_model_runs(self, con: duckdb.DuckDBPyConnection) -> None:
+        """The fits of the release before, as the warehouse brings them from its marts."""
+        built = con.execute(
+            "select table_name from duckdb_tables() where schema_name = 'marts'"
+        ).fetchall()
+        con.execute("delete from landing.model_runs")
+        for mart in MODEL_RUN_MARTS:
+            if (mart,) in built:
+                con.execute(
+                    f"insert into landing.model_runs"
+                    f" select {', '.join(MODEL_RUN_COLUMNS)} from marts.{mart}"
+                )
 
     def put(self, feed: str, rows: Iterable[Row]) -> None:
         """Upsert rows by key; a `*_at` column gives its business date where that is missing."""
