@@ -26,6 +26,7 @@ SECTIONS = (
     "strategic",
     "retention",
     "receivables",
+    "credit",
     "health",
     "rows",
     "notes",
@@ -105,6 +106,7 @@ def test_every_label_is_in_both_languages_and_used() -> None:
         "result.",
         "health.gate_",
         "chart.ageing_",
+        "bridge.",
     )
     for key, (en, zh) in labels._LABELS.items():
         assert re.search(r"[A-Za-z{]", en), key

@@ -8,13 +8,15 @@ light theme's; the page's style sheet maps them to the dark theme by attribute s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from markupsafe import Markup, escape
 
+from customer_marts.report.credit_figures import Bridge
 from customer_marts.report.figures import Month
 from customer_marts.report.formats import Text, display_width, shortened
 from customer_marts.report.sales_figures import Retention, StageMonths
@@ -38,6 +40,17 @@ STAGE_COLOURS = {
     "dormant": LATE,
     "lost": "#7d2f12",
     "potential": "#ccd4df",
+}
+
+# A grade by its code, in the same colours: green and blue are good, the warmer the weaker.
+GRADE_COLOURS = {
+    "AAA": CASH,
+    "AA": "#7fc4ba",
+    "A": REVENUE,
+    "B": "#f3cf9a",
+    "C": "#e59a4d",
+    "D": "#7d2f12",
+    "none": "#ccd4df",
 }
 
 _WIDE = 620
@@ -194,7 +207,9 @@ def cash_chart(months: Sequence[Month], currency: str | None, unit_zh: str, titl
     return _month_chart(spec, months, title, unit)
 
 
-def stage_chart(history: StageMonths, title: Text) -> Chart:
+def stage_chart(
+    history: StageMonths, title: Text, colours: Mapping[str, str] = STAGE_COLOURS
+) -> Chart:
     """Customers by stage at the end of each month, stacked in the order of the stages."""
     values: list[Spec] = []
     for index, month_on in enumerate(history.months):
@@ -206,7 +221,7 @@ def stage_chart(history: StageMonths, title: Text) -> Chart:
                         "month": f"{month_on:%Y-%m}",
                         "from": height,
                         "to": height + stage.counts[index],
-                        "colour": STAGE_COLOURS.get(stage.code, INVOICED),
+                        "colour": colours.get(stage.code, INVOICED),
                     }
                 )
             height += stage.counts[index]
@@ -231,6 +246,131 @@ def stage_chart(history: StageMonths, title: Text) -> Chart:
         "；".join(f"{stage.label.zh} {stage.counts[-1]}" for stage in history.stages),
     )
     return _two_widths(spec, title, described)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A series over months: its name, colour and values (None: not known, the line breaks)."""
+
+    label: Text
+    colour: str
+    values: tuple[float | None, ...]
+
+
+def line_chart(months: Sequence[date], lines: Sequence[Line], title: Text, unit: Text) -> Chart:
+    """Series over months, from zero; each month's point is marked."""
+    values = [
+        {
+            "month": f"{month_on:%Y-%m}",
+            **{f"line{place}": line.values[index] for place, line in enumerate(lines)},
+        }
+        for index, month_on in enumerate(months)
+    ]
+    layers: list[Spec] = [_zero_line()]
+    for place, line in enumerate(lines):
+        y = {"field": f"line{place}", "type": "quantitative"}
+        layers += [
+            {
+                "mark": {"type": "line", "color": line.colour, "strokeWidth": 2.5},
+                "encoding": {"x": _MONTH, "y": y},
+            },
+            {
+                "mark": {
+                    "type": "point",
+                    "filled": True,
+                    "color": line.colour,
+                    "size": 26,
+                    "opacity": 1,
+                },
+                "encoding": {"x": _MONTH, "y": y},
+            },
+        ]
+
+    def spec(width: int) -> Spec:
+        return _month_spec(values, layers, width)
+
+    known = [
+        [f"{line.values[index]:.1f}" for index in range(len(months)) if line.values[index] is not None]
+        for line in lines
+    ]
+    described = Text(
+        "; ".join(f"{line.label.en}: {', '.join(shown)}" for line, shown in zip(lines, known, strict=True)),
+        "；".join(f"{line.label.zh}: {', '.join(shown)}" for line, shown in zip(lines, known, strict=True)),
+    )
+    return _two_widths(spec, title, described, unit)
+
+
+def bridge_chart(bridge: Bridge, captions: Sequence[Text], title: Text) -> Chart:
+    """The provision from opening to closing: balances from zero, movements where they stand."""
+    words = _Words()
+    name_width = _name_width([step.label for step in bridge.steps])
+    plot = _BARS_WIDE - name_width - 8
+    values: list[Spec] = []
+    level = 0.0
+    for step, caption in zip(bridge.steps, captions, strict=True):
+        start = 0.0 if step.is_balance else level
+        level = start + float(step.months)
+        grows = LATE if step.months > 0 else CASH
+        values.append(
+            {
+                "label": words.place_stacked(_short(step.label)),
+                "from": min(start, level),
+                "to": max(start, level),
+                "caption": words.place_amount(caption),
+                "colour": REVENUE if step.is_balance else grows,
+            }
+        )
+    high = max(value["to"] for value in values) or 1.0
+    low = min(0.0, *(value["from"] for value in values))
+    y = _name_axis(values)
+    x = {
+        "field": "from",
+        "type": "quantitative",
+        "axis": None,
+        # Room for the caption behind the longest bar.
+        "scale": {"domain": [low, high + (high - low) * 76 / plot * 1.6], "nice": False},
+    }
+    spec = _framed(
+        {
+            "data": {"values": values},
+            "width": plot,
+            "height": _STACKED_ROW_HEIGHT * len(values),
+            "layer": [
+                {
+                    "mark": {"type": "bar", "height": {"band": 0.62}},
+                    "encoding": {
+                        "y": y,
+                        "x": x,
+                        "x2": {"field": "to"},
+                        "color": {
+                            "field": "colour",
+                            "type": "nominal",
+                            "scale": None,
+                            "legend": None,
+                        },
+                    },
+                },
+                {
+                    "mark": {"type": "text", "align": "left", "dx": 6, "color": INK},
+                    "encoding": {
+                        "y": y,
+                        "x": {**x, "field": "to"},
+                        "text": {"field": "caption"},
+                    },
+                },
+            ],
+        },
+        left=name_width,
+        right=8,
+        top=6,
+        bottom=4,
+    )
+    pairs = list(zip(bridge.steps, captions, strict=True))
+    described = Text(
+        "; ".join(f"{step.label.en} {caption.en}" for step, caption in pairs),
+        "；".join(f"{step.label.zh} {caption.zh}" for step, caption in pairs),
+    )
+    return Chart(wide=_draw(spec, title, described, words), narrow=None)
 
 
 def retention_chart(retention: Retention, title: Text, unit: Text) -> Chart:

@@ -56,6 +56,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "section.strategic": ("Concentration and strategic accounts", "集中度与战略客户"),
     "section.retention": ("Retention and next offers", "留存与推荐"),
     "section.receivables": ("Receivables", "应收账款"),
+    "section.credit": ("Credit", "信用管理"),
     "section.health": ("Run health", "运行质量"),
     "section.rows": ("Contents of the release", "版本内容"),
     "section.notes": ("How to read this report", "阅读说明"),
@@ -104,6 +105,24 @@ _LABELS: dict[str, tuple[str, str]] = {
     "tile.no_groups": ("no group or customer reaches it", "没有集团或客户达到界限"),
     "tile.change_year": ("{change} on a year ago", "较一年前 {change}"),
     "tile.change_year_points": ("{change} points on a year ago", "较一年前 {change} 个百分点"),
+    "tile.provision": ("Provision for receivables", "应收账款坏账准备"),
+    "tile.provision_note": ("{share} of what is owed", "占应收余额 {share}"),
+    "tile.provision_change": ("{change} in {count} months", "{count} 个月内 {change}"),
+    "tile.dso": ("Days sales outstanding", "应收周转天数 DSO"),
+    "tile.dso_note": (
+        "{days} if everybody paid on the day",
+        "若全部按期付款为 {days} 天",
+    ),
+    "tile.dso_change": ("{change} days on a year ago", "较一年前 {change} 天"),
+    "tile.over_limit": ("Customers over their limit", "超额度客户数"),
+    "tile.over_limit_note": ("{amount} above the limits", "超出额度 {amount}"),
+    "tile.nobody_over": ("nobody is over the limit", "没有客户超额度"),
+    "tile.no_limit": ("{count} customers have no limit", "{count} 家客户无额度"),
+    "tile.alerts": ("Open alerts", "待处理预警"),
+    "tile.alerts_note": (
+        "{critical} critical, {warning} warnings",
+        "严重 {critical} 条，警告 {warning} 条",
+    ),
     # movement
     "chart.stages": (
         "Customers by lifecycle stage, last 12 months",
@@ -296,6 +315,117 @@ _LABELS: dict[str, tuple[str, str]] = {
     "col.oldest": ("Oldest, days overdue", "最长逾期天数"),
     "col.terms": ("Terms, days", "账期（天）"),
     "col.last_paid": ("Last payment", "最近付款"),
+    # credit
+    "credit.provision": (
+        "Receivables by days overdue, and the provision",
+        "应收账款逾期账龄与坏账准备",
+    ),
+    "credit.receivables": ("All receivables", "应收账款合计"),
+    "credit.reviewed": ("Reviewed on their own", "单项计提客户"),
+    "credit.bills_held": ("Bills held, not matured", "在手未到期票据"),
+    "credit.bridge": ("Movement of the provision", "坏账准备变动"),
+    "credit.this_month": ("{month}, to {day}", "{month}，至 {day}"),
+    "credit.months": ("{count} months from {first}", "自 {first} 起 {count} 个月"),
+    "chart.bridge": (
+        "Movement of the provision, {count} months",
+        "近 {count} 个月坏账准备变动",
+    ),
+    "bridge.adds": ("adds to the provision", "增加准备"),
+    "bridge.takes": ("takes from it", "减少准备"),
+    "bridge.opening": ("Opening", "期初"),
+    "bridge.new": ("New invoices", "新增应收"),
+    "bridge.reopened": ("Open again", "恢复应收"),
+    "bridge.paid": ("Paid", "收款"),
+    "bridge.credited": ("Credit notes", "红字发票"),
+    "bridge.written_off": ("Written off", "核销"),
+    "bridge.aged": ("Aged", "账龄变动"),
+    "bridge.rate_change": ("Other loss rates", "损失率变动"),
+    "bridge.specific_change": ("Reviews", "单项计提变动"),
+    "bridge.exchange": ("Exchange rates", "汇率变动"),
+    "bridge.closing": ("Closing", "期末"),
+    "credit.metrics": ("The book by month", "月度应收指标"),
+    "chart.dso": ("Days sales outstanding by month", "月度应收周转天数"),
+    "chart.dso_note": (
+        "At each month's end; the last month at {day}.",
+        "各月末数；最后一个月截至 {day}。",
+    ),
+    "chart.collection": ("Collection rate by month", "月度回款率"),
+    "chart.collection_note": ("Full months only.", "仅列完整月份。"),
+    "unit.days": ("days", "天"),
+    "unit.percent": ("per cent", "百分比"),
+    "credit.grades": ("Customers by grade", "客户信用等级分布"),
+    "chart.grades": (
+        "Customers by grade at each month's end",
+        "各月末客户信用等级分布",
+    ),
+    "credit.not_graded": ("Not graded", "未评级"),
+    "credit.new": ("New", "新客户"),
+    "credit.card": ("What the grades rest on", "评级依据"),
+    "credit.card_in_force": ("Scorecard in force", "现用评分卡"),
+    "credit.no_card": ("none", "无"),
+    "credit.card_verdict": ("Verdict on the fit of {day}", "{day} 建模结论"),
+    "credit.card_measures": ("On customers it had not seen", "样本外检验"),
+    "credit.card_base": (
+        "{rows} cases, {defaults} of them defaults",
+        "{rows} 个样本，其中违约 {defaults} 个",
+    ),
+    "credit.migration": ("Grades in {month}: from, to", "{month} 等级迁移（行：原等级，列：现等级）"),
+    "credit.migration_absent": ("Moves between grades", "等级迁移"),
+    "credit.migration_note": (
+        "Red: downgraded. Green: upgraded. Both ends by the card in force.",
+        "红色：下调；绿色：上调。两端均按现用评分卡评级。",
+    ),
+    "credit.from_to": ("From / to", "原等级 / 现等级"),
+    "credit.exposures": (
+        "Top {count} exposures against their limits",
+        "敞口前 {count} 名客户与额度",
+    ),
+    "credit.all_customers": ("All {count} customers with exposure", "全部 {count} 家有敞口客户"),
+    "credit.headroom_note": (
+        "Headroom is the smaller of the customer's own and its group's; below zero is over the"
+        " limit. Utilisation is of the customer's own limit.",
+        "可用额度取客户自身与所属集团中较小者，负数为超额度。使用率按客户自身额度计。",
+    ),
+    "credit.bills": ("Acceptance bills by maturity", "承兑汇票到期分布"),
+    "credit.bills_note": (
+        "Passed on: endorsed or discounted; can come back until maturity.",
+        "已转出：已背书或贴现，到期前可被追索。",
+    ),
+    "credit.alerts": ("Open alerts by kind", "各类待处理预警"),
+    "credit.alerts_note": (
+        "One amount may stand behind several alerts: they are not added up.",
+        "同一金额可能对应多条预警，故不合计。",
+    ),
+    "credit.alerts_first": ("The first {count} alerts to work through", "优先处理的 {count} 条预警"),
+    "credit.exceptions": ("Documents in doubt", "存疑单据"),
+    "col.loss_rate": ("Rate", "计提比例"),
+    "col.provision": ("Provision", "坏账准备"),
+    "col.rate_basis": ("Where the rate is from", "比例依据"),
+    "col.dso": ("DSO", "应收周转天数 DSO"),
+    "col.best_dso": ("Best possible DSO", "最佳可能 DSO"),
+    "col.collection": ("Collected, with bills", "回款率（含票据）"),
+    "col.cash_collection": ("Collected in cash", "现金回款率"),
+    "col.grade": ("Grade", "等级"),
+    "col.pd": ("Mean PD, 12 months", "平均违约概率（12个月）"),
+    "col.exposure": ("Exposure", "敞口"),
+    "col.exposure_share": ("Share of exposure", "敞口占比"),
+    "col.limit": ("Limit", "额度"),
+    "col.utilisation": ("Used", "使用率"),
+    "col.headroom": ("Headroom", "可用额度"),
+    "col.recommended": ("Recommended", "建议额度"),
+    "col.advice": ("Advice", "建议"),
+    "col.matures": ("Matures", "到期"),
+    "col.bills": ("Bills", "张数"),
+    "col.held_bank": ("Held, bank", "在手银行承兑"),
+    "col.held_commercial": ("Held, commercial", "在手商业承兑"),
+    "col.passed_on": ("Passed on", "已转出"),
+    "col.alert": ("Alert", "预警"),
+    "col.count": ("Number", "数量"),
+    "col.at_risk": ("At risk", "涉及金额"),
+    "col.since": ("Since", "起始日"),
+    "col.evidence": ("Evidence", "依据"),
+    "col.doubt": ("Doubt", "疑点"),
+    "col.treatment": ("Meanwhile", "目前处理"),
     # run health
     "health.gates": ("Gates", "质量门"),
     "health.gate_landing": ("① at landing: what came in", "① 落地：输入数据"),
@@ -349,6 +479,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "col.step": ("Step", "步骤"),
     "severity.critical": ("critical", "严重"),
     "severity.warning": ("warning", "警告"),
+    "severity.info": ("info", "提示"),
     "result.passed": ("passed", "通过"),
     "result.warned": ("warned", "警告"),
     "result.failed": ("failed", "失败"),
@@ -430,6 +561,35 @@ _LABELS: dict[str, tuple[str, str]] = {
         "没有客户缺少同类客户所购买的产品。",
     ),
     "absent.no_ledger": ("The conservation ledger holds no batch.", "对账台账中没有批次。"),
+    "absent.no_provision": (
+        "Nothing has been owed at any month's end: there is nothing to provide for.",
+        "各月末均无应收余额，无需计提。",
+    ),
+    "absent.no_dso": (
+        "Nothing was invoiced in the months it goes by.",
+        "所依据的月份内无开票。",
+    ),
+    "absent.no_full_month": (
+        "No full month has ended yet, or no payments are fed.",
+        "尚无完整月份，或无收款数据。",
+    ),
+    "absent.no_model_run": (
+        (
+            "No scorecard has been fitted: grades go by how customers equally late went on, until"
+            " enough customers have defaulted."
+        ),
+        "尚未建立评分卡：在违约客户足够之前，按同等逾期客户的迁徙率评级。",
+    ),
+    "absent.no_exposure": (
+        "No customer owes anything or has an order on the way.",
+        "没有客户欠款或有在途订单。",
+    ),
+    "absent.no_bills": (
+        "No acceptance bill is held, or was passed on and has not matured.",
+        "没有在手承兑汇票，也没有已转出未到期的票据。",
+    ),
+    "absent.no_alerts": ("No customer meets a rule of the alerts.", "没有客户触发预警规则。"),
+    "absent.no_exceptions": ("No document is in doubt.", "没有存疑单据。"),
     # notes
     "note.windows": (
         (
@@ -550,6 +710,64 @@ _LABELS: dict[str, tuple[str, str]] = {
         (
             "同期群为首单在同一月份的客户。“当月或以后仍下单”用以区分暂时沉默与流失；最近约半年尚不可知，"
             "不计入。推荐的预期收入为购买该产品的同类客户收入中位数乘以购买比例。"
+        ),
+    ),
+    "note.provision": (
+        (
+            "The provision is what is owed in a bucket times the loss rate of its group, which is"
+            " the share of a balance that ended lost by the book's own roll rates, or a judgement"
+            " where the history is thin; customers under a review of their own have their own"
+            " amount. Bills held are provided for by kind of issuer, and stand beside."
+        ),
+        (
+            "坏账准备为各账龄段余额乘以所属组合的损失率。损失率按本账簿迁徙率推算最终损失的比例，历史不足时为"
+            "判断值；单项计提客户按其单独金额。在手票据按承兑人类型计提，单独列示。"
+        ),
+    ),
+    "note.bridge": (
+        (
+            "The movement is counted in one order: write-offs, credit notes, payments, ageing,"
+            " reopened and new claims at the opening rates, then other rates. Over several months"
+            " it is the sum of the months."
+        ),
+        (
+            "变动依次计算：核销、红字发票、收款、账龄、恢复与新增（按期初比例），最后为比例变动。"
+            "多个月份为各月之和。"
+        ),
+    ),
+    "note.dso": (
+        (
+            "DSO is open receivables over the invoiced of the last months, in days; the best"
+            " possible is the same of what is not overdue. The collection rate is what was received"
+            " in a month over what was open before it and invoiced in it; in cash, a bill counts"
+            " when it is money, and bills held count as still to collect."
+        ),
+        (
+            "应收周转天数为未清应收除以近几个月开票额再折算为天数；最佳可能值仅计未逾期部分。回款率为当月回款除以"
+            "期初余额与当月开票之和；现金口径下票据在变现时计入，在手票据计为待收。"
+        ),
+    ),
+    "note.grades": (
+        (
+            "A grade is a band of the probability of default within 12 months, by the scorecard in"
+            " force or, without one, by roll rates; D is in default today. Who has no document, or"
+            " none within a year, is not graded. Past months are scored by today's card, so that a"
+            " change is the customer's."
+        ),
+        (
+            "等级为12个月内违约概率的区间，按现用评分卡计算，无评分卡时按迁徙率；D为当前已违约。无单据或一年内"
+            "无往来的客户不评级。过往月份亦按现用评分卡评分，变化只来自客户。"
+        ),
+    ),
+    "note.limits": (
+        (
+            "Exposure is what it would cost if the customer stopped paying today: orders not"
+            " delivered, deliveries not invoiced, open invoices and bills, less what was paid"
+            " ahead. How the recommended limit comes about is told in credit_limits."
+        ),
+        (
+            "敞口为客户今日停止付款所涉及的金额：未交货订单、已交货未开票、未清发票和票据，减预收款。"
+            "建议额度的依据见 credit_limits。"
         ),
     ),
     "note.nps": (

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from customer_marts.report.charts import Chart
+    from customer_marts.report.credit_figures import Bridge, CreditFigures, MetricMonth
     from customer_marts.report.figures import Absent, Bucket, Figures, Grouping, Nps
     from customer_marts.report.sales_figures import Concentration, Measure, SalesFigures
 
@@ -150,14 +151,15 @@ def write_report(marts: Path, manifest: Mapping[str, Any], destination: Path) ->
     """
     import duckdb
 
+    from customer_marts.report.credit_figures import read_credit_figures
     from customer_marts.report.figures import Feeds, Marts, quarantine_lines, read_figures
     from customer_marts.report.sales_figures import read_sales_figures
 
     with duckdb.connect(str(marts), read_only=True) as connection:
         figures = read_figures(connection, manifest)
-        sales = read_sales_figures(
-            Marts(connection), figures.as_of, figures.currency, Feeds(manifest)
-        )
+        asked = (Marts(connection), figures.as_of, figures.currency, Feeds(manifest))
+        sales = read_sales_figures(*asked)
+        credit = read_credit_figures(*asked)
         quarantine = quarantine_lines(connection, manifest)
     run = _run_record(manifest, figures.as_of)
     page = _template().render(
@@ -165,12 +167,14 @@ def write_report(marts: Path, manifest: Mapping[str, Any], destination: Path) ->
         company=_company(manifest),
         figures=figures,
         sales=sales,
+        credit=credit,
         run=run,
         quarantine=quarantine,
         count_quarantined=sum(line.count_rows for line in quarantine),
         tiles=_tiles(figures),
         concentration_tiles=_concentration_tiles(sales.concentration),
-        charts=_charts(figures) | _sales_charts(sales),
+        credit_tiles=_credit_tiles(credit, figures.currency),
+        charts=_charts(figures) | _sales_charts(sales) | _credit_charts(credit),
         currency=figures.currency,
     )
     unfinished = destination.with_name(f"{destination.name}.unfinished")
@@ -557,6 +561,104 @@ def _groups_tile(concentration: Concentration) -> Tile:
     )
 
 
+def _credit_tiles(credit: CreditFigures, currency: str | None) -> tuple[Tile, ...]:
+    return (
+        _provision_tile(credit, currency),
+        _dso_tile(credit),
+        _over_limit_tile(credit, currency),
+        _alerts_tile(credit),
+    )
+
+
+def _provision_tile(credit: CreditFigures, currency: str | None) -> Tile:
+    from customer_marts.report.figures import Absent
+
+    if isinstance(credit.provision, Absent):
+        return Tile(text("tile.provision"), absent=credit.provision.reason)
+    total = credit.provision.receivables
+    notes = []
+    if total.rate is not None:
+        notes.append(Note(text("tile.provision_note", share=formats.percent(total.rate))))
+    if not isinstance(credit.bridge, Absent):
+        opening = credit.bridge.steps[0].months
+        change = formats.change(credit.bridge.steps[-1].months, opening)
+        if change is not None:
+            key = text(
+                "tile.provision_change",
+                change=_signed_percent(change),
+                count=credit.bridge.count_months,
+            )
+            notes.append(Note(key, "up worse" if change > 0 else "down better" if change else ""))
+    return Tile(text("tile.provision"), *_money_value(total.provision, currency), tuple(notes))
+
+
+def _dso_tile(credit: CreditFigures) -> Tile:
+    from customer_marts.report.figures import Absent
+
+    if isinstance(credit.metrics, Absent):
+        return Tile(text("tile.dso"), absent=credit.metrics.reason)
+    latest = credit.metrics[-1]
+    if latest.dso is None:
+        return Tile(text("tile.dso"), absent=text("absent.no_dso"))
+    notes = []
+    if latest.best_dso is not None:
+        notes.append(Note(text("tile.dso_note", days=formats.decimal(latest.best_dso, 1))))
+    before = [month for month in credit.metrics if _is_a_year_before(month, latest)]
+    if before and before[0].dso is not None:
+        change = round(latest.dso - before[0].dso, 1)
+        sign = "+" if change > 0 else formats.MINUS if change < 0 else ""
+        direction = "up worse" if change > 0 else "down better" if change < 0 else ""
+        notes.append(Note(text("tile.dso_change", change=f"{sign}{abs(change):.1f}"), direction))
+    return Tile(
+        text("tile.dso"),
+        Text(f"{latest.dso:.1f} days", f"{latest.dso:.1f} 天"),
+        f"{latest.dso:.4f}",
+        tuple(notes),
+    )
+
+
+def _is_a_year_before(month: MetricMonth, latest: MetricMonth) -> bool:
+    on = latest.month_on
+    return month.month_on == on.replace(year=on.year - 1)
+
+
+def _over_limit_tile(credit: CreditFigures, currency: str | None) -> Tile:
+    from customer_marts.report.figures import Absent
+
+    exposures = credit.exposures
+    if isinstance(exposures, Absent):
+        return Tile(text("tile.over_limit"), absent=exposures.reason)
+    notes = [
+        Note(
+            _money_words("tile.over_limit_note", exposures.over_limit, currency)
+            if exposures.count_breached
+            else text("tile.nobody_over")
+        )
+    ]
+    if exposures.count_without_limit:
+        notes.append(
+            Note(text("tile.no_limit", count=formats.count(exposures.count_without_limit)))
+        )
+    return Tile(
+        text("tile.over_limit"),
+        _plain(formats.count(exposures.count_breached)),
+        notes=tuple(notes),
+    )
+
+
+def _alerts_tile(credit: CreditFigures) -> Tile:
+    from customer_marts.report.figures import Absent
+
+    if isinstance(credit.alerts, Absent):
+        return Tile(text("tile.alerts"), absent=credit.alerts.reason)
+    note = text(
+        "tile.alerts_note",
+        critical=formats.count(credit.alerts.count_of("critical")),
+        warning=formats.count(credit.alerts.count_of("warning")),
+    )
+    return Tile(text("tile.alerts"), _plain(formats.count(credit.alerts.count)), notes=(Note(note),))
+
+
 # --- charts -----------------------------------------------------------------------------------
 
 
@@ -618,6 +720,68 @@ def _sales_charts(sales: SalesFigures) -> dict[str, Chart]:
             sales.retention, text("chart.retention"), text("chart.of_cohort")
         )
     return drawn
+
+
+def _credit_charts(credit: CreditFigures) -> dict[str, Chart]:
+    from customer_marts.report import charts
+    from customer_marts.report.figures import Absent
+
+    drawn: dict[str, Chart] = {}
+    if not isinstance(credit.bridge, Absent):
+        drawn["bridge"] = charts.bridge_chart(
+            credit.bridge,
+            [_caption(step.months) for step in credit.bridge.steps],
+            _bridge_title(credit.bridge),
+        )
+    if not isinstance(credit.metrics, Absent):
+        months = [month.month_on for month in credit.metrics]
+        full = [month for month in credit.metrics if not month.is_partial]
+        drawn["dso"] = charts.line_chart(
+            months,
+            [
+                charts.Line(
+                    text("col.dso"), charts.LATE, tuple(month.dso for month in credit.metrics)
+                ),
+                charts.Line(
+                    text("col.best_dso"),
+                    charts.REVENUE,
+                    tuple(month.best_dso for month in credit.metrics),
+                ),
+            ],
+            text("chart.dso"),
+            text("unit.days"),
+        )
+        if any(month.collection is not None for month in full):
+            drawn["collection"] = charts.line_chart(
+                [month.month_on for month in full],
+                [
+                    charts.Line(
+                        text("col.collection"),
+                        charts.CASH,
+                        tuple(_hundredths(month.collection) for month in full),
+                    ),
+                    charts.Line(
+                        text("col.cash_collection"),
+                        charts.INVOICED,
+                        tuple(_hundredths(month.cash_collection) for month in full),
+                    ),
+                ],
+                text("chart.collection"),
+                text("unit.percent"),
+            )
+    if not isinstance(credit.grades, Absent) and not isinstance(credit.grades.months, Absent):
+        drawn["grades"] = charts.stage_chart(
+            credit.grades.months, text("chart.grades"), charts.GRADE_COLOURS
+        )
+    return drawn
+
+
+def _bridge_title(bridge: Bridge) -> Text:
+    return text("chart.bridge", count=bridge.count_months)
+
+
+def _hundredths(rate: float | None) -> float | None:
+    return None if rate is None else 100 * rate
 
 
 def _caption(value: Decimal) -> Text:
