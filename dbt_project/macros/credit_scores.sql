@@ -83,7 +83,8 @@
             number_values.number_value,
             cast(null as {{ dbt.type_string() }}) as level_value,
             card_points.points,
-            card_points.best_points - card_points.points as points_lost
+            card_points.best_points - card_points.points as points_lost,
+            card_points.woe
         from number_values
         inner join card_points
             on
@@ -108,7 +109,8 @@
             cast(null as double) as number_value,
             levels_known.level_value,
             card_points.points,
-            card_points.best_points - card_points.points as points_lost
+            card_points.best_points - card_points.points as points_lost,
+            card_points.woe
         from levels_known
         inner join card_points
             on

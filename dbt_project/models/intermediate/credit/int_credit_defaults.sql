@@ -2,14 +2,9 @@ with late_spans as (
     select * from {{ ref('int_credit_late_spans') }}
 ),
 
-claims as (
+invoices as (
     select * from {{ ref('int_receivable_claims') }}
-    where claim_amount is not null
-),
-
-allocations as (
-    select * from {{ ref('fct_payment_allocations') }}
-    where allocated_on <= {{ as_of_date() }}
+    where document_kind = 'invoice' and claim_amount is not null
 ),
 
 credits as (
@@ -50,20 +45,20 @@ customers_very_late as (
     select distinct customer_id from very_late_spans
 ),
 
--- materiality goes by the open balance of the same day
+-- what is material goes by what was invoiced in the months before: paying lowers a balance, not this
 changes as (
     select
         customer_id,
         very_late_from as changed_on,
         open_amount as very_late_amount,
-        0 as balance_amount
+        0 as invoiced_amount
     from very_late_spans
     union all
     select
         customer_id,
         late_until as changed_on,
         -open_amount as very_late_amount,
-        0 as balance_amount
+        0 as invoiced_amount
     from very_late_spans
     where late_until is not null
     union all
@@ -71,17 +66,19 @@ changes as (
         customer_id,
         claimed_on as changed_on,
         0 as very_late_amount,
-        claim_amount as balance_amount
-    from claims
+        claim_amount as invoiced_amount
+    from invoices
     where customer_id in (select customer_id from customers_very_late)
     union all
     select
-        customer_id,
-        allocated_on as changed_on,
+        invoices.customer_id,
+        cast({{ add_months('invoices.claimed_on', 'overdue_rule.invoiced_months') }} as date)
+            as changed_on,
         0 as very_late_amount,
-        -allocated_amount as balance_amount
-    from allocations
-    where customer_id in (select customer_id from customers_very_late)
+        -invoices.claim_amount as invoiced_amount
+    from invoices
+    cross join overdue_rule
+    where invoices.customer_id in (select customer_id from customers_very_late)
 ),
 
 change_days as (
@@ -89,8 +86,9 @@ change_days as (
         customer_id,
         changed_on,
         sum(very_late_amount) as very_late_amount,
-        sum(balance_amount) as balance_amount
+        sum(invoiced_amount) as invoiced_amount
     from changes
+    where changed_on <= {{ as_of_date() }}
     group by customer_id, changed_on
 ),
 
@@ -99,7 +97,7 @@ days as (
         customer_id,
         changed_on,
         sum(very_late_amount) over by_day as very_late_amount,
-        sum(balance_amount) over by_day as balance_amount
+        sum(invoiced_amount) over by_day as invoiced_amount
     from change_days
     window by_day as (partition by customer_id order by changed_on)
 ),
@@ -107,42 +105,62 @@ days as (
 states as (
     select
         days.*,
-        days.very_late_amount > 0
-        and days.very_late_amount >= overdue_rule.minimum_amount
-        and days.very_late_amount >= days.balance_amount * overdue_rule.minimum_rate
-            as is_in_default
+        days.very_late_amount > 0 and days.very_late_amount >= overdue_rule.minimum_amount
+            as is_very_late,
+        days.very_late_amount >= days.invoiced_amount * overdue_rule.minimum_rate as is_material
     from days
     cross join overdue_rule
 ),
 
 state_changes as (
     select
-        customer_id,
-        changed_on,
-        very_late_amount,
-        is_in_default
+        *,
+        is_very_late
+        <> coalesce(
+            lag(is_very_late) over (partition by customer_id order by changed_on), false
+        ) as is_turn
     from states
-    qualify
-        is_in_default
-        <> coalesce(lag(is_in_default) over (partition by customer_id order by changed_on), false)
+),
+
+turns as (
+    select
+        *,
+        sum(case when is_turn then 1 else 0 end) over (
+            partition by customer_id
+            order by changed_on
+        ) as turn_no
+    from state_changes
 ),
 
 state_spells as (
     select
+        customer_id,
+        turn_no,
+        is_very_late,
+        min(changed_on) as begins_on,
+        min(changed_on) filter (where is_material) as default_on,
+        min_by(very_late_amount, changed_on) filter (where is_material) as very_late_amount
+    from turns
+    group by customer_id, turn_no, is_very_late
+),
+
+-- one that is material begins a default, and it lasts until less than the minimum is that late
+spells_in_order as (
+    select
         *,
-        lead(changed_on) over (partition by customer_id order by changed_on) as cured_on
-    from state_changes
+        lead(begins_on) over (partition by customer_id order by turn_no) as cured_on
+    from state_spells
 ),
 
 spells as (
     select
         customer_id,
         'overdue' as rule_code,
-        changed_on as default_on,
+        default_on,
         cured_on,
         very_late_amount as default_amount
-    from state_spells
-    where is_in_default
+    from spells_in_order
+    where is_very_late and default_on is not null
     union all
     select
         credits.customer_id,
@@ -156,7 +174,11 @@ spells as (
     from credits
     cross join bill_rule
     where credits.cancelled_on <= {{ as_of_date() }}
-    group by credits.customer_id, credits.cancelled_on, bill_rule.cure_days, bill_rule.minimum_amount
+    group by
+        credits.customer_id,
+        credits.cancelled_on,
+        bill_rule.cure_days,
+        bill_rule.minimum_amount
     having sum(credits.credit_amount) >= bill_rule.minimum_amount
 ),
 

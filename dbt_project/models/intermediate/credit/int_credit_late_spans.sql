@@ -4,7 +4,8 @@ with claims as (
         *,
         greatest({{ add_days('due_on', 1) }}, claimed_on) as overdue_from
     from {{ ref('int_receivable_claims') }}
-    where claim_amount is not null
+    -- a refund that no credit covers yet is no payment of the customer's that is late
+    where document_kind = 'invoice' and claim_amount is not null
 ),
 
 allocations as (

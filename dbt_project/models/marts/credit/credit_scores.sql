@@ -52,7 +52,8 @@ ranked_points as (
             order by points_lost desc, variable_no asc
         ) as reason_no
     from valued_points
-    where points_lost > 0
+    -- a bin as good as the book or better is no reason, also where another is better still
+    where points_lost > 0 and woe < 0
 ),
 
 point_reasons as (
