@@ -338,17 +338,18 @@ def _provision(marts: Marts, currency: str | None, feeds: Feeds) -> Provision | 
     )
 
 
+# In the order of the page: what adds first, so that the bridge stays above zero.
 _STEPS = (
     "opening",
     "new",
     "reopened",
-    "paid",
-    "credited",
-    "written_off",
     "aged",
     "rate_change",
     "specific_change",
     "exchange",
+    "paid",
+    "credited",
+    "written_off",
     "closing",
 )
 
