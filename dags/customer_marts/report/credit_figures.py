@@ -31,7 +31,7 @@ class ProvisionLine:
     gross: Decimal
     count: int
     provision: Decimal
-    basis: Text | None
+    basis: Text | None = None
 
     @property
     def rate(self) -> Decimal | None:
@@ -56,7 +56,6 @@ class Provision:
             gross=sum((line.gross for line in lines), Decimal(0)),
             count=sum(line.count for line in lines),
             provision=sum((line.provision for line in lines), Decimal(0)),
-            basis=None,
         )
 
 
@@ -333,8 +332,8 @@ def _provision(marts: Marts, currency: str | None, feeds: Feeds) -> Provision | 
             )
             for label_en, label_zh, gross, count, provision, basis_en, basis_zh in buckets
         ),
-        reviewed=ProvisionLine(text("credit.reviewed"), *reviewed, None) if reviewed[1] else None,
-        bills=ProvisionLine(text("credit.bills_held"), *bills, None) if bills[1] else None,
+        reviewed=ProvisionLine(text("credit.reviewed"), *reviewed) if reviewed[1] else None,
+        bills=ProvisionLine(text("credit.bills_held"), *bills) if bills[1] else None,
     )
 
 
@@ -440,7 +439,7 @@ def _grade_label(code: str) -> Text:
 def _grades(marts: Marts, as_of: date, currency: str | None, feeds: Feeds) -> Grades | Absent:
     if not marts.has("credit_scores", "grade", "pd_probability", "score_basis_label_en"):
         return Absent(no_mart("credit_scores"))
-    if not marts.count("credit_scores"):
+    if not marts.count("credit_scores") or not marts.count("fct_invoices"):
         return Absent(feeds.why_empty("invoices"))
     balances = (
         "receivables_balances"
@@ -617,7 +616,9 @@ def _exposures(marts: Marts, currency: str | None, feeds: Feeds) -> Exposures | 
         {"currency": currency, "shown": TOP_CUSTOMERS},
     )
     return Exposures(
-        customers=tuple(Exposure(*row[:7], Text(*row[7:9]), row[9]) for row in rows),
+        customers=tuple(
+            Exposure(*row[:7], advice=Text(*row[7:9]), is_breached=row[9]) for row in rows
+        ),
         count_customers=count,
         total=total,
         count_breached=count_breached,
@@ -756,5 +757,6 @@ def _exceptions(
     if not rows:
         return _without_claims(marts, feeds, text("absent.no_exceptions"))
     return tuple(
-        ExceptionKind(Text(*row[:2]), *row[2:5], Text(*row[5:7]), Text(*row[7:9])) for row in rows
+        ExceptionKind(Text(*row[:2]), *row[2:5], treatment=Text(*row[5:7]), step=Text(*row[7:9]))
+        for row in rows
     )
