@@ -601,9 +601,11 @@ select
     grade || '级' as grade_label_zh,
     case grade when 'D' then 1 when 'C' then 0.25 when 'B' then 0.06 when 'A' then 0.02
         when 'AA' then 0.01 end::double as pd_probability,
-    case when grade is null then 'Too little is known' when grade = 'D' then 'In default'
+    case when grade is null then 'none' when grade = 'D' then 'default' else 'scorecard' end
+        as score_basis,
+    case when grade is null then 'None' when grade = 'D' then 'In default'
         else 'Scorecard' end as score_basis_label_en,
-    case when grade is null then '信息不足' when grade = 'D' then '已违约'
+    case when grade is null then '无' when grade = 'D' then '已违约'
         else '评分卡' end as score_basis_label_zh,
 from places;
 

@@ -172,6 +172,13 @@ def test_the_card_in_force_tells_its_verdict(credit: Page, changed: Change) -> N
     assert "card2" in credit.words
     assert "Promoted: good 启用:检验合格" in credit.words
     assert "AUC 0.760 · KS 0.410" in credit.words
+    rests = table(credit, "What the grades rest on")[3:]
+    assert [row[0] for row in rests] == [
+        "Scorecard 评分卡",
+        "Not graded 未评级",
+        "In default 已违约",
+    ]
+    assert [row[1] for row in rests] == [f"{count} Customers 客户数" for count in (24, 6, 6)]
     page = changed("update credit_model_runs set is_in_force = false")
     shown = dict(table(page.section("credit"), "What the grades rest on")[:2])
     assert shown["Scorecard in force 现用评分卡"] == "none 无"

@@ -437,7 +437,9 @@ def _grade_label(code: str) -> Text:
 
 
 def _grades(marts: Marts, as_of: date, currency: str | None, feeds: Feeds) -> Grades | Absent:
-    if not marts.has("credit_scores", "grade", "pd_probability", "score_basis_label_en"):
+    if not marts.has(
+        "credit_scores", "grade", "pd_probability", "score_basis", "score_basis_label_en"
+    ):
         return Absent(no_mart("credit_scores"))
     if not marts.count("credit_scores") or not marts.count("fct_invoices"):
         return Absent(feeds.why_empty("invoices"))
@@ -465,10 +467,10 @@ def _grades(marts: Marts, as_of: date, currency: str | None, feeds: Feeds) -> Gr
     )
     bases = marts.rows(
         """
-        select score_basis_label_en, score_basis_label_zh, count(*)
+        select score_basis, score_basis_label_en, score_basis_label_zh, count(*)
         from credit_scores
         group by all
-        order by count(*) desc, score_basis_label_en
+        order by count(*) desc, score_basis
         """
     )
     return Grades(
@@ -484,7 +486,10 @@ def _grades(marts: Marts, as_of: date, currency: str | None, feeds: Feeds) -> Gr
                 lines, key=lambda row: _grade_place(row[0])
             )
         ),
-        bases=tuple((Text(label_en, label_zh), count) for label_en, label_zh, count in bases),
+        bases=tuple(
+            (_grade_label(basis) if basis == NOT_GRADED else Text(label_en, label_zh), count)
+            for basis, label_en, label_zh, count in bases
+        ),
         months=_grade_months(marts, as_of),
         migration=_migration(marts, as_of),
         scorecard=_scorecard(marts),
@@ -617,7 +622,29 @@ def _exposures(marts: Marts, currency: str | None, feeds: Feeds) -> Exposures | 
     )
     return Exposures(
         customers=tuple(
-            Exposure(*row[:7], advice=Text(*row[7:9]), is_breached=row[9]) for row in rows
+            Exposure(
+                name,
+                grade,
+                exposure,
+                limit,
+                utilisation,
+                headroom,
+                recommended,
+                Text(advice_en, advice_zh),
+                is_breached,
+            )
+            for (
+                name,
+                grade,
+                exposure,
+                limit,
+                utilisation,
+                headroom,
+                recommended,
+                advice_en,
+                advice_zh,
+                is_breached,
+            ) in rows
         ),
         count_customers=count,
         total=total,
@@ -757,6 +784,23 @@ def _exceptions(
     if not rows:
         return _without_claims(marts, feeds, text("absent.no_exceptions"))
     return tuple(
-        ExceptionKind(Text(*row[:2]), *row[2:5], treatment=Text(*row[5:7]), step=Text(*row[7:9]))
-        for row in rows
+        ExceptionKind(
+            Text(label_en, label_zh),
+            severity,
+            count,
+            amount,
+            Text(treatment_en, treatment_zh),
+            Text(step_en, step_zh),
+        )
+        for (
+            label_en,
+            label_zh,
+            severity,
+            count,
+            amount,
+            treatment_en,
+            treatment_zh,
+            step_en,
+            step_zh,
+        ) in rows
     )

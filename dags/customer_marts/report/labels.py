@@ -121,7 +121,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "tile.alerts": ("Open alerts", "待处理预警"),
     "tile.alerts_note": (
         "{critical} critical, {warning} warnings",
-        "严重 {critical} 条，警告 {warning} 条",
+        "紧急 {critical} 条，预警 {warning} 条",
     ),
     # movement
     "chart.stages": (
