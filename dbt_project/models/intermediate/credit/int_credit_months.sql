@@ -293,6 +293,21 @@ flows as (
     {%- endfor %}
 ),
 
+flow_months as (
+    select
+        customer_id,
+        month_no,
+        {%- for columns in sources.values() %}
+            {%- set is_last = loop.last %}
+            {%- for column in columns %}
+                -- one source brings it, once a month
+                max({{ column }}) as {{ column }}{{ ',' if not (is_last and loop.last) }}
+            {%- endfor %}
+        {%- endfor %}
+    from flows
+    group by customer_id, month_no
+),
+
 -- a month counts for itself and for the eleven after it: one aggregation instead of a window each
 months_later as (
     {%- for number in range(12) %}
@@ -302,22 +317,22 @@ months_later as (
 
 rolled as (
     select
-        flows.customer_id,
-        flows.month_no + months_later.months_later as month_no,
+        flow_months.customer_id,
+        flow_months.month_no + months_later.months_later as month_no,
         {%- for column in this_month %}
-            sum(flows.{{ column }}) filter (where months_later.months_later = 0) as {{ column }},
+            sum(flow_months.{{ column }}) filter (where months_later.months_later = 0) as {{ column }},
         {%- endfor %}
         {%- for column in last_3_months %}
-            sum(flows.{{ column }}) filter (where months_later.months_later < 3)
+            sum(flow_months.{{ column }}) filter (where months_later.months_later < 3)
                 as {{ column }}_3_months,
         {%- endfor %}
         {%- for column in last_12_months %}
-            sum(flows.{{ column }}) as {{ column }}_12_months,
+            sum(flow_months.{{ column }}) as {{ column }}_12_months,
         {%- endfor %}
-        max(flows.worst_days_in_month) as worst_days_12_months
-    from flows
+        max(flow_months.worst_days_in_month) as worst_days_12_months
+    from flow_months
     cross join months_later
-    group by flows.customer_id, flows.month_no + months_later.months_later
+    group by flow_months.customer_id, flow_months.month_no + months_later.months_later
 ),
 
 panel as (

@@ -47,8 +47,8 @@ counted as (
     from bands
     left join scores
         on
-            coalesce(scores.score >= bands.score_from, bands.score_from is null)
-            and coalesce(scores.score < bands.score_until, bands.score_until is null)
+            coalesce(bands.score_from <= scores.score, bands.score_from is null)
+            and coalesce(bands.score_until > scores.score, bands.score_until is null)
     where bands.fitted_rate is not null
     group by
         bands.model,

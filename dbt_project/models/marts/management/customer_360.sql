@@ -16,6 +16,18 @@ balances as (
     where currency = {{ reporting_currency() }}
 ),
 
+credit_limits as (
+    select * from {{ ref('credit_limits') }}
+),
+
+credit_scores as (
+    select * from {{ ref('credit_scores') }}
+),
+
+credit_alerts as (
+    select * from {{ ref('credit_alerts') }}
+),
+
 survey_responses as (
     select * from {{ ref('fct_survey_responses') }}
 ),
@@ -78,6 +90,16 @@ payment_totals as (
     group by customer_id
 ),
 
+-- alerts are ranked by severity first
+alert_totals as (
+    select
+        customer_id,
+        count(*) as count_alerts,
+        min_by(severity, alert_rank) as highest_severity
+    from credit_alerts
+    group by customer_id
+),
+
 joined_blocks as (
     select
         customers.*,
@@ -122,6 +144,16 @@ joined_blocks as (
         balances.bills_not_matured_amount,
         case when balances.customer_id is null then 'no_document' else 'available' end
             as receivables_status,
+        -- credit
+        credit_scores.grade as credit_grade,
+        credit_scores.pd_probability,
+        credit_limits.exposure_amount,
+        credit_limits.utilisation_rate as credit_utilisation_rate,
+        credit_limits.recommended_limit_amount,
+        coalesce(alert_totals.count_alerts, 0) as count_credit_alerts,
+        alert_totals.highest_severity as highest_alert_severity,
+        case when credit_scores.grade is null then 'not_graded' else 'available' end
+            as credit_status,
         -- satisfaction
         last_nps.last_nps_score,
         satisfaction.csat_score_rate_mean,
@@ -146,6 +178,9 @@ joined_blocks as (
     cross join feeds
     inner join segments on customers.customer_id = segments.customer_id
     inner join customer_values on customers.customer_id = customer_values.customer_id
+    inner join credit_limits on customers.customer_id = credit_limits.customer_id
+    inner join credit_scores on customers.customer_id = credit_scores.customer_id
+    left join alert_totals on customers.customer_id = alert_totals.customer_id
     left join balances on customers.customer_id = balances.customer_id
     left join satisfaction on customers.customer_id = satisfaction.customer_id
     left join last_nps on customers.customer_id = last_nps.customer_id
@@ -209,6 +244,17 @@ final as (
         joined_blocks.oldest_overdue_days,
         joined_blocks.unapplied_cash_amount,
         joined_blocks.bills_not_matured_amount,
+        -- credit
+        joined_blocks.credit_status,
+        credit_labels.label_en as credit_status_label_en,
+        credit_labels.label_zh as credit_status_label_zh,
+        joined_blocks.credit_grade,
+        joined_blocks.pd_probability,
+        joined_blocks.exposure_amount,
+        joined_blocks.credit_utilisation_rate,
+        joined_blocks.recommended_limit_amount,
+        cast(joined_blocks.count_credit_alerts as integer) as count_credit_alerts,
+        joined_blocks.highest_alert_severity,
         -- satisfaction
         joined_blocks.satisfaction_status,
         satisfaction_labels.label_en as satisfaction_status_label_en,
@@ -230,6 +276,8 @@ final as (
         on joined_blocks.value_status = value_labels.code
     left join status_labels as receivables_labels
         on joined_blocks.receivables_status = receivables_labels.code
+    left join status_labels as credit_labels
+        on joined_blocks.credit_status = credit_labels.code
     left join status_labels as satisfaction_labels
         on joined_blocks.satisfaction_status = satisfaction_labels.code
     left join status_labels as payments_labels
