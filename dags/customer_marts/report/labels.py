@@ -409,7 +409,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "col.loss_rate": ("Rate", "计提比例"),
     "col.provision": ("Provision", "坏账准备"),
     "col.rate_basis": ("Where the rate is from", "比例依据"),
-    "col.dso": ("DSO", "应收周转天数 DSO"),
+    "col.dso": ("DSO", "应收周转天数"),
     "col.best_dso": ("Best possible DSO", "最佳可能 DSO"),
     "col.collection": ("Collected, with bills", "回款率（含票据）"),
     "col.cash_collection": ("Collected in cash", "现金回款率"),
