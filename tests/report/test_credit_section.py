@@ -175,8 +175,8 @@ def test_the_card_in_force_tells_its_verdict(credit: Page, changed: Change) -> N
     rests = table(credit, "What the grades rest on")[3:]
     assert [row[0] for row in rests] == [
         "Scorecard 评分卡",
-        "Not graded 未评级",
         "In default 已违约",
+        "Not graded 未评级",
     ]
     assert [row[1] for row in rests] == [f"{count} Customers 客户数" for count in (24, 6, 6)]
     page = changed("update credit_model_runs set is_in_force = false")
