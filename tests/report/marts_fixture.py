@@ -501,6 +501,254 @@ window by_dimension as (partition by dimension);
 """
 
 
+# What the credit section reads. As for sales: simpler rules, the marts' columns, and amounts that
+# hang together (buckets and reviews make the receivables, movements the closing provision).
+_CREDIT = """
+create table provision_matrix as
+with rates (bucket_code, rate, basis_en, basis_zh) as (
+    values ('not_due', 0.005, 'Roll rates', '迁徙率'), ('1_30', 0.02, 'Roll rates', '迁徙率'),
+        ('31_60', 0.1, 'Roll rates', '迁徙率'), ('61_90', 0.25, 'Judgement', '判断值'),
+        ('91_180', 0.5, 'Judgement', '判断值'), ('181_365', 0.8, 'Judgement', '判断值')
+)
+select
+    case when customer_id < 'C010' then 'trade' else 'related' end as provision_group,
+    bucket_code,
+    bucket_label_en,
+    bucket_label_zh,
+    bucket_order,
+    currency,
+    sum(open_amount)::decimal(18, 2) as gross_amount,
+    sum(count_documents)::integer as count_claims,
+    any_value(basis_en) as rate_basis_label_en,
+    any_value(basis_zh) as rate_basis_label_zh,
+    sum((open_amount * rate)::decimal(18, 2))::decimal(18, 2) as provision_amount,
+from receivables_ageing
+inner join rates using (bucket_code)
+where ageing_basis = 'due_date' and customer_id <> 'C002'
+group by all;
+
+create table expected_credit_loss as
+select
+    customer_id,
+    currency,
+    case when customer_id = 'C002' then 'specific' else 'general' end as provision_basis,
+    open_amount as gross_amount,
+    (open_amount * 0.6)::decimal(18, 2) as provision_amount,
+    case when customer_id = 'C001' then 300000.5 else 0 end::decimal(18, 2) as bank_bills_amount,
+    case when customer_id = 'C004' then 20000 else 0 end::decimal(18, 2)
+        as commercial_bills_amount,
+    (commercial_bills_amount / 100)::decimal(18, 2) as bills_provision_amount,
+from receivables_balances
+where open_amount > 0;
+
+create table credit_loss_movement as
+with months as (
+    select
+        unnest(generate_series(
+            date_trunc('month', $first_day), date_trunc('month', $as_of), interval 1 month
+        ))::date as month_on,
+    where exists (from fct_invoices)
+),
+moves as (
+    select
+        *,
+        row_number() over (order by month_on) as place,
+        (1000.25 * place)::decimal(18, 2) as new_amount,
+        0::decimal(18, 2) as reopened_amount,
+        (-700.10 * place)::decimal(18, 2) as paid_amount,
+        0::decimal(18, 2) as credited_amount,
+        case when place = 20 then -500 else 0 end::decimal(18, 2) as written_off_amount,
+        (99.01 * place)::decimal(18, 2) as aged_amount,
+        case when place = 30 then 2500.5 else 0 end::decimal(18, 2) as rate_change_amount,
+        0::decimal(18, 2) as specific_change_amount,
+        0::decimal(18, 2) as exchange_amount,
+    from months
+)
+select
+    *,
+    least(last_day(month_on), $as_of) as month_end_on,
+    'CNY' as currency,
+    sum(
+        new_amount + paid_amount + written_off_amount + aged_amount + rate_change_amount
+    ) over (order by month_on)::decimal(18, 2) as closing_amount,
+    closing_amount - (
+        new_amount + paid_amount + written_off_amount + aged_amount + rate_change_amount
+    ) as opening_amount,
+from moves;
+
+create table book_credit_metrics as
+select
+    month_on,
+    month_end_on,
+    'CNY' as currency,
+    'known' as dso_status,
+    50 + place / 3 as dso_days,
+    dso_days - 12.5 as best_possible_dso_days,
+    0.3 + place / 1000 as collection_rate,
+    collection_rate - 0.1 as cash_collection_rate,
+    0.25::double as overdue_share,
+    closing_amount * 20 as open_amount,
+from credit_loss_movement;
+
+create table credit_scores as
+with places as (
+    select *, row_number() over (order by customer_id) as place from dim_customers
+)
+select
+    customer_id,
+    ['AA', 'A', 'B', 'C', 'D', null][1 + (place % 6)::integer] as grade,
+    grade || ': label' as grade_label_en,
+    grade || '级' as grade_label_zh,
+    case grade when 'D' then 1 when 'C' then 0.25 when 'B' then 0.06 when 'A' then 0.02
+        when 'AA' then 0.01 end::double as pd_probability,
+    case when grade is null then 'none' when grade = 'D' then 'default' else 'scorecard' end
+        as score_basis,
+    case when grade is null then 'None' when grade = 'D' then 'In default'
+        else 'Scorecard' end as score_basis_label_en,
+    case when grade is null then '无' when grade = 'D' then '已违约'
+        else '评分卡' end as score_basis_label_zh,
+from places;
+
+create table credit_score_history as
+select
+    customer_id,
+    month_on,
+    case when month_on < date '2026-11-01' and customer_id = 'C003' then 'B'
+        when month_on < date '2026-10-01' and customer_id = 'C004' then 'A'
+        when month_on < date '2026-10-01' and customer_id = 'C005' then null
+        when month_on < date '2026-10-01' and customer_id = 'C009' then 'D'
+        else grade end as grade,
+from credit_scores
+cross join (select month_on from credit_loss_movement) as months
+where customer_id <> 'C006' or month_on >= date '2026-10-01';
+
+create table rating_migration as
+with moves as (
+    select
+        month_on,
+        case when lag(month_on) over by_month is null then 'new'
+            else coalesce(lag(grade) over by_month, 'none') end as from_grade,
+        coalesce(grade, 'none') as to_grade,
+    from credit_score_history
+    window by_month as (partition by customer_id order by month_on)
+)
+select month_on, from_grade, to_grade, count(*)::integer as count_customers
+from moves
+group by all;
+
+create table credit_model_runs as
+select
+    release_sequence,
+    'card' || release_sequence as version,
+    date '2026-06-30' + release_sequence::integer as fitted_as_of,
+    release_sequence = 2 as is_in_force,
+    case when release_sequence = 3 then 'Refused: too few <defaults>' else 'Promoted: good' end
+        as verdict_en,
+    case when release_sequence = 3 then '拒绝:违约过少' else '启用:检验合格' end as verdict_zh,
+    0.76::double as auc_rate,
+    0.41::double as ks,
+    520 as count_holdout_rows,
+    86 as count_holdout_defaults,
+from (values (1), (2), (3)) as runs (release_sequence);
+
+create table credit_limits as
+with exposures as (
+    select
+        customers.customer_id,
+        credit_scores.grade,
+        case when customers.customer_id = 'C007' then null
+            else customers.credit_limit_amount end as credit_limit_amount,
+        coalesce(balances.open_amount, 0)::decimal(18, 2) as exposure_amount,
+    from dim_customers as customers
+    inner join credit_scores using (customer_id)
+    left join receivables_balances as balances using (customer_id)
+)
+select
+    *,
+    'CNY' as currency,
+    case when credit_limit_amount is null then 'no_limit' else 'known' end as limit_status,
+    (exposure_amount / credit_limit_amount)::double as utilisation_rate,
+    (credit_limit_amount - exposure_amount)::decimal(18, 2) as effective_headroom_amount,
+    exposure_amount > credit_limit_amount as is_breached,
+    (credit_limit_amount / 2)::decimal(18, 2) as recommended_limit_amount,
+    'Lower the limit' as advice_label_en,
+    '下调额度' as advice_label_zh,
+from exposures;
+
+create table bill_ladder as
+select
+    customer_id,
+    'CNY' as currency,
+    issuer_kind,
+    ladder_status,
+    bucket_code,
+    bucket_code || ' days' as bucket_label_en,
+    bucket_code || '天到期' as bucket_label_zh,
+    bucket_order,
+    count_bills,
+    bill_amount::decimal(18, 2) as bill_amount,
+from (
+    values
+        ('C001', 'bank_acceptance', 'held', '0_7', 2, 3, 250000.25),
+        ('C001', 'bank_acceptance', 'endorsed', '0_7', 2, 1, 90000),
+        ('C004', 'commercial_acceptance', 'held', '8_30', 3, 2, 20000),
+        ('C004', 'commercial_acceptance', 'discounted', '8_30', 3, 1, 7000.75),
+        ('C001', 'bank_acceptance', 'matured_without_status', 'past', 1, 1, 50000.25)
+) as bills (
+    customer_id, issuer_kind, ladder_status, bucket_code, bucket_order, count_bills, bill_amount
+)
+where exists (from fct_payments);
+
+create table credit_alerts as
+with kinds (kind, severity, severity_en, severity_zh, label_en, label_zh, share) as (
+    values
+        ('stop_shipment', 'critical', 'Critical', '紧急', 'Goods still to go', '仍有待发货', 0.1),
+        ('limit_breach', 'warning', 'Warning', '预警', 'Credit limit passed', '超信用额度', 1),
+        ('statutory', 'info', 'For information', '提示', 'Past the term', '超法定期限', 0.5)
+)
+select
+    customer_id || kind as alert_id,
+    row_number() over (
+        order by severity <> 'critical', severity <> 'warning', exposure_amount desc, customer_id
+    )::integer as alert_rank,
+    customer_id,
+    kind,
+    severity,
+    severity_en as severity_label_en,
+    severity_zh as severity_label_zh,
+    label_en,
+    label_zh,
+    $as_of - 40 as since_on,
+    currency,
+    (exposure_amount * share)::decimal(18, 2) as amount_at_risk,
+    'Owes ' || exposure_amount as evidence_en,
+    '欠款 ' || exposure_amount as evidence_zh,
+    'Call <today>' as step_en,
+    '今日致电' as step_zh,
+from credit_limits
+cross join kinds
+where exposure_amount > 0 and (grade = 'D' or severity <> 'critical');
+
+create table receivables_exceptions as
+select
+    invoice_id as document_id,
+    case when place % 2 = 0 then 'reference_unknown' else 'refund_not_covered' end
+        as exception_code,
+    case when place % 2 = 0 then 'warning' else 'critical' end as severity,
+    case when place % 2 = 0 then 'Names an unknown document' else 'Refunded above all' end
+        as label_en,
+    case when place % 2 = 0 then '参考号不存在' else '退款超过收款' end as label_zh,
+    currency,
+    invoice_amount as amount,
+    'Kept open' as treatment_en,
+    '保留列示' as treatment_zh,
+    'Ask the customer' as step_en,
+    '向客户确认' as step_zh,
+from (select *, row_number() over (order by invoice_id) as place from fct_invoices)
+where place <= 7;
+"""
+
+
 @dataclass(frozen=True)
 class Book:
     """What the company of the fixture delivers."""
@@ -523,10 +771,11 @@ def build_marts(path: Path, book: Book | None = None) -> None:
         connection.execute("use release")
         connection.execute(_SCHEMA)
         _add_facts(connection, book, random_source)
-        for statement in (_DERIVED + _SALES).split(";\n"):
+        for statement in (_DERIVED + _SALES + _CREDIT).split(";\n"):
             if statement.strip():
                 for name, value in (
                     ("$as_of", f"date '{AS_OF}'"),
+                    ("$first_day", f"date '{FIRST_DAY}'"),
                     ("$hostile_group", f"'{HOSTILE_GROUP}'"),
                     ("$hostile_product", f"'{HOSTILE_PRODUCT}'"),
                 ):

@@ -36,9 +36,9 @@ WINDOWS = Windows.ending(AS_OF)
 
 def test_page_has_every_section_and_chart(page: Page) -> None:
     assert [name for name in page.ids if name in SECTIONS] == list(SECTIONS)
-    # four charts by month in two widths, top customers, segments, both ageings
-    assert page.tags.count("svg") == 12
-    assert len(page.svg_titles) == 12
+    # seven charts by month in two widths, top customers, segments, both ageings, the provision
+    assert page.tags.count("svg") == 19
+    assert len(page.svg_titles) == 19
     assert page.tags.count("table") == page.tags.count("caption") >= 12
 
 

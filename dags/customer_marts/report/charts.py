@@ -290,12 +290,20 @@ def line_chart(months: Sequence[date], lines: Sequence[Line], title: Text, unit:
         return _month_spec(values, layers, width)
 
     known = [
-        [f"{line.values[index]:.1f}" for index in range(len(months)) if line.values[index] is not None]
+        [
+            f"{line.values[index]:.1f}"
+            for index in range(len(months))
+            if line.values[index] is not None
+        ]
         for line in lines
     ]
     described = Text(
-        "; ".join(f"{line.label.en}: {', '.join(shown)}" for line, shown in zip(lines, known, strict=True)),
-        "；".join(f"{line.label.zh}: {', '.join(shown)}" for line, shown in zip(lines, known, strict=True)),
+        "; ".join(
+            f"{line.label.en}: {', '.join(shown)}" for line, shown in zip(lines, known, strict=True)
+        ),
+        "；".join(
+            f"{line.label.zh}: {', '.join(shown)}" for line, shown in zip(lines, known, strict=True)
+        ),
     )
     return _two_widths(spec, title, described, unit)
 

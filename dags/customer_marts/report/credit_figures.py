@@ -31,7 +31,7 @@ class ProvisionLine:
     gross: Decimal
     count: int
     provision: Decimal
-    basis: Text | None
+    basis: Text | None = None
 
     @property
     def rate(self) -> Decimal | None:
@@ -56,7 +56,6 @@ class Provision:
             gross=sum((line.gross for line in lines), Decimal(0)),
             count=sum(line.count for line in lines),
             provision=sum((line.provision for line in lines), Decimal(0)),
-            basis=None,
         )
 
 
@@ -333,22 +332,23 @@ def _provision(marts: Marts, currency: str | None, feeds: Feeds) -> Provision | 
             )
             for label_en, label_zh, gross, count, provision, basis_en, basis_zh in buckets
         ),
-        reviewed=ProvisionLine(text("credit.reviewed"), *reviewed, None) if reviewed[1] else None,
-        bills=ProvisionLine(text("credit.bills_held"), *bills, None) if bills[1] else None,
+        reviewed=ProvisionLine(text("credit.reviewed"), *reviewed) if reviewed[1] else None,
+        bills=ProvisionLine(text("credit.bills_held"), *bills) if bills[1] else None,
     )
 
 
+# In the order of the page: what adds first, so that the bridge stays above zero.
 _STEPS = (
     "opening",
     "new",
     "reopened",
-    "paid",
-    "credited",
-    "written_off",
     "aged",
     "rate_change",
     "specific_change",
     "exchange",
+    "paid",
+    "credited",
+    "written_off",
     "closing",
 )
 
@@ -437,9 +437,11 @@ def _grade_label(code: str) -> Text:
 
 
 def _grades(marts: Marts, as_of: date, currency: str | None, feeds: Feeds) -> Grades | Absent:
-    if not marts.has("credit_scores", "grade", "pd_probability", "score_basis_label_en"):
+    if not marts.has(
+        "credit_scores", "grade", "pd_probability", "score_basis", "score_basis_label_en"
+    ):
         return Absent(no_mart("credit_scores"))
-    if not marts.count("credit_scores"):
+    if not marts.count("credit_scores") or not marts.count("fct_invoices"):
         return Absent(feeds.why_empty("invoices"))
     balances = (
         "receivables_balances"
@@ -465,10 +467,10 @@ def _grades(marts: Marts, as_of: date, currency: str | None, feeds: Feeds) -> Gr
     )
     bases = marts.rows(
         """
-        select score_basis_label_en, score_basis_label_zh, count(*)
+        select score_basis, score_basis_label_en, score_basis_label_zh, count(*)
         from credit_scores
         group by all
-        order by count(*) desc, score_basis_label_en
+        order by count(*) desc, score_basis
         """
     )
     return Grades(
@@ -484,7 +486,10 @@ def _grades(marts: Marts, as_of: date, currency: str | None, feeds: Feeds) -> Gr
                 lines, key=lambda row: _grade_place(row[0])
             )
         ),
-        bases=tuple((Text(label_en, label_zh), count) for label_en, label_zh, count in bases),
+        bases=tuple(
+            (_grade_label(basis) if basis == NOT_GRADED else Text(label_en, label_zh), count)
+            for basis, label_en, label_zh, count in bases
+        ),
         months=_grade_months(marts, as_of),
         migration=_migration(marts, as_of),
         scorecard=_scorecard(marts),
@@ -616,7 +621,31 @@ def _exposures(marts: Marts, currency: str | None, feeds: Feeds) -> Exposures | 
         {"currency": currency, "shown": TOP_CUSTOMERS},
     )
     return Exposures(
-        customers=tuple(Exposure(*row[:7], Text(*row[7:9]), row[9]) for row in rows),
+        customers=tuple(
+            Exposure(
+                name,
+                grade,
+                exposure,
+                limit,
+                utilisation,
+                headroom,
+                recommended,
+                Text(advice_en, advice_zh),
+                is_breached,
+            )
+            for (
+                name,
+                grade,
+                exposure,
+                limit,
+                utilisation,
+                headroom,
+                recommended,
+                advice_en,
+                advice_zh,
+                is_breached,
+            ) in rows
+        ),
         count_customers=count,
         total=total,
         count_breached=count_breached,
@@ -755,5 +784,23 @@ def _exceptions(
     if not rows:
         return _without_claims(marts, feeds, text("absent.no_exceptions"))
     return tuple(
-        ExceptionKind(Text(*row[:2]), *row[2:5], Text(*row[5:7]), Text(*row[7:9])) for row in rows
+        ExceptionKind(
+            Text(label_en, label_zh),
+            severity,
+            count,
+            amount,
+            Text(treatment_en, treatment_zh),
+            Text(step_en, step_zh),
+        )
+        for (
+            label_en,
+            label_zh,
+            severity,
+            count,
+            amount,
+            treatment_en,
+            treatment_zh,
+            step_en,
+            step_zh,
+        ) in rows
     )

@@ -117,11 +117,11 @@ _LABELS: dict[str, tuple[str, str]] = {
     "tile.over_limit": ("Customers over their limit", "超额度客户数"),
     "tile.over_limit_note": ("{amount} above the limits", "超出额度 {amount}"),
     "tile.nobody_over": ("nobody is over the limit", "没有客户超额度"),
-    "tile.no_limit": ("{count} customers have no limit", "{count} 家客户无额度"),
+    "tile.no_limit": ("customers without a limit: {count}", "无额度客户：{count} 家"),
     "tile.alerts": ("Open alerts", "待处理预警"),
     "tile.alerts_note": (
         "{critical} critical, {warning} warnings",
-        "严重 {critical} 条，警告 {warning} 条",
+        "紧急 {critical} 条，预警 {warning} 条",
     ),
     # movement
     "chart.stages": (
@@ -369,7 +369,10 @@ _LABELS: dict[str, tuple[str, str]] = {
         "{rows} cases, {defaults} of them defaults",
         "{rows} 个样本，其中违约 {defaults} 个",
     ),
-    "credit.migration": ("Grades in {month}: from, to", "{month} 等级迁移（行：原等级，列：现等级）"),
+    "credit.migration": (
+        "Grades in {month}: from, to",
+        "{month} 等级迁移（行：原等级，列：现等级）",
+    ),
     "credit.migration_absent": ("Moves between grades", "等级迁移"),
     "credit.migration_note": (
         "Red: downgraded. Green: upgraded. Both ends by the card in force.",
@@ -382,8 +385,10 @@ _LABELS: dict[str, tuple[str, str]] = {
     ),
     "credit.all_customers": ("All {count} customers with exposure", "全部 {count} 家有敞口客户"),
     "credit.headroom_note": (
-        "Headroom is the smaller of the customer's own and its group's; below zero is over the"
-        " limit. Utilisation is of the customer's own limit.",
+        (
+            "Headroom is the smaller of the customer's own and its group's; below zero is over the"
+            " limit. What is used is of the customer's own limit."
+        ),
         "可用额度取客户自身与所属集团中较小者，负数为超额度。使用率按客户自身额度计。",
     ),
     "credit.bills": ("Acceptance bills by maturity", "承兑汇票到期分布"),
@@ -396,12 +401,15 @@ _LABELS: dict[str, tuple[str, str]] = {
         "One amount may stand behind several alerts: they are not added up.",
         "同一金额可能对应多条预警，故不合计。",
     ),
-    "credit.alerts_first": ("The first {count} alerts to work through", "优先处理的 {count} 条预警"),
+    "credit.alerts_first": (
+        "The first {count} alerts to work through",
+        "优先处理的 {count} 条预警",
+    ),
     "credit.exceptions": ("Documents in doubt", "存疑单据"),
     "col.loss_rate": ("Rate", "计提比例"),
     "col.provision": ("Provision", "坏账准备"),
     "col.rate_basis": ("Where the rate is from", "比例依据"),
-    "col.dso": ("DSO", "应收周转天数 DSO"),
+    "col.dso": ("DSO", "应收周转天数"),
     "col.best_dso": ("Best possible DSO", "最佳可能 DSO"),
     "col.collection": ("Collected, with bills", "回款率（含票据）"),
     "col.cash_collection": ("Collected in cash", "现金回款率"),

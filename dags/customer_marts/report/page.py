@@ -656,7 +656,9 @@ def _alerts_tile(credit: CreditFigures) -> Tile:
         critical=formats.count(credit.alerts.count_of("critical")),
         warning=formats.count(credit.alerts.count_of("warning")),
     )
-    return Tile(text("tile.alerts"), _plain(formats.count(credit.alerts.count)), notes=(Note(note),))
+    return Tile(
+        text("tile.alerts"), _plain(formats.count(credit.alerts.count)), notes=(Note(note),)
+    )
 
 
 # --- charts -----------------------------------------------------------------------------------
