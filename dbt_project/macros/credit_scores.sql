@@ -32,7 +32,7 @@
 {#-
     CTEs that give each row of the CTE `months` its points on the scorecard in force, as
     `valued_points` (customer_id, month_on, variable_no, variable, number_value, level_value, points,
-    points_lost): one row per variable of the card, none without a card. A row is looked up by itself,
+    points_lost, woe): one row per variable of the card, none without a card. A row is looked up by itself,
     so that a customer alone scores what it scores among all. They read the CTE `card_points`.
 -#}
 {% macro valued_points_ctes() -%}
