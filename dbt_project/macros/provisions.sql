@@ -29,6 +29,11 @@
     )
 {%- endmacro %}
 
+{#- The first month in which a rate or the day it ends on is another than in the parent release. -#}
+{% macro first_provision_month() -%}
+    (select first_month_on from {{ ref('int_provision_months_changed') }})
+{%- endmacro %}
+
 {#- Pre-hook: removes everybody's months from the given one on; delete_changed_months_of_customers
     removes the changed customers' months before. -#}
 {% macro delete_months_from(first_month) -%}

@@ -298,7 +298,7 @@ def test_provisions_go_on_from_the_first_month_that_changed(
             payment(
                 "p-bill",
                 "bills",
-                date(2026, 1, 9),
+                date(2026, 2, 1),
                 "300.00",
                 method="bank_acceptance",
                 bill_matures_on=date(2026, 3, 10),
@@ -324,7 +324,6 @@ def test_provisions_go_on_from_the_first_month_that_changed(
         landing.begin_release(as_of)
         landing.put("invoices", [invoice(f"i-{as_of}", "credited", date(2026, 4, 2), "70.00")])
         increment()
-    dbt("seed", "--select", "write_offs", "--full-refresh")
 
 
 def test_missing_rates_and_wrong_source_totals_stop_the_build(dbt: Dbt, landing: Landing) -> None:

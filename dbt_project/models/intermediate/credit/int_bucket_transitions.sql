@@ -166,8 +166,10 @@ claim_months as (
         due_on,
         is_disputed,
         is_new and month_on = changed_month_on as is_new,
-        case when month_on = changed_month_on then closing_amount - change_amount
-            else closing_amount end as opening_amount,
+        case
+            when month_on = changed_month_on then closing_amount - change_amount
+            else closing_amount
+        end as opening_amount,
         closing_amount,
         case when month_on = changed_month_on then credited_amount else 0 end as credited_amount,
         case when month_on = changed_month_on then written_off_amount else 0 end
@@ -188,13 +190,18 @@ months as (
     from book
 ),
 
+due_dates as (
+    select distinct due_on
+    from claims
+),
+
 due_months as (
     select
         months.month_on,
         due_dates.due_on,
         {{ state_on('months.month_on') }} as state_on
     from months
-    cross join (select distinct due_on from claims) as due_dates
+    cross join due_dates
 ),
 
 -- what is due on one day is in one bucket at one month's end
