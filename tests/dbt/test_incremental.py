@@ -312,7 +312,7 @@ def test_provisions_go_on_from_the_first_month_that_changed(
     landing.execute(
         """
         insert into seeds.write_offs (version, valid_from, credit_id)
-        values ('1', date '2026-03-23', 'credit_note:i-credit-note')
+        values ('1', date '2026-03-23', 'p-steady-1')
         """
     )
     before = months_before(date(2026, 3, 1))
