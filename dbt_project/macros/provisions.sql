@@ -13,3 +13,42 @@
     coalesce({{ history }}.valid_from <= {{ on_date }}, true)
                 and coalesce({{ history }}.valid_to > {{ on_date }}, true)
 {%- endmacro %}
+
+{#- When every month of every customer is computed again: what a write-off in force takes off is of
+    its credit's own months. Of all other parameters a month takes those in force at its end. -#}
+{% macro provisions_rebuilt_when() -%}
+    parent_as_of is null or {{ parameters_moved('write_offs') }}
+{%- endmacro %}
+
+{#- The first month that ends on another day than in the parent release: as claims age, its balances
+    stand elsewhere without any row changing. -#}
+{% macro first_running_month() -%}
+    (
+        select {{ month_start('least(as_of, coalesce(parent_as_of, as_of))') }}
+        from {{ ref('stg_landing__run_context') }}
+    )
+{%- endmacro %}
+
+{#- The first month in which a rate or the day it ends on is another than in the parent release. -#}
+{% macro first_provision_month() -%}
+    (select first_month_on from {{ ref('int_provision_months_changed') }})
+{%- endmacro %}
+
+{#- Pre-hook: removes everybody's months from the given one on; delete_changed_months_of_customers
+    removes the changed customers' months before. -#}
+{% macro delete_months_from(first_month) -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }} where month_on >= {{ first_month }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The months of `relation` that the two pre-hooks removed. -#}
+{% macro join_months_from(relation, first_month, is_partial) -%}
+    {%- if is_partial -%}
+        left join {{ ref('int_customers_changed') }} as changed
+            on {{ relation }}.customer_id = changed.customer_id
+        where
+            {{ relation }}.month_on >= {{ first_month }}
+            or {{ relation }}.month_on >= changed.first_month_on
+    {%- endif -%}
+{%- endmacro %}

@@ -226,7 +226,6 @@ def test_unit_tests_cover_the_awkward_cases(manifest: Manifest) -> None:
         "provision_matrix",
         "expected_credit_loss",
         "credit_loss_movement",
-        "int_claim_months",
         "int_bucket_transitions",
         "int_provision_group_months",
         "int_provision_cells",

@@ -1,13 +1,35 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook=[
+        "{{ delete_months_from(first_provision_month()) }}",
+        "{{ delete_changed_months_of_customers(provisions_rebuilt_when()) }}",
+    ],
+) }}
+-- depends_on: {{ ref('int_customers_changed') }}
+-- depends_on: {{ ref('int_provision_months_changed') }}
+-- depends_on: {{ ref('stg_landing__run_context') }}
+
+{%- set is_partial = is_incremental() and not run_asks_for_rebuild(provisions_rebuilt_when()) %}
+
 -- A month's provision of each customer in steps: what it would be if, one after the other, what was
 -- written off, credited and paid left, the rest aged, claims reopened and came, all at the rates of
 -- the month before, and then at the rates of the month. Each step is in cents, so that the
 -- differences between them sum to the change exactly.
 with transitions as (
-    select * from {{ ref('int_bucket_transitions') }}
+    select transitions.*
+    from {{ ref('int_bucket_transitions') }} as transitions
+    {{ join_months_from('transitions', first_provision_month(), is_partial) }}
+),
+
+all_group_months as (
+    select * from {{ ref('int_provision_group_months') }}
 ),
 
 group_months as (
-    select * from {{ ref('int_provision_group_months') }}
+    select all_group_months.*
+    from all_group_months
+    {{ join_months_from('all_group_months', first_provision_month(), is_partial) }}
 ),
 
 provision_rates as (
@@ -41,7 +63,7 @@ customer_months as (
         opening_specifics.specific_rate as opening_specific_rate,
         specific_months.specific_amount
     from group_months
-    left join group_months as groups_before
+    left join all_group_months as groups_before
         on
             group_months.customer_id = groups_before.customer_id
             and {{ month_before('group_months.month_on') }} = groups_before.month_on

@@ -1,10 +1,24 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook=[
+        "{{ delete_months_from(first_running_month()) }}",
+        "{{ delete_changed_months_of_customers(provisions_rebuilt_when()) }}",
+    ],
+) }}
+-- depends_on: {{ ref('int_customers_changed') }}
+-- depends_on: {{ ref('stg_landing__run_context') }}
+
+{%- set is_partial = is_incremental() and not run_asks_for_rebuild(provisions_rebuilt_when()) %}
+
 -- The group of a customer at the end of a month, by what was known of it then.
 with customer_months as (
     select distinct
-        customer_id,
-        month_on,
-        month_end_on
-    from {{ ref('int_bucket_transitions') }}
+        transitions.customer_id,
+        transitions.month_on,
+        transitions.month_end_on
+    from {{ ref('int_bucket_transitions') }} as transitions
+    {{ join_months_from('transitions', first_running_month(), is_partial) }}
 ),
 
 customer_history as (

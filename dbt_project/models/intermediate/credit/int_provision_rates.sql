@@ -1,3 +1,5 @@
+-- depends_on: {{ ref('int_provision_rates_before') }}
+
 with cells as (
     select * from {{ ref('int_provision_cells') }}
 ),

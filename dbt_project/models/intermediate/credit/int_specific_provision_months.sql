@@ -1,16 +1,18 @@
 -- Who is assessed on its own at the end of a month, and for how much of what it owes then.
-with customer_months as (
+with specific_provisions as (
+    select * from {{ ref('specific_provisions') }}
+),
+
+-- few are assessed on their own
+customer_months as (
     select
         customer_id,
         month_on,
         month_end_on,
         sum(closing_amount) as gross_amount
     from {{ ref('int_bucket_transitions') }}
+    where customer_id in (select customer_id from specific_provisions)
     group by customer_id, month_on, month_end_on
-),
-
-specific_provisions as (
-    select * from {{ ref('specific_provisions') }}
 ),
 
 final as (
