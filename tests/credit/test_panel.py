@@ -14,7 +14,16 @@ from customer_marts.errors import DataError
 FIRST_MONTHS = [5, 30, 17, 36]
 LAST_MONTH = 36
 # before a first month, on it, and on the last of one customer beside the first of the next
-FLOWS = [(0, 5, 7), (0, 36, -3), (1, 20, 11), (1, 30, 2), (2, 1, 13), (2, 17, 5), (2, 29, 19), (3, 36, 1)]
+FLOWS = [
+    (0, 5, 7),
+    (0, 36, -3),
+    (1, 20, 11),
+    (1, 30, 2),
+    (2, 1, 13),
+    (2, 17, 5),
+    (2, 29, 19),
+    (3, 36, 1),
+]
 
 Values = npt.NDArray[np.int64]
 
@@ -57,9 +66,7 @@ def test_a_trailing_sum_is_that_of_the_own_months(
     )
 
 
-def test_a_trailing_maximum_is_that_of_the_own_twelve_months(
-    panel: Panel, spread: Values
-) -> None:
+def test_a_trailing_maximum_is_that_of_the_own_twelve_months(panel: Panel, spread: Values) -> None:
     assert panel.trailing_maxima(spread).tolist() == by_row(
         panel, lambda _, month, flows: max(max(flows.get(month - k, 0), 0) for k in range(LEAD))
     )

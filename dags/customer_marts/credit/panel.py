@@ -111,16 +111,20 @@ class Panel:
         return sums
 
     def months_since(self, spread: Int64s) -> Int64s:
-        """By row, how many months ago, from the customer's first month on, the value was above
-        zero last; -1 if it never was."""
+        """By row, how many months ago the value was above zero last; -1 if it never was.
+
+        What lies before the customer's first month does not count.
+        """
         slots = np.arange(len(spread))
         last = np.maximum.accumulate(np.where(spread > 0, slots, -1))[self.rows]
         is_own = last >= self._first_rows()[self.customers]
         return np.where(is_own, self.rows - last, -1)
 
     def months_until(self, spread: Int64s) -> Int64s:
-        """By row, after how many months, its own not one, the value is above zero next; -1 if it
-        never is."""
+        """By row, after how many months the value is above zero next; -1 if it never is.
+
+        The row's own month does not count.
+        """
         slots = np.arange(len(spread))
         next_ones = np.where(spread > 0, slots, len(spread))
         following = np.minimum.accumulate(next_ones[::-1])[::-1]

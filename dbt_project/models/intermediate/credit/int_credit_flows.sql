@@ -174,8 +174,10 @@ late_months as (
         customer_id,
         {{ month_number('month_on') }} as month_no,
         sum(open_amount) filter (where is_open_at_end) as overdue_amount,
-        sum(open_amount) filter (where is_open_at_end and overdue_days > 30) as overdue_over_30_amount,
-        sum(open_amount) filter (where is_open_at_end and overdue_days > 60) as overdue_over_60_amount,
+        sum(open_amount) filter (where is_open_at_end and overdue_days > 30)
+            as overdue_over_30_amount,
+        sum(open_amount) filter (where is_open_at_end and overdue_days > 60)
+            as overdue_over_60_amount,
         max(overdue_days) filter (where is_open_at_end) as worst_overdue_days,
         max(worst_days) as worst_days_in_month,
         max(case when is_open_at_end then 1 end) as count_months_overdue
@@ -209,27 +211,24 @@ bill_months as (
     select
         customer_id,
         {{ month_number('month_on') }} as month_no,
-        bills_outstanding_amount as bills_outstanding_amount
+        bills_outstanding_amount
     from receivables
     where bills_outstanding_amount <> 0
 ),
 
 final as (
     {%- for source, columns in sources.items() %}
-        select
-            '{{ source }}' as source,
-            panel_customers.customer_no,
-            cast({{ source }}.month_no as integer) as month_no,
-            {%- for others in sources.values() %}
-                {%- set is_last = loop.last %}
-                {%- for column in others %}
-                    {{ source ~ '.' ~ column if column in columns else 'null' }} as {{ column }}
-                    {{- ',' if not (is_last and loop.last) }}
-                {%- endfor %}
-            {%- endfor %}
-        from {{ source }}
-        inner join panel_customers on {{ source }}.customer_id = panel_customers.customer_id
-        {{ 'union all' if not loop.last }}
+    select
+        '{{ source }}' as flow_source,
+        panel_customers.customer_no,
+        cast({{ source }}.month_no as integer) as month_no,
+        {%- for column in sources.values() | sum(start=[]) %}
+        {{ source ~ '.' ~ column if column in columns else 'null' }} as {{ column }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from {{ source }}
+    inner join panel_customers on {{ source }}.customer_id = panel_customers.customer_id
+    {{ 'union all' if not loop.last }}
     {%- endfor %}
 )
 

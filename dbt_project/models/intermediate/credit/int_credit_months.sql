@@ -99,8 +99,9 @@ stated as (
         known_attributes.customer_type,
         known_attributes.industry,
         known_attributes.size_class,
-        case when coalesce(known_attributes.valid_from <= measured.state_on, true)
-            then known_attributes.credit_limit_amount
+        case
+            when coalesce(known_attributes.valid_from <= measured.state_on, true)
+                then known_attributes.credit_limit_amount
         end as credit_limit_amount,
         in_default_months.default_rule_code,
         in_default_months.default_on,
@@ -113,8 +114,8 @@ stated as (
     left join known_attributes
         on
             measured.customer_id = known_attributes.customer_id
-            and known_attributes.known_from <= measured.state_on
-            and known_attributes.known_until > measured.state_on
+            and measured.state_on >= known_attributes.known_from
+            and measured.state_on < known_attributes.known_until
     left join in_default_months
         on
             measured.customer_id = in_default_months.customer_id
@@ -140,8 +141,10 @@ final as (
         default_rule_code is not null as is_in_default,
         case
             when default_rule_code is not null then 'default'
-            when overdue_over_60_amount > 0 and overdue_over_60_amount >= material_amount then 'late_over_60'
-            when overdue_over_30_amount > 0 and overdue_over_30_amount >= material_amount then 'late_31_60'
+            when overdue_over_60_amount > 0 and overdue_over_60_amount >= material_amount
+                then 'late_over_60'
+            when overdue_over_30_amount > 0 and overdue_over_30_amount >= material_amount
+                then 'late_31_60'
             when overdue_amount > 0 and overdue_amount >= material_amount
                 then 'late_1_30'
             else 'not_late'
@@ -153,7 +156,8 @@ final as (
         -- the outcome: known once the months ahead have passed
         case
             when
-                {{ add_days(add_months('month_on', 'horizon_months + 1'), -1) }} <= {{ as_of_date() }}
+                {{ add_days(add_months('month_on', 'horizon_months + 1'), -1) }}
+                <= {{ as_of_date() }}
                 then coalesce(months_until_default <= horizon_months, false)
         end as is_default_ahead,
         {{ mean_of('overdue_amount', 'open_amount') }} as overdue_rate,
