@@ -219,6 +219,7 @@ def test_unit_tests_cover_the_awkward_cases(manifest: Manifest) -> None:
         "receivables_ageing",
         "int_credit_late_spans",
         "int_credit_defaults",
+        "int_credit_flows",
         "int_credit_months",
         "int_credit_scores",
         "credit_scores",
