@@ -39,26 +39,25 @@
 {%- endmacro %}
 
 {#-
-    The rows of a CTE as changes of fct_receivables: their month and, of each of its measures, what
+    The rows of a CTE as changes of fct_receivables: their day and, of each of its measures, what
     they change it by. What lies after the as-of date is left out.
 -#}
 {% macro dated_amounts(relation, on_date, amounts, where='true') -%}
     select
         customer_id,
-        {{ month_start(on_date) }} as changed_month_on
+        {{ on_date }} as changed_on
         {%- for measure in [
             'invoiced', 'credit_note', 'credited', 'exchange_difference', 'open', 'overdue',
             'disputed', 'unapplied', 'prepaid', 'bill',
         ] %},
         {%- if measure in amounts %}
-        {{ sum_amount(amounts[measure]) }} as {{ measure }}_amount
+        {{ amounts[measure] }} as {{ measure }}_amount
         {%- else %}
         cast(null as decimal(18, 2)) as {{ measure }}_amount
         {%- endif %}
         {%- endfor %}
     from {{ relation }}
     where {{ on_date }} <= {{ as_of_date() }} and {{ where }}
-    group by customer_id, {{ month_start(on_date) }}
 {%- endmacro %}
 
 {#- Within one space of ids: a refund is not the invoice of its number, a credit note no payment. -#}
