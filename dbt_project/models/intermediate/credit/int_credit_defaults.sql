@@ -45,7 +45,7 @@ customers_very_late as (
     select distinct customer_id from very_late_spans
 ),
 
--- what is material goes by what was invoiced in the months before: paying lowers a balance, not this
+-- what is material goes by what was invoiced in the months before: paying does not lower that
 changes as (
     select
         customer_id,

@@ -221,11 +221,10 @@ final as (
         select
             '{{ source }}' as flow_source,
             panel_customers.customer_no,
-            cast({{ source }}.month_no as integer) as month_no,
             {%- for column in sources.values() | sum(start=[]) %}
-                {%- set flow = source ~ '.' ~ column if column in columns else 'null' %}
-                {{ flow }} as {{ column }}{{ ',' if not loop.last }}
+                {{ source ~ '.' ~ column if column in columns else 'null' }} as {{ column }},
             {%- endfor %}
+            cast({{ source }}.month_no as integer) as month_no
         from {{ source }}
         inner join panel_customers on {{ source }}.customer_id = panel_customers.customer_id
         {{ 'union all' if not loop.last }}

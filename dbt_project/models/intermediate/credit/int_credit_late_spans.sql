@@ -27,8 +27,9 @@ late_documents as (
     group by claims.document_id, claims.claim_amount
     having
         coalesce(
-            sum(allocations.allocated_amount)
-                filter (where allocations.allocated_on <= claims.overdue_from),
+            sum(allocations.allocated_amount) filter (
+                where allocations.allocated_on <= claims.overdue_from
+            ),
             0
         ) < claims.claim_amount
         or min(allocations.allocated_amount) < 0

@@ -27,10 +27,10 @@ final as (
         months.customer_id,
         cast({{ months_between('last_months.last_month_on', 'months.month_on') }} as integer)
             as month_no,
-        months.is_default_ahead as is_default,
         {%- for name in credit_numbers() + credit_levels() %}
-            months.{{ name }}{{ ',' if not loop.last }}
+            months.{{ name }},
         {%- endfor %}
+        months.is_default_ahead as is_default
     from months
     cross join parameters
     cross join last_months

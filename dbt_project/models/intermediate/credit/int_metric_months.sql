@@ -167,11 +167,11 @@ statutory_claims as (
             claims.customer_id = customer_records.customer_id
             and (
                 customer_records.version_no = 1
-                or customer_records.valid_from <= claims.claimed_on
+                or claims.claimed_on >= customer_records.valid_from
             )
             and (
                 customer_records.valid_to is null
-                or customer_records.valid_to > claims.claimed_on
+                or claims.claimed_on < customer_records.valid_to
             )
     inner join statutory_rules
         on
@@ -268,13 +268,13 @@ months as (
         coalesce(paid_months.count_paid, 0) as count_paid,
         sum(coalesce(statutory_months.statutory_change_amount, 0)) over by_month
             as statutory_overdue_amount,
+        {%- for measure in paid_sums %}
+            sum(coalesce(paid_months.{{ measure }}, 0)) over by_month as {{ measure }}_to_date,
+        {%- endfor %}
+        {%- for measure in receipt_sums %}
+            sum(coalesce(receipt_months.{{ measure }}, 0)) over by_month as {{ measure }}_to_date,
+        {%- endfor %}
         sum(receivables.invoiced_amount) over by_month as invoiced_to_date_amount
-        {%- for measure in paid_sums %},
-        sum(coalesce(paid_months.{{ measure }}, 0)) over by_month as {{ measure }}_to_date
-        {%- endfor %}
-        {%- for measure in receipt_sums %},
-        sum(coalesce(receipt_months.{{ measure }}, 0)) over by_month as {{ measure }}_to_date
-        {%- endfor %}
     from receivables
     left join paid_months
         on
@@ -337,8 +337,8 @@ final as (
             'receipts_window_amount': 'receipts_amount',
             'bill_receipts_window_amount': 'bill_receipts_amount',
         }.items() %}
-        months.{{ measure }}_to_date - coalesce(before_payments.{{ measure }}_to_date, 0)
-            as {{ name }},
+            months.{{ measure }}_to_date - coalesce(before_payments.{{ measure }}_to_date, 0)
+                as {{ name }},
         {%- endfor %}
         cast(
             case
