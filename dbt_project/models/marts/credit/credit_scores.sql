@@ -61,7 +61,6 @@ point_reasons as (
         ranked_points.customer_id,
         ranked_points.reason_no,
         ranked_points.variable as reason_code,
-        ranked_points.points_lost,
         {%- for language in ['en', 'zh'] %}
             case
                 when ranked_points.number_value is null and ranked_points.level_value is null
@@ -73,8 +72,9 @@ point_reasons as (
                             'reason_texts.shown_decimals'
                         ) ~ ')',
                 }) }}
-            end as reason_{{ language }}{{ ',' if not loop.last }}
+            end as reason_{{ language }},
         {%- endfor %}
+        ranked_points.points_lost
     from ranked_points
     inner join reason_texts on ranked_points.variable = reason_texts.code
     left join code_labels
@@ -86,15 +86,13 @@ point_reasons as (
 
 reasons_side_by_side as (
     select
-        customer_id,
         {%- for number in [1, 2, 3, 4] %}
             {%- for column in ['reason_code', 'points_lost', 'reason_en', 'reason_zh'] %}
                 max({{ column }}) filter (where reason_no = {{ number }})
-                    as {{ column }}_{{ number }}
-                {{- ',' if not loop.last }}
+                    as {{ column }}_{{ number }},
             {%- endfor %}
-            {{- ',' if not loop.last }}
         {%- endfor %}
+        customer_id
     from point_reasons
     group by customer_id
 ),
@@ -141,13 +139,14 @@ explained as (
         {%- for language in ['en', 'zh'] %}
             coalesce(
                 reasons_side_by_side.reason_{{ language }}_1,
-                case when scores.default_rule_code is not null
-                    then {{ fill_in('default_rules.reason_' ~ language, {
-                        'amount': 'scores.default_amount',
-                        'currency': reporting_currency(),
-                        'days_over': 'default_rules.days_overdue_over',
-                        'default_on': 'scores.default_on',
-                    }) }}
+                case
+                    when scores.default_rule_code is not null
+                        then {{ fill_in('default_rules.reason_' ~ language, {
+                            'amount': 'scores.default_amount',
+                            'currency': reporting_currency(),
+                            'days_over': 'default_rules.days_overdue_over',
+                            'default_on': 'scores.default_on',
+                        }) }}
                 end,
                 {{ fill_in('reason_texts.reason_' ~ language, {
                     'pd': with_one_decimal('plain_reasons.pd_percent'),
