@@ -40,7 +40,7 @@ months as (
             if not measure.startswith('overdue_invoice') and not measure in [
                 'overdue_day_amount', 'overdue_point_amount', 'count_overdue_invoices',
             ] %}
-        sum({{ measure }}) as {{ measure }},
+            sum({{ measure }}) as {{ measure }},
         {%- endfor %}
         sum(invoiced_to_date_amount) as invoiced_to_date_amount,
         sum(statutory_overdue_amount) as statutory_overdue_amount,
@@ -101,7 +101,7 @@ final as (
         cast(count_debtors as integer) as count_debtors,
         cast(count_overdue_customers as integer) as count_overdue_customers,
         {%- for amount in credit_amounts() %}
-        cast({{ amount }} as decimal(18, 2)) as {{ amount }},
+            cast({{ amount }} as decimal(18, 2)) as {{ amount }},
         {%- endfor %}
         cast(count_paid as integer) as count_paid,
         cast(count_paid_window as integer) as count_paid_window,
