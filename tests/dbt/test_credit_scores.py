@@ -41,7 +41,7 @@ BOOK = """
                 date '2023-07-03' + to_months(month::integer) + to_days((number % 20)::integer)
                 as date
             ) as invoiced_on,
-            1000 * (1 + number % 7) as amount,
+            10000 * (1 + number % 7) as amount,
             (number * 7919 + month * 104729 + number * month * 31) % 1009 as chance
         from customers, range(31) as months(month)
     )
