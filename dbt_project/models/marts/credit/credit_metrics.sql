@@ -61,7 +61,7 @@ final as (
         has_payments,
         {{ reporting_currency() }} as currency,
         {%- for amount in credit_amounts() %}
-        cast({{ amount }} as decimal(18, 2)) as {{ amount }},
+            cast({{ amount }} as decimal(18, 2)) as {{ amount }},
         {%- endfor %}
         cast(count_paid as integer) as count_paid,
         cast(count_paid_window as integer) as count_paid_window,
