@@ -93,6 +93,7 @@ class PromotionCheck:
     code: CheckCode
     is_passed: bool
     reason: str
+    reason_zh: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,16 @@ class PromotionVerdict:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why it was refused, or, where it was promoted, what every check found."""
-        return tuple(
-            check.reason for check in self.checks if self.is_promoted or not check.is_passed
-        )
+        return tuple(check.reason for check in self._telling)
+
+    @property
+    def reasons_zh(self) -> tuple[str, ...]:
+        """The same in Chinese."""
+        return tuple(check.reason_zh for check in self._telling)
+
+    @property
+    def _telling(self) -> tuple[PromotionCheck, ...]:
+        return tuple(check for check in self.checks if self.is_promoted or not check.is_passed)
 
 
 def assess_holdout(
@@ -186,11 +194,13 @@ def promotion_verdict(
             quality.count_defaults >= limits.minimum_defaults,
             f"{quality.count_defaults} defaults in the holdout, at least "
             f"{limits.minimum_defaults} needed",
+            f"留出样本违约 {quality.count_defaults} 个,至少需要 {limits.minimum_defaults} 个",
         ),
         PromotionCheck(
             CheckCode.RANKING,
             quality.auc is not None and quality.auc >= limits.minimum_auc,
             f"AUC {_figure(quality.auc)}, at least {limits.minimum_auc:g} needed",
+            f"AUC 为 {_figure(quality.auc, '未知')},至少需要 {limits.minimum_auc:g}",
         ),
         PromotionCheck(
             CheckCode.CALIBRATION,
@@ -201,11 +211,15 @@ def promotion_verdict(
             f"expected over observed defaults {_figure(quality.expected_to_observed)}, "
             f"{limits.minimum_expected_to_observed:g} to "
             f"{limits.maximum_expected_to_observed:g} allowed",
+            f"预期与实际违约之比 {_figure(quality.expected_to_observed, '未知')},"
+            f"允许 {limits.minimum_expected_to_observed:g} 至 "
+            f"{limits.maximum_expected_to_observed:g}",
         ),
         PromotionCheck(
             CheckCode.STABILITY,
             quality.psi <= limits.maximum_psi,
             f"PSI {quality.psi:.4f}, at most {limits.maximum_psi:g} allowed",
+            f"PSI 为 {quality.psi:.4f},上限 {limits.maximum_psi:g}",
         ),
     ]
     if champion is not None:
@@ -215,6 +229,9 @@ def promotion_verdict(
                 quality.auc_gain is not None and quality.auc_gain >= -limits.maximum_auc_loss,
                 f"AUC {_figure(quality.auc)} against {_figure(quality.champion_auc)} of the "
                 f"champion, at most {limits.maximum_auc_loss:g} less allowed",
+                f"AUC {_figure(quality.auc, '未知')},现用模型为 "
+                f"{_figure(quality.champion_auc, '未知')},"
+                f"允许低于不超过 {limits.maximum_auc_loss:g}",
             )
         )
     return PromotionVerdict(all(check.is_passed for check in checks), *versions, tuple(checks))
@@ -224,5 +241,5 @@ def _known(number: float) -> float | None:
     return None if np.isnan(number) else number
 
 
-def _figure(number: float | None) -> str:
-    return "unknown" if number is None else f"{number:.4f}"
+def _figure(number: float | None, unknown: str = "unknown") -> str:
+    return unknown if number is None else f"{number:.4f}"

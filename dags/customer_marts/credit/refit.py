@@ -27,7 +27,6 @@ from customer_marts.credit.binning import (
     VariableBins,
 )
 from customer_marts.credit.promotion import (
-    CheckCode,
     HoldoutQuality,
     PromotionLimits,
     PromotionVerdict,
@@ -216,7 +215,7 @@ def refit(observations: Observations, champion: Scorecard | None, rules: RefitRu
         card,
         verdict.is_promoted,
         f"{word_en}: {'; '.join(verdict.reasons)}",
-        f"{word_zh}:{';'.join(reasons_zh(verdict, quality, rules.limits))}",
+        f"{word_zh}:{';'.join(verdict.reasons_zh)}",
         _as_json(found),
     )
 
@@ -266,28 +265,6 @@ def held_out(customers: npt.NDArray[Any], percent: int) -> Flags:
         for name in set(names)
     }
     return np.fromiter((kept[name] for name in names), dtype=bool, count=len(names))
-
-
-def reasons_zh(
-    verdict: PromotionVerdict, quality: HoldoutQuality, limits: PromotionLimits
-) -> tuple[str, ...]:
-    """The verdict's reasons in Chinese, those that ``PromotionVerdict.reasons`` gives."""
-    sentences = {
-        CheckCode.ENOUGH_DEFAULTS: f"留出样本违约 {quality.count_defaults} 个,"
-        f"至少需要 {limits.minimum_defaults} 个",
-        CheckCode.RANKING: f"AUC 为 {_figure(quality.auc)},至少需要 {limits.minimum_auc:g}",
-        CheckCode.CALIBRATION: f"预期与实际违约之比 {_figure(quality.expected_to_observed)},"
-        f"允许 {limits.minimum_expected_to_observed:g} 至 "
-        f"{limits.maximum_expected_to_observed:g}",
-        CheckCode.STABILITY: f"PSI 为 {quality.psi:.4f},上限 {limits.maximum_psi:g}",
-        CheckCode.NOT_WORSE: f"AUC {_figure(quality.auc)},现用模型为 "
-        f"{_figure(quality.champion_auc)},允许低于不超过 {limits.maximum_auc_loss:g}",
-    }
-    return tuple(
-        sentences[check.code]
-        for check in verdict.checks
-        if verdict.is_promoted or not check.is_passed
-    )
 
 
 def _unfitted(result: FitResult, found: dict[str, Any]) -> Refit:
@@ -347,7 +324,3 @@ def _rounded(value: Any) -> Any:
 
 def _as_json(found: dict[str, Any]) -> str:
     return json.dumps(found, sort_keys=True, ensure_ascii=False, allow_nan=False)
-
-
-def _figure(number: float | None) -> str:
-    return "未知" if number is None else f"{number:.4f}"
