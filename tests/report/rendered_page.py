@@ -65,6 +65,22 @@ def render(folder: Path, book: Book | None = None, **changes: Any) -> Page:
     return Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
+def table(page: Page, caption: str, part: str = "tbody") -> list[list[str]]:
+    """The cells of a part of the table whose caption opens with these words, as text."""
+    for html in re.findall(r"<table.*?</table>", page.html, re.DOTALL):
+        if Page(html).words.strip().startswith(caption):
+            found = re.search(rf"<{part}>.*?</{part}>", html, re.DOTALL)
+            assert found is not None
+            return [
+                [
+                    " ".join(Page(cell).words.split())
+                    for cell in re.findall(r"<t[hd][ >].*?</t[hd]>", row, re.DOTALL)
+                ]
+                for row in re.findall(r"<tr.*?</tr>", found[0], re.DOTALL)
+            ]
+    raise AssertionError(f"no table {caption!r}")
+
+
 def exact(value: Decimal) -> str:
     sign = "\u2212" if value < 0 else ""
     return f"CNY {sign}{abs(value):,.2f}"

@@ -11,8 +11,8 @@ import pytest
 
 from customer_marts.report import formats, labels
 from tests.report.marts_fixture import HOSTILE_NAME, Book, release_manifest
-from tests.report.rendered_page import Page, exact, render
-from tests.report.test_sales_sections import Change, amount, changed, small_marts, table
+from tests.report.rendered_page import Page, exact, render, table
+from tests.report.test_sales_sections import Change, amount, changed, small_marts
 
 __all__ = ["changed", "small_marts"]  # fixtures of the sales sections, used here
 
@@ -22,22 +22,6 @@ NOTHING = "\u2013"
 @pytest.fixture
 def credit(page: Page) -> Page:
     return page.section("credit")
-
-
-def foot(page: Page, caption: str) -> list[list[str]]:
-    """The cells of the foot of the table whose caption opens with these words."""
-    for html in re.findall(r"<table.*?</table>", page.html, re.DOTALL):
-        if Page(html).words.strip().startswith(caption):
-            found = re.search(r"<tfoot>.*?</tfoot>", html, re.DOTALL)
-            assert found is not None
-            return [
-                [
-                    " ".join(Page(cell).words.split())
-                    for cell in re.findall(r"<t[hd](?:>| ).*?</t[hd]>", row, re.DOTALL)
-                ]
-                for row in re.findall(r"<tr.*?</tr>", found[0], re.DOTALL)
-            ]
-    raise AssertionError(f"no table {caption!r}")
 
 
 def test_provision_by_bucket_equals_sql(credit: Page, marts: duckdb.DuckDBPyConnection) -> None:
@@ -69,7 +53,7 @@ def test_provision_by_bucket_equals_sql(credit: Page, marts: duckdb.DuckDBPyConn
         ]
         for en, zh, open_amount, provided, basis_en, basis_zh in rows
     ]
-    total, bills = foot(credit, "Receivables by days overdue")
+    total, bills = table(credit, "Receivables by days overdue", "tfoot")
     assert total[1::3] == [amount(gross), amount(provision)]
     assert total[3] == formats.percent(provision / gross, 2)
     assert bills[1::3] == [amount("320000.5"), amount(200)]
@@ -99,7 +83,7 @@ def test_movement_sums_the_months_to_the_closing(
     shown = table(credit, "Movement of the provision")
     assert [row[0].split(" ")[0] for row in shown] == ["Opening", "New", "Aged", "Other", "Paid"]
     assert [row[1:] for row in shown] == [[amount(rows[-1][0]), amount(opening)], *expected]
-    assert foot(credit, "Movement of the provision") == [
+    assert table(credit, "Movement of the provision", "tfoot") == [
         ["Closing 期末", amount(closing), amount(closing)]
     ]
     grown = formats.percent(closing / opening - 1)
@@ -211,7 +195,7 @@ def test_exposures_equal_sql(credit: Page, marts: duckdb.DuckDBPyConnection) -> 
         ], name
         assert cells[-1] == "Lower the limit 下调额度"
     assert "customers without a limit: 1" in credit.words
-    assert foot(credit, "Top 10 exposures")[0][1] == amount(total)
+    assert table(credit, "Top 10 exposures", "tfoot")[0][1] == amount(total)
 
 
 def test_who_is_over_the_limit_is_counted(changed: Change) -> None:
@@ -233,7 +217,7 @@ def test_bills_equal_the_mart(credit: Page) -> None:
         ["0_7 days 0_7天到期", "4", amount("250000.25"), amount(0), amount(90000)],
         ["8_30 days 8_30天到期", "3", amount(0), amount(20000), amount("7000.75")],
     ]
-    assert foot(credit, "Acceptance bills")[0][1:] == [
+    assert table(credit, "Acceptance bills", "tfoot")[0][1:] == [
         "8",
         amount("300000.5"),
         amount(20000),

@@ -21,25 +21,9 @@ from tests.report.marts_fixture import (
     build_marts,
     release_manifest,
 )
-from tests.report.rendered_page import Page, exact, render
+from tests.report.rendered_page import Page, exact, render, table
 
 SALES_SECTIONS = ("movement", "strategic", "retention")
-
-
-def table(page: Page, caption: str) -> list[list[str]]:
-    """The body cells of the table whose caption opens with these words, as text."""
-    for html in re.findall(r"<table.*?</table>", page.html, re.DOTALL):
-        if Page(html).words.strip().startswith(caption):
-            body = re.search(r"<tbody>.*?</tbody>", html, re.DOTALL)
-            assert body is not None
-            return [
-                [
-                    " ".join(Page(cell).words.split())
-                    for cell in re.findall(r"<t[hd][ >].*?</t[hd]>", row, re.DOTALL)
-                ]
-                for row in re.findall(r"<tr.*?</tr>", body[0], re.DOTALL)
-            ]
-    raise AssertionError(f"no table {caption!r}")
 
 
 def amount(value: object) -> str:
