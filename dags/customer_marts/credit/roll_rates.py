@@ -67,42 +67,6 @@ def absorption(transient: npt.ArrayLike, absorbing: npt.ArrayLike) -> Absorption
     return Absorption(visits, visits @ outer)
 
 
-def expected_amount(balances: npt.ArrayLike, shares: npt.ArrayLike) -> float:
-    """The amount that is absorbed: balances by state times their share. 40 k and 50 k with the
-    shares above lose 17,272.73.
-    """
-    return float(np.asarray(balances, dtype=np.float64) @ np.asarray(shares, dtype=np.float64))
-
-
-def count_transitions(
-    from_state: npt.ArrayLike,
-    to_state: npt.ArrayLike,
-    count_from: int,
-    count_to: int,
-    weights: npt.ArrayLike | None = None,
-) -> Floats:
-    """A count_from x count_to table of moves (of amounts, with ``weights``), states from 0."""
-    source = np.asarray(from_state, dtype=np.int64)
-    target = np.asarray(to_state, dtype=np.int64)
-    amount = np.ones(len(source)) if weights is None else np.asarray(weights, dtype=np.float64)
-    is_sound = (
-        source.shape == target.shape == amount.shape
-        and bool(((source >= 0) & (source < count_from)).all())
-        and bool(((target >= 0) & (target < count_to)).all())
-        and bool((np.isfinite(amount) & (amount >= 0)).all())
-    )
-    if not is_sound:
-        raise DataError(
-            "Moves between states are not moves",
-            where=f"{len(source)} moves among {count_from} x {count_to} states",
-            todo="give states from 0 below the counts and weights that are not negative",
-        )
-    moves: Floats = np.bincount(
-        source * count_to + target, weights=amount, minlength=count_from * count_to
-    ).astype(np.float64)
-    return moves.reshape(count_from, count_to)
-
-
 def estimate_transitions(
     weights: npt.ArrayLike,
     prior: npt.ArrayLike,
@@ -147,23 +111,6 @@ def estimate_transitions(
     own = moved / np.where(totals > 0, totals, 1.0)[:, None]
     rows = credibility[:, None] * own + (1.0 - credibility)[:, None] * given
     return Transitions(rows[:, :states], rows[:, states:], credibility)
-
-
-def loss_rates(entered: npt.ArrayLike, finally_unpaid: npt.ArrayLike) -> Floats:
-    """The loss rate of each bucket: what was never paid of the balance that entered it.
-
-    NaN for a bucket that nothing entered.
-    """
-    balance = np.asarray(entered, dtype=np.float64)
-    lost = np.asarray(finally_unpaid, dtype=np.float64)
-    if balance.shape != lost.shape or not ((lost >= 0) & (lost <= balance)).all():
-        raise DataError(
-            "More was lost than entered a bucket",
-            where=f"entered {balance.tolist()}, never paid {lost.tolist()}",
-            todo="give both for the same buckets and the same invoices",
-        )
-    rates: Floats = np.where(balance > 0, lost / np.where(balance > 0, balance, 1.0), np.nan)
-    return rates
 
 
 def _matrices(transient: npt.ArrayLike, absorbing: npt.ArrayLike) -> tuple[Floats, Floats]:
