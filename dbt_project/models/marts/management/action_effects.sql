@@ -58,15 +58,15 @@ states as (
 
 due_months as (
     {%- for action in followed_actions() %}
-    select
-        states.customer_id,
-        states.month_on,
-        action_rules.action_code,
-        action_rules.outcome
-    from states
-    inner join action_rules on action_rules.action_code = '{{ action }}'
-    where {{ is_due_to(action) }} and {{ is_of_the_measured('states.abc_class') }}
-    {{ 'union all' if not loop.last }}
+        select
+            states.customer_id,
+            states.month_on,
+            action_rules.action_code,
+            action_rules.outcome
+        from states
+        inner join action_rules on action_rules.action_code = '{{ action }}'
+        where {{ is_due_to(action) }} and {{ is_of_the_measured('states.abc_class') }}
+        {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
@@ -159,7 +159,7 @@ outcomes as (
 totals as (
     select
         outcomes.action_code,
-        {%- for name, condition in {'suggested': 'not', 'held_out': ''}.items() %}
+    {%- for name, condition in {'suggested': 'not', 'held_out': ''}.items() %}
         count(*) filter (where {{ condition }} outcomes.is_held_out) as count_{{ name }},
         count(contacts.customer_id) filter (where {{ condition }} outcomes.is_held_out)
             as count_contacted_{{ name }},
@@ -169,7 +169,7 @@ totals as (
         var_samp(cast(outcomes.change_amount as double)) filter (
             where {{ condition }} outcomes.is_held_out
         ) as variance_{{ name }}{{ ',' if not loop.last }}
-        {%- endfor %}
+    {%- endfor %}
     from outcomes
     left join contacts
         on
@@ -229,14 +229,16 @@ final as (
         cast(judged.count_contacted_suggested as integer) as count_contacted_suggested,
         cast(judged.count_contacted_held_out as integer) as count_contacted_held_out,
         {%- for name in ['mean_suggested', 'mean_held_out'] %}
-        {{ to_amount('judged.' ~ name) }} as {{ name }}_amount,
+            {{ to_amount('judged.' ~ name) }} as {{ name }}_amount,
         {%- endfor %}
         {%- for name, value in {
             'uplift': 'judged.uplift',
             'uplift_low': 'judged.uplift - judged.half_width',
             'uplift_high': 'judged.uplift + judged.half_width',
         }.items() %}
-        case when judged.effect <> 'too_few' then {{ to_amount(value) }} end as {{ name }}_amount,
+            case
+                when judged.effect <> 'too_few' then {{ to_amount(value) }}
+            end as {{ name }}_amount,
         {%- endfor %}
         judged.effect,
         effect_labels.label_en as effect_label_en,

@@ -211,44 +211,44 @@ visit_candidates as (
 
 followed_candidates as (
     {%- for action in followed_actions() %}
-    select
-        states.customer_id,
-        action_rules.action_code,
-        {%- if action == 'collect' %}
-        states.overdue_amount as told_amount,
-        -- the interest of the time it is sooner, and what would be lost of it
-        states.overdue_amount * (
-            states.loss_rate
-            + {{ management_parameter('capital_rate') }}
-            * {{ management_parameter('collection_days') }} / 365
-        ) as stake_amount,
-        cast(null as date) as told_on,
-        states.oldest_overdue_days as told_days,
-        cast(null as {{ dbt.type_string() }}) as class_en,
-        cast(null as {{ dbt.type_string() }}) as class_zh,
-        {%- else %}
-        states.revenue_12_months_amount as told_amount,
-        states.year_margin_amount as stake_amount,
-        states.lifecycle_since_on as told_on,
-        states.tenure_days as told_days,
-        {%- for language in ['en', 'zh'] %}
-        {%- if action == 'reward' %}
-        states.abc_class as class_{{ language }},
-        {%- elif action == 'develop' %}
-        states.growth_class_reason_{{ language }} as class_{{ language }},
-        {%- else %}
-        states.lifecycle_label_{{ language }} as class_{{ language }},
-        {%- endif %}
-        {%- endfor %}
-        {%- endif %}
-        states.lifecycle_reason_en as name_en,
-        states.lifecycle_reason_zh as name_zh,
-        states.value_tier_label_en as other_en,
-        states.value_tier_label_zh as other_zh
-    from states
-    inner join action_rules on action_rules.action_code = '{{ action }}'
-    where {{ is_due_to(action) }}
-    {{ 'union all' if not loop.last }}
+        select
+            states.customer_id,
+            action_rules.action_code,
+            {%- if action == 'collect' %}
+                states.overdue_amount as told_amount,
+                -- the interest of the time it is sooner, and what would be lost of it
+                states.overdue_amount * (
+                    states.loss_rate
+                    + {{ management_parameter('capital_rate') }}
+                    * {{ management_parameter('collection_days') }} / 365
+                ) as stake_amount,
+                cast(null as date) as told_on,
+                states.oldest_overdue_days as told_days,
+                cast(null as {{ dbt.type_string() }}) as class_en,
+                cast(null as {{ dbt.type_string() }}) as class_zh,
+            {%- else %}
+                states.revenue_12_months_amount as told_amount,
+                states.year_margin_amount as stake_amount,
+                states.lifecycle_since_on as told_on,
+                states.tenure_days as told_days,
+                {%- for language in ['en', 'zh'] %}
+                    {%- if action == 'reward' %}
+                        states.abc_class as class_{{ language }},
+                    {%- elif action == 'develop' %}
+                        states.growth_class_reason_{{ language }} as class_{{ language }},
+                    {%- else %}
+                        states.lifecycle_label_{{ language }} as class_{{ language }},
+                    {%- endif %}
+                {%- endfor %}
+            {%- endif %}
+            states.lifecycle_reason_en as name_en,
+            states.lifecycle_reason_zh as name_zh,
+            states.value_tier_label_en as other_en,
+            states.value_tier_label_zh as other_zh
+        from states
+        inner join action_rules on action_rules.action_code = '{{ action }}'
+        where {{ is_due_to(action) }}
+        {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
@@ -271,15 +271,15 @@ candidates as (
         ('followed_candidates', 'action_code', ['told_amount', 'told_on', 'told_days'] + texts),
     ] %}
     {%- for source, action, known in sources %}
-    select
-        customer_id,
-        {{ action }} as action_code,
-        {%- for column, type in columns.items() %}
-        cast({{ column if column in known else 'null' }} as {{ type }}) as {{ column }},
-        {%- endfor %}
-        {{ to_amount('cast(stake_amount as decimal(38, 6))') }} as stake_amount
-    from {{ source }}
-    {{ 'union all' if not loop.last }}
+        select
+            customer_id,
+            {{ action }},
+            {%- for column, type in columns.items() %}
+                cast({{ column if column in known else 'null' }} as {{ type }}) as {{ column }},
+            {%- endfor %}
+            {{ to_amount('cast(stake_amount as decimal(38, 6))') }} as stake_amount
+        from {{ source }}
+        {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
@@ -308,8 +308,8 @@ valued as (
         action_rules.label_en,
         action_rules.label_zh,
         {%- for language in ['en', 'zh'] %}
-        action_rules.reason_{{ language }} as sentence_{{ language }},
-        action_rules.step_{{ language }},
+            action_rules.reason_{{ language }} as sentence_{{ language }},
+            action_rules.step_{{ language }},
         {%- endfor %}
         cast(action_rules.cost_amount as decimal(18, 2)) as cost_amount,
         customers.account_manager,
@@ -401,12 +401,12 @@ final as (
         selected.account_manager,
         {{ add_days(as_of_date(), 'selected.due_days') }} as due_on,
         {%- for language in ['en', 'zh'] %}
-        {%- set told = dict(values) %}
-        {%- for name in ['class', 'name', 'other'] %}
-        {%- do told.update({name: values[name] % language}) %}
-        {%- endfor %}
-        {{ fill_in('selected.sentence_' ~ language, told) }} as reason_{{ language }},
-        selected.step_{{ language }},
+            {%- set told = dict(values) %}
+            {%- for name in ['class', 'name', 'other'] %}
+                {%- do told.update({name: values[name] % language}) %}
+            {%- endfor %}
+            {{ fill_in('selected.sentence_' ~ language, told) }} as reason_{{ language }},
+            selected.step_{{ language }},
         {%- endfor %}
         selected.stake_amount,
         cast(selected.success_rate as double) as success_rate,

@@ -231,7 +231,7 @@ price_risks as (
         price_totals.revenue_amount
         * {{ management_parameter('price_shock_rate') }} * parameters.value as impact_amount,
         price_totals.count_months as count_evidence,
-        parameters.value as share
+        parameters.value as told_share
     from price_totals
     inner join segments on price_totals.customer_id = segments.customer_id
     inner join parameters
@@ -264,7 +264,7 @@ concentration_risks as (
         group_members.likelihood_rate,
         'churn_or_credit' as likelihood_basis,
         group_members.group_margin_amount as impact_amount,
-        {{ mean_of('group_members.group_margin_amount', 'book.margin_amount') }} as share
+        {{ mean_of('group_members.group_margin_amount', 'book.margin_amount') }} as told_share
     from group_members
     cross join book
     where
@@ -305,7 +305,7 @@ substitution_risks as (
         sum(margin_amount) as impact_amount,
         count(*) as count_evidence,
         min({{ days_between('last_ordered_on', as_of_date()) }}) as evidence_days,
-        max_by(product_name, margin_amount) as name
+        max_by(product_name, margin_amount) as told_name
     from left_products
     where margin_amount > 0
     group by customer_id
@@ -314,27 +314,27 @@ substitution_risks as (
 risks as (
     {%- set columns = [
         'count_evidence', 'evidence_on', 'evidence_days', 'stage_en', 'stage_zh',
-        'exposure_amount', 'share', 'name',
+        'exposure_amount', 'told_share', 'told_name',
     ] %}
     {%- set kinds = {
         'churn': ['count_evidence', 'evidence_on', 'evidence_days', 'stage_en', 'stage_zh'],
         'credit': ['exposure_amount', 'stage_en', 'stage_zh'],
-        'price': ['count_evidence', 'share'],
-        'concentration': ['share'],
-        'substitution': ['count_evidence', 'evidence_days', 'name'],
+        'price': ['count_evidence', 'told_share'],
+        'concentration': ['told_share'],
+        'substitution': ['count_evidence', 'evidence_days', 'told_name'],
     } %}
     {%- for kind, known in kinds.items() %}
-    select
-        customer_id,
-        risk_kind,
-        cast(likelihood_rate as double) as likelihood_rate,
-        likelihood_basis,
-        {%- for column in columns %}
-        {{ column if column in known else 'null' }} as {{ column }},
-        {%- endfor %}
-        {{ to_amount('cast(impact_amount as decimal(38, 6))') }} as impact_amount
-    from {{ kind }}_risks
-    {{ 'union all' if not loop.last }}
+        select
+            customer_id,
+            risk_kind,
+            cast(likelihood_rate as double) as likelihood_rate,
+            likelihood_basis,
+            {%- for column in columns %}
+                {{ column if column in known else 'null' }} as {{ column }},
+            {%- endfor %}
+            {{ to_amount('cast(impact_amount as decimal(38, 6))') }} as impact_amount
+        from {{ kind }}_risks
+        {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
@@ -382,8 +382,8 @@ levels as (
     'currency': reporting_currency(),
     'threshold': as_whole('100 * ' ~ management_parameter('price_shock_rate')),
     'window': as_whole(management_parameter('price_move_months')),
-    'share': with_decimal_if_any('100 * classed_risks.share'),
-    'name': 'classed_risks.name',
+    'share': with_decimal_if_any('100 * classed_risks.told_share'),
+    'name': 'classed_risks.told_name',
 } -%}
 final as (
     select
@@ -411,9 +411,9 @@ final as (
         levels.label_en as risk_level_label_en,
         levels.label_zh as risk_level_label_zh,
         {%- for language in ['en', 'zh'] %}
-        {%- set told = dict(values, stage=values['stage'] % language) %}
-        {{ fill_in('risk_rules.driver_' ~ language, told) }} as driver_{{ language }},
-        risk_rules.response_{{ language }},
+            {%- set told = dict(values, stage=values['stage'] % language) %}
+            {{ fill_in('risk_rules.driver_' ~ language, told) }} as driver_{{ language }},
+            risk_rules.response_{{ language }},
         {%- endfor %}
         risk_rules.owner_role,
         customers.account_manager,
