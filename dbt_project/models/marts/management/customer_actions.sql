@@ -290,10 +290,10 @@ yielding as (
         candidates.action_code
     from candidates
     inner join action_conflicts on candidates.action_code = action_conflicts.action_code
-    inner join candidates as others
+    inner join candidates as other_candidates
         on
-            candidates.customer_id = others.customer_id
-            and action_conflicts.yields_to = others.action_code
+            candidates.customer_id = other_candidates.customer_id
+            and action_conflicts.yields_to = other_candidates.action_code
 ),
 
 valued as (
