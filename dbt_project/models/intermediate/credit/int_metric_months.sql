@@ -54,56 +54,25 @@ index_segments as (
     {{ payment_index_segments() }}
 ),
 
-reversed_pairs as (
-    select
-        credit_id,
-        document_id
-    from allocations
-    where basis = 'reversal'
-    group by credit_id, document_id
-),
-
--- what is taken back was paid when it was paid: it weighs as much less as it weighed
-reversed_payments as (
-    select
-        allocations.credit_id,
-        allocations.document_id,
-        max(allocations.paid_on) as paid_on
-    from allocations
-    inner join reversed_pairs
-        on
-            allocations.credit_id = reversed_pairs.credit_id
-            and allocations.document_id = reversed_pairs.document_id
-    where allocations.basis <> 'reversal'
-    group by allocations.credit_id, allocations.document_id
-),
-
+-- what is taken back later was paid all the same: what pays the claim then counts on its own day
 paid_allocations as (
     select
         allocations.customer_id,
         allocations.paid_on,
-        allocations.basis,
         allocations.allocated_amount,
-        case
-            when allocations.basis = 'reversal' then reversed_payments.paid_on
-            else allocations.paid_on
-        end as first_paid_on,
         claims.due_on
     from allocations
     inner join claims on allocations.document_id = claims.document_id
-    left join reversed_payments
-        on
-            allocations.credit_id = reversed_payments.credit_id
-            and allocations.document_id = reversed_payments.document_id
     where
-        allocations.credit_kind <> 'credit_note'
+        allocations.basis <> 'reversal'
+        and allocations.credit_kind <> 'credit_note'
         and allocations.paid_on <= {{ as_of_date() }}
 ),
 
 delays as (
     select
         *,
-        {{ days_between('due_on', 'first_paid_on') }} as delay_days
+        {{ days_between('due_on', 'paid_on') }} as delay_days
     from paid_allocations
 ),
 
@@ -115,7 +84,7 @@ scored_delays as (
     left join index_segments
         on
             {{ is_in_segment('index_segments', 'delays.delay_days') }}
-            and {{ is_in_force_on('index_segments', 'delays.first_paid_on') }}
+            and {{ is_in_force_on('index_segments', 'delays.paid_on') }}
 ),
 
 paid_months as (
@@ -126,7 +95,7 @@ paid_months as (
         sum(allocated_amount * delay_days) as paid_day_amount,
         sum(allocated_amount * greatest(delay_days, 0)) as paid_late_amount,
         sum(allocated_amount * points) as paid_point_amount,
-        count(*) filter (where basis <> 'reversal') as count_paid
+        count(*) as count_paid
     from scored_delays
     group by customer_id, {{ month_start('paid_on') }}
 ),
