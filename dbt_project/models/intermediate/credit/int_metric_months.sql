@@ -41,11 +41,6 @@ customer_records as (
     where is_main_record and size_class is not null and {{ is_in_scope }}
 ),
 
-statutory_rules as (
-    select * from {{ ref('statutory_payment_rules') }}
-    where is_seller_small_or_medium
-),
-
 metric_parameters as (
     select * from {{ ref('credit_metric_parameters') }}
 ),
@@ -123,29 +118,19 @@ cash_months as (
     group by customer_id, {{ month_start('settled_on') }}
 ),
 
--- a buyer is as large as it was when the claim arose; before anything is known, as it first was
+statutory_terms as (
+    {{ statutory_terms('claims') }}
+),
+
 statutory_claims as (
     select
         claims.document_id,
         claims.customer_id,
         claims.claim_amount,
-        {{ add_days('claims.claimed_on', 'statutory_rules.payment_days + 1') }} as overdue_from
+        {{ add_days('claims.claimed_on', 'statutory_terms.statutory_days + 1') }} as overdue_from
     from claims
-    inner join customer_records
-        on
-            claims.customer_id = customer_records.customer_id
-            and (
-                customer_records.version_no = 1
-                or claims.claimed_on >= customer_records.valid_from
-            )
-            and (
-                customer_records.valid_to is null
-                or claims.claimed_on < customer_records.valid_to
-            )
-    inner join statutory_rules
-        on
-            customer_records.size_class = statutory_rules.buyer_size_class
-            and {{ is_in_force_on('statutory_rules', 'claims.claimed_on') }}
+    inner join statutory_terms on claims.document_id = statutory_terms.document_id
+    where statutory_terms.statutory_days is not null
 ),
 
 statutory_changes as (
