@@ -175,7 +175,6 @@ named_invoices as (
         on
             events.reference = invoice_events.document_id
             and events.account_no = invoice_events.account_no
-    where events.kind <> 'refund'
 ),
 
 -- the payment that a chargeback names, and the bill that a dishonour is of
