@@ -119,12 +119,13 @@ def _effect_of(
     rules: DriverRules,
 ) -> tuple[float, float, float, float] | None:
     """Effect, interval and p-value of one item; None where they cannot be told."""
-    columns = [position, *(each for each in np.flatnonzero(core) if each != position)]
+    others = np.flatnonzero(core)
+    columns = np.concatenate([[position], others[others != position]]).astype(np.int64)
     rows = ~np.isnan(scores[:, columns]).any(axis=1)
     cluster, count_clusters = _numbered(customers[rows])
     if count_clusters < max(rules.minimum_customers, len(columns) + 2):
         return None
-    regressors, outcome = scores[np.ix_(rows, columns)], overall[rows]
+    regressors, outcome = scores[rows][:, columns], overall[rows]
     # a constant regressor explains nothing; a constant item or outcome has no effect to tell
     spread = regressors.std(axis=0)
     if outcome.std() == 0 or spread[0] == 0:

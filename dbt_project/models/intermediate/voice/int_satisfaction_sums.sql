@@ -113,8 +113,7 @@ cluster_months as (
             count(*) as n,
             sum(points) as points
         from placed_answers
-        group by {{ member if dimension != 'book' else 'measure' }}, {{ cluster }},
-            measure, month_on
+        group by {{ cluster }}, {{ member ~ ', ' if dimension != 'book' }}measure, month_on
         {{ 'union all' if not loop.last }}
     {% endfor %}
 ),
@@ -183,10 +182,21 @@ summed_clusters as (
     group by dimension, member, measure, month_on
 ),
 
+order_months as (
+    select
+        customer_id,
+        month_on,
+        sum(count_orders) over (
+            partition by customer_id order by month_on
+            rows between {{ voice_window_months() - 1 }} preceding and current row
+        ) as count_orders
+    from {{ ref('fct_customer_months') }}
+),
+
 known_customers as (
     select
-        months_of_customers.customer_id,
-        months_of_customers.month_on,
+        order_months.customer_id,
+        order_months.month_on,
         coalesce(segment_history.rfm_segment, 'none') as segment,
         coalesce(customers.customer_type, 'none') as customer_type,
         coalesce(customer_categories.product_category, 'none') as product_category,
@@ -194,26 +204,22 @@ known_customers as (
             select code from voice_texts
             where area = 'risk_lifecycle'
         ), false) as is_at_risk
-    from (
-        select
-            customer_id,
-            month_on,
-            sum(count_orders) over (
-                partition by customer_id order by month_on
-                rows between {{ voice_window_months() - 1 }} preceding and current row
-            ) as count_orders
-        from {{ ref('fct_customer_months') }}
-    ) as months_of_customers
+    from order_months
     left join segment_history
         on
-            months_of_customers.customer_id = segment_history.customer_id
-            and months_of_customers.month_on = segment_history.month_on
-    left join customers on months_of_customers.customer_id = customers.customer_id
+            order_months.customer_id = segment_history.customer_id
+            and order_months.month_on = segment_history.month_on
+    left join customers on order_months.customer_id = customers.customer_id
     left join customer_categories
         on
-            months_of_customers.customer_id = customer_categories.customer_id
-            and months_of_customers.month_on = customer_categories.month_on
-    where months_of_customers.count_orders > 0
+            order_months.customer_id = customer_categories.customer_id
+            and order_months.month_on = customer_categories.month_on
+    where order_months.count_orders > 0
+),
+
+measures as (
+    select distinct measure
+    from answers
 ),
 
 asked_customers as (
@@ -222,9 +228,7 @@ asked_customers as (
         measures.measure,
         clusters.cluster_id is not null as is_respondent
     from known_customers
-    cross join (
-        select distinct measure from answers
-    ) as measures
+    cross join measures
     left join clusters
         on
             known_customers.customer_id = clusters.cluster_id
@@ -246,7 +250,7 @@ response_counts as (
             cast(count(*) filter (where is_at_risk and is_respondent) as double)
                 as count_at_risk_respondents
         from asked_customers
-        group by {{ member if dimension != 'book' else 'measure' }}, measure, month_on
+        group by {{ member ~ ', ' if dimension != 'book' }}measure, month_on
         {{ 'union all' if not loop.last }}
     {% endfor %}
 ),

@@ -205,7 +205,8 @@ final as (
         cast(summed_cases.count_open_overdue as integer) as count_open_overdue,
         cast(summed_cases.count_complaints as integer) as count_complaints_12_months,
         cast(summed_cases.count_answered as integer) as count_answered_12_months,
-        {{ mean_of('summed_cases.hours_to_answer_total', 'summed_cases.count_answered') }}
+        -- six decimals: a sum of doubles hangs on the order of the rows
+        round({{ mean_of('summed_cases.hours_to_answer_total', 'summed_cases.count_answered') }}, 6)
             as hours_to_answer_mean,
         {{ mean_of('summed_cases.count_answer_kept', 'summed_cases.count_answer_judged') }}
             as answer_sla_rate,
@@ -220,8 +221,8 @@ final as (
         {{ mean_of('summed_cases.count_repeat', 'summed_cases.count_complaints') }} as repeat_rate,
         {{ mean_of('summed_cases.count_satisfied', 'summed_cases.count_satisfaction_known') }}
             as satisfied_rate,
-        summed_cases.csat_before_rate,
-        summed_cases.csat_after_rate,
+        round(summed_cases.csat_before_rate, 6) as csat_before_rate,
+        round(summed_cases.csat_after_rate, 6) as csat_after_rate,
         {{ reporting_currency() }} as currency,
         summed_cases.compensation_amount,
         cast(summed_cases.count_win_back_judged as integer) as count_win_back_judged,

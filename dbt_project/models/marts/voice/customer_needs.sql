@@ -110,7 +110,10 @@ purchase_needs as (
             purchase_shares.source = 'late_delivery'
             and purchase_shares.share >= parameters.late_delivery_rate
         )
-        or (purchase_shares.source = 'contract' and purchase_shares.share >= parameters.contract_rate)
+        or (
+            purchase_shares.source = 'contract'
+            and purchase_shares.share >= parameters.contract_rate
+        )
 ),
 
 all_needs as (

@@ -2,6 +2,9 @@
     'normal_quantile', 'significance', 'answers_at_least',
     'thin_below', 'prior_answers', 'trend_answers_at_least', 'response_rate_at_least',
 ] -%}
+{%- set bounds = [
+    ('year', 'low', '-'), ('year', 'high', '+'), ('month', 'low', '-'), ('month', 'high', '+'),
+] -%}
 
 with customers as (
     select * from {{ ref('dim_customers') }}
@@ -126,23 +129,22 @@ half_widths as (
 intervals as (
     select
         *,
-        case measure when 'nps' then 100.0 else 1.0 end as unit,
-        {%- for window in ['year', 'month'] %}
-            n_{{ window }} >= answers_at_least
-            and (measure = 'csat' or variance_{{ window }} > 0) as has_interval_{{ window }},
-            {%- for bound, sign in [('low', '-'), ('high', '+')] %}
-                case
-                    when measure = 'csat'
-                        then
-                            {{ wilson_bound(
-                                'mean_' ~ window, 'effective_' ~ window, 'quantile_' ~ window, sign
-                            ) }}
-                    else
-                        mean_{{ window }} {{ sign }} quantile_{{ window }}
-                        * sqrt(variance_{{ window }})
-                end as {{ bound }}_{{ window }}{{ ',' if not loop.last }}
-            {%- endfor %}{{ ',' if not loop.last }}
+        n_year >= answers_at_least
+        and (measure = 'csat' or variance_year > 0) as has_interval_year,
+        n_month >= answers_at_least
+        and (measure = 'csat' or variance_month > 0) as has_interval_month,
+        {%- for window, bound, sign in bounds %}
+            case
+                when measure = 'csat'
+                    then
+                        {{ wilson_bound(
+                            'mean_' ~ window, 'effective_' ~ window, 'quantile_' ~ window, sign
+                        ) }}
+                else mean_{{ window }} {{ sign }} quantile_{{ window }} * sqrt(variance_{{ window }})
+            end as {{ bound }}_{{ window }},
         {%- endfor %}
+        case measure when 'ces' then 7.0 else 1.0 end as highest,
+        case measure when 'nps' then -1.0 when 'csat' then 0.0 else 1.0 end as lowest
     from half_widths
 ),
 
@@ -150,20 +152,11 @@ intervals as (
 bounded_intervals as (
     select
         *,
-        {%- for window in ['year', 'month'] %}
+        {%- for window, bound, sign in bounds %}
             case
                 when has_interval_{{ window }}
-                    then
-                        greatest(
-                            low_{{ window }},
-                            case measure when 'nps' then -1.0 when 'csat' then 0.0 else 1.0 end
-                        )
-            end as bounded_low_{{ window }},
-            case
-                when has_interval_{{ window }}
-                    then
-                        least(high_{{ window }}, case measure when 'ces' then 7.0 else 1.0 end)
-            end as bounded_high_{{ window }}{{ ',' if not loop.last }}
+                    then least(greatest({{ bound }}_{{ window }}, lowest), highest)
+            end as bounded_{{ bound }}_{{ window }}{{ ',' if not loop.last }}
         {%- endfor %}
     from intervals
 ),
@@ -171,29 +164,29 @@ bounded_intervals as (
 -- the 12 months before: no answer counts in both
 changes as (
     select
-        now.*,
-        now.mean_year - before.mean_year as change,
-        before.n_year as n_before,
-        before.mean_year as mean_before,
+        this_year.*,
+        this_year.mean_year - year_before.mean_year as change,
+        year_before.n_year as n_before,
+        year_before.mean_year as mean_before,
         case
             when
-                now.n_year >= now.trend_answers_at_least
-                and before.n_year >= now.trend_answers_at_least
-                and now.variance_year + before.variance_year > 0
+                this_year.n_year >= this_year.trend_answers_at_least
+                and year_before.n_year >= this_year.trend_answers_at_least
+                and this_year.variance_year + year_before.variance_year > 0
                 then
                     {{ normal_p_value(
-                        '((now.mean_year - before.mean_year)'
-                        ~ ' / sqrt(now.variance_year + before.variance_year))'
+                        '((this_year.mean_year - year_before.mean_year)'
+                        ~ ' / sqrt(this_year.variance_year + year_before.variance_year))'
                     ) }}
         end as p_value
-    from bounded_intervals as now
-    left join bounded_intervals as before
+    from bounded_intervals as this_year
+    left join bounded_intervals as year_before
         on
-            now.dimension = before.dimension
-            and now.member = before.member
-            and now.measure = before.measure
-            and {{ add_months('now.month_on', -voice_window_months()) }}
-            = before.month_on
+            this_year.dimension = year_before.dimension
+            and this_year.member = year_before.member
+            and this_year.measure = year_before.measure
+            and {{ add_months('this_year.month_on', -voice_window_months()) }}
+            = year_before.month_on
 ),
 
 ranked_changes as (
@@ -259,17 +252,14 @@ response_tests as (
 
 -- of whom something is told: whoever answered, and in the as-of month everybody
 members_of_today as (
-    select 'book' as dimension, 'all' as member, cast(null as {{ dbt.type_string() }}) as segment
+    select
+        'book' as dimension,
+        'all' as member
     union all
     select
         'customer' as dimension,
-        customers.customer_id as member,
-        coalesce(segment_history.rfm_segment, 'none') as segment
+        customer_id as member
     from customers
-    left join segment_history
-        on
-            customers.customer_id = segment_history.customer_id
-            and segment_history.month_on = {{ month_start(as_of_date()) }}
 ),
 
 empty_members as (
@@ -294,9 +284,19 @@ empty_members as (
 ),
 
 all_members as (
-    select dimension, member, measure, month_on from tested_changes
+    select
+        dimension,
+        member,
+        measure,
+        month_on
+    from tested_changes
     union all
-    select dimension, member, measure, month_on from empty_members
+    select
+        dimension,
+        member,
+        measure,
+        month_on
+    from empty_members
 ),
 
 -- a customer leans on its segment of that month, all others on the book
