@@ -5,7 +5,7 @@
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
 
-{%- set is_in_scope = where_changed('customer_id', changed_customers()) %}
+{%- set is_in_scope = where_changed('customer_id', customers_with_movements()) %}
 
 -- What customer_marts.credit.allocation reads, in its order and with its numbers: only of the
 -- customers whose ledger is computed again. A book has millions of them, so what is sorted carries
