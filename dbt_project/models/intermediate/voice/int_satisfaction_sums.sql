@@ -165,19 +165,18 @@ clusters as (
 -- sums from which the mean and the variance between clusters follow
 summed_clusters as (
     select
-        dimension,
-        member,
-        measure,
-        month_on,
         {%- for window, suffix in [('year', ''), ('month', '_month')] %}
             cast(sum(n{{ suffix }}) as double) as n_{{ window }},
             cast(count(*) filter (where n{{ suffix }} > 0) as double) as clusters_{{ window }},
             cast(sum(points{{ suffix }}) as double) as points_{{ window }},
             sum(power(cast(points{{ suffix }} as double), 2)) as squares_{{ window }},
             sum(cast(points{{ suffix }} as double) * n{{ suffix }}) as products_{{ window }},
-            sum(power(cast(n{{ suffix }} as double), 2)) as sizes_{{ window }}
-            {{- ',' if not loop.last }}
+            sum(power(cast(n{{ suffix }} as double), 2)) as sizes_{{ window }},
         {%- endfor %}
+        dimension,
+        member,
+        measure,
+        month_on
     from clusters
     group by dimension, member, measure, month_on
 ),

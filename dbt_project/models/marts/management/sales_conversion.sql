@@ -267,7 +267,7 @@ final as (
         {%- endfor %}
         cast(count_won_window + prior_deals * book_win_rate as double)
         / cast(count_closed_window + prior_deals as double) as shrunk_win_rate,
-        {{ mean_of('won_window_amount', 'closed_window_amount') }} as won_share_of_amount,
+        {{ mean_of('won_window_amount', 'closed_window_amount') }} as won_value_share,
         case
             when count_closed_window = 0 then 'none_yet'
             when count_closed_window < min_closed then 'too_few'

@@ -33,13 +33,13 @@ survey_needs as (
         customer_id,
         question_code as need_code,
         min(need_type) as need_type,
-        'survey' as source,
+        'survey' as origin,
         count(*) as n,
         {{ mean_of('sum(importance)', 'count(importance)') }} as importance,
         {{ mean_of('sum(urgency)', 'count(urgency)') }} as urgency,
         {{ mean_of('sum(score_rate)', 'count(score_rate)') }} as fulfilled_rate,
         0 as count_open,
-        cast(null as double) as share
+        cast(null as double) as share_rate
     from {{ ref('fct_survey_responses') }}
     where need_type is not null and answered_on > {{ window_start }}
     group by customer_id, question_code
@@ -50,13 +50,13 @@ complaint_needs as (
         complaints.customer_id,
         voice_texts.member as need_code,
         cast(null as {{ dbt.type_string() }}) as need_type,
-        'complaint' as source,
+        'complaint' as origin,
         count(*) as n,
         max(points.value) as importance,
         max(points.value) as urgency,
         cast(null as double) as fulfilled_rate,
         count(*) filter (where complaints.is_open) as count_open,
-        cast(null as double) as share
+        cast(null as double) as share_rate
     from {{ ref('fct_complaints') }} as complaints
     inner join voice_texts
         on complaints.category = voice_texts.code and voice_texts.area = 'complaint_need'
@@ -69,18 +69,18 @@ complaint_needs as (
 purchase_shares as (
     select
         customer_id,
-        'late_delivery' as source,
+        'late_delivery' as origin,
         count(*) as n,
-        {{ mean_of('count(*) filter (where days_late > 0)', 'count(*)') }} as share
+        {{ mean_of('count(*) filter (where days_late > 0)', 'count(*)') }} as share_rate
     from {{ ref('fct_deliveries') }}
     where delivered_on > {{ window_start }} and days_late is not null
     group by customer_id
     union all
     select
         customer_id,
-        'contract' as source,
+        'contract' as origin,
         count(*) as n,
-        {{ mean_of("count(*) filter (where sale_type = 'contract')", 'count(*)') }} as share
+        {{ mean_of("count(*) filter (where sale_type = 'contract')", 'count(*)') }} as share_rate
     from {{ ref('fct_orders') }}
     where ordered_on > {{ window_start }} and not is_cancelled and sale_type is not null
     group by customer_id
@@ -92,27 +92,27 @@ purchase_needs as (
         purchase_shares.customer_id,
         voice_texts.member as need_code,
         cast(null as {{ dbt.type_string() }}) as need_type,
-        purchase_shares.source,
+        purchase_shares.origin,
         purchase_shares.n,
         points.value as importance,
-        case when purchase_shares.source = 'late_delivery' then points.value end as urgency,
+        case when purchase_shares.origin = 'late_delivery' then points.value end as urgency,
         cast(null as double) as fulfilled_rate,
         0 as count_open,
-        purchase_shares.share
+        purchase_shares.share_rate
     from purchase_shares
     cross join parameters
     inner join voice_texts
-        on purchase_shares.source = voice_texts.code and voice_texts.area = 'purchase_need'
+        on purchase_shares.origin = voice_texts.code and voice_texts.area = 'purchase_need'
     left join points
-        on purchase_shares.source = points.code and points.parameter = 'purchase_points'
+        on purchase_shares.origin = points.code and points.parameter = 'purchase_points'
     where
         (
-            purchase_shares.source = 'late_delivery'
-            and purchase_shares.share >= parameters.late_delivery_rate
+            purchase_shares.origin = 'late_delivery'
+            and purchase_shares.share_rate >= parameters.late_delivery_rate
         )
         or (
-            purchase_shares.source = 'contract'
-            and purchase_shares.share >= parameters.contract_rate
+            purchase_shares.origin = 'contract'
+            and purchase_shares.share_rate >= parameters.contract_rate
         )
 ),
 
@@ -126,7 +126,6 @@ all_needs as (
 
 worded_needs as (
     select
-        all_needs.*,
         {%- for language in ['en', 'zh'] %}
             {{ fill_in('texts.label_' ~ language, {
                 'n': 'all_needs.n',
@@ -134,12 +133,13 @@ worded_needs as (
                 'importance': with_one_decimal('all_needs.importance'),
                 'urgency': with_one_decimal('all_needs.urgency'),
                 'fulfilled': as_whole('100 * all_needs.fulfilled_rate'),
-                'rate': as_whole('100 * all_needs.share'),
-            }) }} as evidence_{{ language }}{{ ',' if not loop.last }}
+                'rate': as_whole('100 * all_needs.share_rate'),
+            }) }} as evidence_{{ language }},
         {%- endfor %}
+        all_needs.*
     from all_needs
     left join voice_texts as texts
-        on all_needs.source = texts.code and texts.area = 'need_evidence'
+        on all_needs.origin = texts.code and texts.area = 'need_evidence'
 ),
 
 -- what it says first, what it complains of and does where it says nothing, or says less
@@ -149,23 +149,23 @@ joined_needs as (
         need_code,
         max(need_type) as stated_type,
         greatest(
-            coalesce(max(case when source = 'survey' then importance end), 0),
-            coalesce(max(case when source <> 'survey' then importance end), 0)
+            coalesce(max(case when origin = 'survey' then importance end), 0),
+            coalesce(max(case when origin <> 'survey' then importance end), 0)
         ) as importance,
         greatest(
-            coalesce(max(case when source = 'survey' then urgency end), 0),
-            coalesce(max(case when source <> 'survey' then urgency end), 0)
+            coalesce(max(case when origin = 'survey' then urgency end), 0),
+            coalesce(max(case when origin <> 'survey' then urgency end), 0)
         ) as urgency,
         max(fulfilled_rate) as fulfilled_rate,
-        cast(coalesce(max(case when source = 'survey' then n end), 0) as integer)
+        cast(coalesce(max(case when origin = 'survey' then n end), 0) as integer)
             as count_survey_answers,
-        cast(coalesce(max(case when source = 'complaint' then n end), 0) as integer)
+        cast(coalesce(max(case when origin = 'complaint' then n end), 0) as integer)
             as count_complaints,
-        coalesce(max(case when source = 'complaint' then count_open end), 0) as count_open,
-        max(case when source = 'late_delivery' then share end) as late_delivery_rate,
+        coalesce(max(case when origin = 'complaint' then count_open end), 0) as count_open,
+        max(case when origin = 'late_delivery' then share_rate end) as late_delivery_rate,
         cast(sum(n) as integer) as n,
-        {{ join_texts('evidence_en', '; ', 'source') }} as evidence_en,
-        {{ join_texts('evidence_zh', ';', 'source') }} as evidence_zh
+        {{ join_texts('evidence_en', '; ', 'origin') }} as evidence_en,
+        {{ join_texts('evidence_zh', ';', 'origin') }} as evidence_zh
     from worded_needs
     group by customer_id, need_code
 ),

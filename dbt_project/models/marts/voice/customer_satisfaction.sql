@@ -45,17 +45,6 @@ t_quantiles as (
     where parameter = 't_quantile' and {{ is_in_force() }}
 ),
 
-months as (
-    select cast({{ explode_months('first_month_on', 'last_month_on') }} as date) as month_on
-    from (
-        select
-            min(month_on) as first_month_on,
-            {{ month_start(as_of_date()) }} as last_month_on
-        from answers
-        having count(*) > 0
-    ) as bounds
-),
-
 means as (
     select
         *,
@@ -67,7 +56,6 @@ means as (
 -- rounded: an exact zero must not show as the last bit of a difference
 variances as (
     select
-        *,
         {%- for window in ['year', 'month'] %}
             round(
                 greatest(
@@ -82,20 +70,14 @@ variances as (
                     else 1
                 end,
                 12
-            ) as variance_{{ window }}{{ ',' if not loop.last }}
+            ) as variance_{{ window }},
         {%- endfor %}
+        *
     from means
 ),
 
 half_widths as (
     select
-        variances.*,
-        parameters.normal_quantile,
-        parameters.answers_at_least,
-        parameters.trend_answers_at_least,
-        parameters.significance,
-        parameters.thin_below,
-        parameters.prior_answers,
         {%- for window in ['year', 'month'] %}
             case
                 when variances.measure = 'ces'
@@ -116,8 +98,15 @@ half_widths as (
                         variances.mean_{{ window }} * (1 - variances.mean_{{ window }})
                         / variances.variance_{{ window }}
                 else variances.clusters_{{ window }}
-            end as effective_{{ window }}{{ ',' if not loop.last }}
+            end as effective_{{ window }},
         {%- endfor %}
+        variances.*,
+        parameters.normal_quantile,
+        parameters.answers_at_least,
+        parameters.trend_answers_at_least,
+        parameters.significance,
+        parameters.thin_below,
+        parameters.prior_answers
     from variances
     cross join parameters
     left join t_quantiles as year_quantiles
@@ -140,7 +129,9 @@ intervals as (
                         {{ wilson_bound(
                             'mean_' ~ window, 'effective_' ~ window, 'quantile_' ~ window, sign
                         ) }}
-                else mean_{{ window }} {{ sign }} quantile_{{ window }} * sqrt(variance_{{ window }})
+                else
+                    mean_{{ window }} {{ sign }} quantile_{{ window }}
+                    * sqrt(variance_{{ window }})
             end as {{ bound }}_{{ window }},
         {%- endfor %}
         case measure when 'ces' then 7.0 else 1.0 end as highest,
@@ -151,13 +142,13 @@ intervals as (
 -- never beyond the scale
 bounded_intervals as (
     select
-        *,
         {%- for window, bound, sign in bounds %}
             case
                 when has_interval_{{ window }}
                     then least(greatest({{ bound }}_{{ window }}, lowest), highest)
-            end as bounded_{{ bound }}_{{ window }}{{ ',' if not loop.last }}
+            end as bounded_{{ bound }}_{{ window }},
         {%- endfor %}
+        *
     from intervals
 ),
 
@@ -165,7 +156,7 @@ bounded_intervals as (
 changes as (
     select
         this_year.*,
-        this_year.mean_year - year_before.mean_year as change,
+        this_year.mean_year - year_before.mean_year as mean_change,
         year_before.n_year as n_before,
         year_before.mean_year as mean_before,
         case
@@ -212,14 +203,15 @@ segment_changes as (
     select
         segments.measure,
         segments.month_on,
-        sum(segments.n_before * segments.change) / nullif(max(book.n_before), 0) as within_change
+        sum(segments.n_before * segments.mean_change) / nullif(max(book.n_before), 0)
+            as within_change
     from changes as segments
     inner join changes as book
         on
             segments.measure = book.measure
             and segments.month_on = book.month_on
             and book.dimension = 'book'
-    where segments.dimension = 'segment' and segments.change is not null
+    where segments.dimension = 'segment' and segments.mean_change is not null
     group by segments.measure, segments.month_on
 ),
 
@@ -314,7 +306,7 @@ joined_members as (
         tested_changes.mean_year,
         tested_changes.bounded_low_year,
         tested_changes.bounded_high_year,
-        tested_changes.change,
+        tested_changes.mean_change,
         tested_changes.p_value,
         tested_changes.is_trend_significant,
         case when all_members.dimension = 'book' then segment_changes.within_change end
@@ -428,11 +420,11 @@ final as (
             when judged_members.n_year between 1 and judged_members.thin_below - 1
                 then judged_members.shrunk_towards
         end as shrunk_towards,
-        round(judged_members.unit * judged_members.change, 6) as trend_change,
+        round(judged_members.unit * judged_members.mean_change, 6) as trend_change,
         judged_members.p_value as trend_p_value,
         coalesce(judged_members.is_trend_significant, false) as is_trend_significant,
         round(judged_members.unit * judged_members.within_change, 6) as trend_within_change,
-        round(judged_members.unit * (judged_members.change - judged_members.within_change), 6)
+        round(judged_members.unit * (judged_members.mean_change - judged_members.within_change), 6)
             as trend_mix_change,
         cast(response_tests.count_customers as integer) as count_customers,
         cast(response_tests.count_respondents as integer) as count_respondents,
