@@ -277,16 +277,19 @@ candidates as (
     } %}
     {%- for text in texts %}{%- do columns.update({text: dbt.type_string()}) %}{%- endfor %}
     {%- set sources = [
-        ('stop_candidates', "'stop_shipment'", ['told_amount', 'class_en', 'class_zh']),
-        ('complaint_candidates', "'fix_complaint'",
+        ('stop_candidates', "'stop_shipment' as action_code",
+            ['told_amount', 'class_en', 'class_zh']),
+        ('complaint_candidates', "'fix_complaint' as action_code",
             ['told_count', 'told_on', 'told_days', 'name_en', 'name_zh']),
-        ('follow_up_candidates', "'follow_up'",
+        ('follow_up_candidates', "'follow_up' as action_code",
             ['told_count', 'told_on', 'name_en', 'name_zh', 'other_en', 'other_zh']),
         ('limit_stakes',
-            "case advice when 'raise' then 'raise_limit' else 'tighten_limit' end",
+            "case advice when 'raise' then 'raise_limit' else 'tighten_limit' end as action_code",
             ['told_amount', 'told_limit_amount', 'name_en', 'name_zh']),
-        ('product_candidates', "'recommend_product'", ['told_amount', 'name_en', 'name_zh']),
-        ('visit_candidates', "'visit'", ['told_on', 'told_days', 'other_en', 'other_zh']),
+        ('product_candidates', "'recommend_product' as action_code",
+            ['told_amount', 'name_en', 'name_zh']),
+        ('visit_candidates', "'visit' as action_code",
+            ['told_on', 'told_days', 'other_en', 'other_zh']),
         ('followed_candidates', 'action_code', ['told_amount', 'told_on', 'told_days'] + texts),
     ] %}
     {%- for source, action, known in sources %}
