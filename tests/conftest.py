@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from customer_marts import pipeline
 from tests.mini import MiniCompany
 from tests.once import once
+
+# The same examples in every run, so that the suite says of one commit what it said before, and a
+# failure can be repeated. HYPOTHESIS_PROFILE=explore draws new ones and remembers what failed.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.register_profile("explore", print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 # With `--dist loadfile` a worker takes a file whole: those of minutes first, or the run ends with
 # one worker at the longest of them and the other idle. (`make test` keeps xdist from sorting.)
