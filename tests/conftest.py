@@ -22,12 +22,24 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatabl
 # With `--dist loadfile` a worker takes a file whole: those of minutes first, or the run ends with
 # one worker at the longest of them and the other idle. (`make test` keeps xdist from sorting.)
 LONGEST_FIRST = (
-    "test_pipeline",
     "test_readme",
-    "test_publishing",
     "test_sample_company_run",
+    "test_pipeline",
     "test_incremental",
+    "test_publishing",
     "test_dags",
+    "test_provision_increments",
+    "test_unit_tests",
+    "test_onboarding",
+    "test_quarantine",
+    "test_receivables",
+    "test_credit_metrics",
+    "test_olist",
+    "test_cli",
+    "test_model_runs",
+    "test_recompute",
+    "test_warehouse",
+    "test_rest",
 )
 
 
