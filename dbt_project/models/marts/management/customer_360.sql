@@ -193,6 +193,13 @@ joined_blocks as (
             when customer_values.historical_margin_amount is null then 'costs_unknown'
             else 'available'
         end as value_status,
+        customer_values.probability_alive,
+        customer_values.expected_clv_12_months_amount,
+        customer_values.expected_clv_36_months_amount,
+        customer_values.next_purchase_until_on,
+        customer_values.clv_status as expected_value_status,
+        customer_values.clv_status_label_en as expected_value_status_label_en,
+        customer_values.clv_status_label_zh as expected_value_status_label_zh,
         -- receivables
         balances.open_amount,
         balances.overdue_amount,
@@ -322,6 +329,13 @@ final as (
         joined_blocks.historical_clv_amount,
         joined_blocks.average_order_amount,
         joined_blocks.margin_basis,
+        joined_blocks.expected_value_status,
+        joined_blocks.expected_value_status_label_en,
+        joined_blocks.expected_value_status_label_zh,
+        joined_blocks.probability_alive,
+        joined_blocks.expected_clv_12_months_amount,
+        joined_blocks.expected_clv_36_months_amount,
+        joined_blocks.next_purchase_until_on,
         -- receivables
         joined_blocks.receivables_status,
         receivables_labels.label_en as receivables_status_label_en,
