@@ -453,6 +453,64 @@ select
     case sale_type when 'spot' then '启用:合格' else '不启用:未检验' end as verdict_zh,
 from (values ('contract'), ('spot')) as types (sale_type);
 
+create table crm_scorecard as
+select
+    months.month_on,
+    months.is_complete,
+    measures.*,
+    'Measured' as status_reason_label_en,
+    '已评价' as status_reason_label_zh,
+from (
+    values (date_trunc('month', $as_of)::date, false),
+        ((date_trunc('month', $as_of) - interval 1 month)::date, true)
+) as months (month_on, is_complete)
+cross join (
+    values
+        (1, 'NPS', '净推荐值', 'score', 30.0, 34.3, null, 'good', 'Good', '良好'),
+        (2, 'Collections', '回款率', 'rate', 0.6, 0.32, 0.4, 'bad', 'Bad', '不达标'),
+        (3, 'Change', '变化', 'currency', null, 20901915.74, 5.0, 'unknown', 'Unknown', '未知')
+) as measures (
+    measure_order, measure_label_en, measure_label_zh, unit, target_value, actual, previous,
+    status, status_label_en, status_label_zh
+);
+
+create table customer_actions as
+select
+    'collect:' || customer_id as action_id,
+    customer_id,
+    'CNY' as currency,
+    'Collect' as action_label_en,
+    '催收' as action_label_zh,
+    'Owes <much>' as reason_en,
+    '逾期' as reason_zh,
+    'Call' as step_en,
+    '致电' as step_zh,
+    account_manager,
+    $as_of + 7 as due_on,
+    (1000 * row_number() over (order by customer_id))::decimal(18, 2) as expected_value_amount,
+    customer_id = 'C001' as is_mandatory,
+    case when customer_id = 'C002' then 'held_out' else 'selected' end as selection,
+from dim_customers;
+
+create table risk_register as
+select
+    customer_id,
+    'CNY' as currency,
+    row_number() over (order by customer_id)::integer as risk_rank,
+    'Churn' as risk_label_en,
+    '流失风险' as risk_label_zh,
+    4 as risk_level,
+    'Critical' as risk_level_label_en,
+    '严重' as risk_level_label_zh,
+    0.25::double as likelihood_rate,
+    1000.00::decimal(18, 2) as impact_amount,
+    250.00::decimal(18, 2) as expected_loss_amount,
+    'Silent <long>' as driver_en,
+    '久未下单' as driver_zh,
+    'Visit' as response_en,
+    '拜访' as response_zh,
+from dim_customers;
+
 create table cohort_retention as
 with buyers as (
     select

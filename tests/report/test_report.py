@@ -21,6 +21,7 @@ from tests.report.rendered_page import Page, exact, render
 
 SECTIONS = (
     "overview",
+    "management",
     "movement",
     "segments",
     "strategic",

@@ -154,6 +154,7 @@ def write_report(marts: Path, manifest: Mapping[str, Any], destination: Path) ->
 
     from customer_marts.report.credit_figures import read_credit_figures
     from customer_marts.report.figures import Feeds, Marts, quarantine_lines, read_figures
+    from customer_marts.report.management_figures import read_management_figures
     from customer_marts.report.sales_figures import read_sales_figures
 
     with duckdb.connect(str(marts), read_only=True) as connection:
@@ -161,6 +162,7 @@ def write_report(marts: Path, manifest: Mapping[str, Any], destination: Path) ->
         asked = (Marts(connection), figures.as_of, figures.currency, Feeds(manifest))
         sales = read_sales_figures(*asked)
         credit = read_credit_figures(*asked)
+        management = read_management_figures(asked[0], *asked[2:])
         quarantine = quarantine_lines(connection, manifest)
     run = _run_record(manifest, figures.as_of)
     page = _template().render(
@@ -169,6 +171,7 @@ def write_report(marts: Path, manifest: Mapping[str, Any], destination: Path) ->
         figures=figures,
         sales=sales,
         credit=credit,
+        management=management,
         run=run,
         quarantine=quarantine,
         count_quarantined=sum(line.count_rows for line in quarantine),

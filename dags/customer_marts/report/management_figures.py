@@ -1,0 +1,220 @@
+"""What a board and its sales ask of a release: the month's scorecard, what to do next, the risks.
+
+As in `figures`, the SQL only selects marts; rules, targets and sentences live in dbt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from customer_marts.report.figures import Absent, Feeds, Marts, no_mart
+from customer_marts.report.formats import Text
+from customer_marts.report.labels import text
+
+ACTIONS_SHOWN = 10
+RISKS_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of the scorecard; ``unit`` is score, rate, ratio, days or currency (exact)."""
+
+    label: Text
+    unit: str
+    target: float | Decimal | None
+    actual: float | Decimal | None
+    previous: float | Decimal | None
+    status: str
+    status_label: Text
+    reason: Text
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """The measures of the last month that is over."""
+
+    month_on: date
+    measures: tuple[Measure, ...]
+
+
+@dataclass(frozen=True)
+class Action:
+    """An action of this period's list."""
+
+    customer_name: str
+    label: Text
+    reason: Text
+    step: Text
+    account_manager: str | None
+    due_on: date
+    value: Decimal | None
+    is_mandatory: bool
+
+
+@dataclass(frozen=True)
+class Actions:
+    """The first actions of the list, and how many there are."""
+
+    first: tuple[Action, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class Risk:
+    """A customer's risk of one kind; ``level`` is 1 (low) to 4 (critical)."""
+
+    customer_name: str
+    label: Text
+    level: int
+    level_label: Text
+    likelihood: float
+    impact: Decimal
+    expected_loss: Decimal
+    driver: Text
+    response: Text
+
+
+@dataclass(frozen=True)
+class ManagementFigures:
+    """The management section, each part the figures or the reason why there are none."""
+
+    scorecard: Scorecard | Absent
+    actions: Actions | Absent
+    risks: tuple[Risk, ...] | Absent
+
+
+def read_management_figures(marts: Marts, currency: str | None, feeds: Feeds) -> ManagementFigures:
+    """All figures of the management section of one release."""
+    return ManagementFigures(
+        scorecard=_scorecard(marts, feeds),
+        actions=_actions(marts, currency, feeds),
+        risks=_risks(marts, currency, feeds),
+    )
+
+
+def _measured(value: float | None, unit: str) -> float | Decimal | None:
+    return Decimal(f"{value:.2f}") if value is not None and unit == "currency" else value
+
+
+def _scorecard(marts: Marts, feeds: Feeds) -> Scorecard | Absent:
+    if not marts.has("crm_scorecard", "is_complete", "target_value", "status_reason_label_en"):
+        return Absent(no_mart("crm_scorecard"))
+    rows = marts.rows(
+        """
+        select
+            month_on, measure_label_en, measure_label_zh, unit, target_value::double,
+            actual::double, previous::double, status, status_label_en, status_label_zh,
+            status_reason_label_en, status_reason_label_zh,
+        from crm_scorecard
+        where month_on = (select max(month_on) from crm_scorecard where is_complete)
+        order by measure_order
+        """
+    )
+    if not rows:
+        return Absent(feeds.why_empty("orders"))
+    return Scorecard(
+        month_on=rows[0][0],
+        measures=tuple(
+            Measure(
+                label=Text(label_en, label_zh),
+                unit=unit,
+                target=_measured(target, unit),
+                actual=_measured(actual, unit),
+                previous=_measured(previous, unit),
+                status=status,
+                status_label=Text(status_en, status_zh),
+                reason=Text(reason_en, reason_zh),
+            )
+            for (
+                _,
+                label_en,
+                label_zh,
+                unit,
+                target,
+                actual,
+                previous,
+                status,
+                status_en,
+                status_zh,
+                reason_en,
+                reason_zh,
+            ) in rows
+        ),
+    )
+
+
+def _actions(marts: Marts, currency: str | None, feeds: Feeds) -> Actions | Absent:
+    if not marts.has("customer_actions", "selection", "is_mandatory", "expected_value_amount"):
+        return Absent(no_mart("customer_actions"))
+    rows = marts.rows(
+        f"""
+        select
+            coalesce(dim_customers.customer_name, customer_actions.customer_id),
+            action_label_en, action_label_zh, reason_en, reason_zh, step_en, step_zh,
+            customer_actions.account_manager, due_on, expected_value_amount, is_mandatory,
+        from customer_actions
+        left join dim_customers using (customer_id)
+        where selection = 'selected' and currency = $currency
+        order by is_mandatory desc, expected_value_amount desc nulls last, action_id
+        limit {ACTIONS_SHOWN}
+        """,
+        {"currency": currency},
+    )
+    if not rows:
+        if not marts.count("fct_orders"):
+            return Absent(feeds.why_empty("orders"))
+        return Absent(text("absent.nothing_to_do"))
+    (count,) = marts.row(
+        """
+        select count(*) from customer_actions
+        where selection = 'selected' and currency = $currency
+        """,
+        {"currency": currency},
+    )
+    return Actions(
+        first=tuple(
+            Action(name, Text(*row[:2]), Text(*row[2:4]), Text(*row[4:6]), *row[6:])
+            for name, *row in rows
+        ),
+        count=count,
+    )
+
+
+def _risks(marts: Marts, currency: str | None, feeds: Feeds) -> tuple[Risk, ...] | Absent:
+    if not marts.has("risk_register", "risk_rank", "risk_level", "expected_loss_amount"):
+        return Absent(no_mart("risk_register"))
+    rows = marts.rows(
+        f"""
+        select
+            coalesce(dim_customers.customer_name, risk_register.customer_id),
+            risk_label_en, risk_label_zh, risk_level, risk_level_label_en, risk_level_label_zh,
+            likelihood_rate, impact_amount, expected_loss_amount,
+            driver_en, driver_zh, response_en, response_zh,
+        from risk_register
+        left join dim_customers using (customer_id)
+        where currency = $currency
+        order by risk_rank
+        limit {RISKS_SHOWN}
+        """,
+        {"currency": currency},
+    )
+    if not rows:
+        if not marts.count("fct_orders"):
+            return Absent(feeds.why_empty("orders"))
+        return Absent(text("absent.no_risks"))
+    return tuple(
+        Risk(
+            customer_name=name,
+            label=Text(*row[:2]),
+            level=row[2],
+            level_label=Text(*row[3:5]),
+            likelihood=row[5],
+            impact=row[6],
+            expected_loss=row[7],
+            driver=Text(*row[8:10]),
+            response=Text(*row[10:12]),
+        )
+        for name, *row in rows
+    )

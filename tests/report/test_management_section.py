@@ -1,0 +1,50 @@
+"""The management section: that its figures are the marts', and why they are absent if so."""
+
+from __future__ import annotations
+
+import duckdb
+import pytest
+
+from customer_marts.report import formats
+from tests.report.rendered_page import Page, table
+from tests.report.test_sales_sections import Change, changed, small_marts
+
+__all__ = ["changed", "small_marts"]  # fixtures of the sales sections, used here
+
+
+@pytest.fixture
+def section(page: Page) -> Page:
+    return page.section("management")
+
+
+def test_the_scorecard_is_that_of_the_last_whole_month(section: Page) -> None:
+    rows = table(section, "Scorecard")
+    assert [row[0] for row in rows] == ["NPS 净推荐值", "Collections 回款率", "Change 变化"]
+    assert rows[0][1:4] == ["34.3", "–", "30.0"]
+    assert rows[1][1:4] == [formats.percent(0.32), formats.percent(0.4), formats.percent(0.6)]
+
+
+def test_what_must_be_done_is_told_first(section: Page, marts: duckdb.DuckDBPyConnection) -> None:
+    first = marts.execute(
+        "select coalesce(customer_name, customer_id) from customer_actions"
+        " left join dim_customers using (customer_id) where selection = 'selected'"
+        " order by is_mandatory desc, expected_value_amount desc limit 10"
+    ).fetchall()
+    (count,) = marts.execute(
+        "select count(*) from customer_actions where selection = 'selected'"
+    ).fetchone() or (0,)
+    rows = table(section, f"The first 10 of {count} actions")
+    assert [row[0] for row in rows] == [name for (name,) in first]
+
+
+def test_the_gravest_risks_are_told(section: Page) -> None:
+    rows = table(section, "The 10 gravest risks")
+    assert len(rows) == 10
+    assert rows[0][3] == formats.percent(0.25)
+
+
+def test_a_release_before_these_marts_says_so(changed: Change) -> None:
+    names = ("crm_scorecard", "customer_actions", "risk_register")
+    page = changed(*(f"drop table {name}" for name in names))
+    for name in names:
+        assert f"This release holds no mart {name}." in page.words
