@@ -19,3 +19,26 @@
 {% macro json_flag(json, path) -%}
     cast({{ json_text(json, path) }} as boolean)
 {%- endmacro %}
+
+{#- One row per object of a JSON list, as a struct of the given keys and types. -#}
+{% macro json_rows(json, path, keys) -%}
+    {{ adapter.dispatch('json_rows', 'customer_marts')(json, path, keys) }}
+{%- endmacro %}
+{% macro default__json_rows(json, path, keys) -%}
+    unnest(
+        from_json(
+            json_extract({{ json }}, '{{ path }}'),
+            '[{ {%- for key, type in keys.items() %}"{{ key }}": "{{ type }}"{{ ', ' if not loop.last }}{% endfor -%} }]'
+        )
+    )
+{%- endmacro %}
+{% macro spark__json_rows(json, path, keys) -%}
+    explode(
+        from_json(
+            get_json_object({{ json }}, '{{ path }}'),
+            'array<struct<
+            {%- for key, type in keys.items() %}{{ key }}: {{ type | replace('varchar', 'string') }}{{ ', ' if not loop.last }}{% endfor -%}
+            >>'
+        )
+    )
+{%- endmacro %}

@@ -50,10 +50,11 @@ class Backtest:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether to promote the model, and every reason against it."""
+    """Whether to promote the model, and every reason against it, in both languages."""
 
     is_promoted: bool
     reasons: tuple[str, ...]
+    reasons_zh: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,24 +136,34 @@ def backtest_model(
     )
 
 
-def promotion_verdict(tests: Sequence[Backtest]) -> Verdict:
-    """Promoted when at every origin the bias is within 10 % and the MAE beats both naive rules."""
+def promotion_verdict(tests: Sequence[Backtest], most_bias: float = MOST_BIAS) -> Verdict:
+    """Promoted when at every origin the bias is within bounds and the MAE beats both naive rules.
+
+    most_bias: the relative bias allowed either way.
+    """
     if not tests:
-        return Verdict(False, ("there is no backtest",))
-    reasons = []
+        return Verdict(False, ("there is no backtest",), ("没有可用的回测",))
+    reasons, reasons_zh = [], []
     for number, test in enumerate(tests, start=1):
-        if not abs(test.model.bias) <= MOST_BIAS:
-            reasons.append(f"origin {number}: bias {test.model.bias:+.1%}, beyond ±{MOST_BIAS:.0%}")
-        for rule, naive in (
-            ("the rate x/T", test.naive_rate),
-            ("the silence rule", test.naive_silence),
+        if not abs(test.model.bias) <= most_bias:
+            reasons.append(f"origin {number}: bias {test.model.bias:+.1%}, beyond ±{most_bias:.0%}")
+            reasons_zh.append(
+                f"第 {number} 个起点:偏差 {test.model.bias:+.1%},超出±{most_bias:.0%}"
+            )
+        for rule, rule_zh, naive in (
+            ("the rate x/T", "按平均频率", test.naive_rate),
+            ("the silence rule", "按沉默规则", test.naive_silence),
         ):
             if not test.model.mae < naive.mae:
                 reasons.append(
                     f"origin {number}: MAE {test.model.mae:.4g} does not beat {naive.mae:.4g} "
                     f"of {rule}"
                 )
-    return Verdict(not reasons, tuple(reasons))
+                reasons_zh.append(
+                    f"第 {number} 个起点:平均绝对误差 {test.model.mae:.4g} 未优于{rule_zh}的 "
+                    f"{naive.mae:.4g}"
+                )
+    return Verdict(not reasons, tuple(reasons), tuple(reasons_zh))
 
 
 def calibration_curve(

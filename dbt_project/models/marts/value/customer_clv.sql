@@ -1,3 +1,5 @@
+{%- set horizons = {'12_months': 12, '36_months': 36} %}
+
 with customers as (
     select * from {{ ref('dim_customers') }}
 ),
@@ -8,6 +10,75 @@ customer_totals as (
 
 customer_months as (
     select * from {{ ref('fct_customer_months') }}
+),
+
+order_lines as (
+    select * from {{ ref('fct_order_lines') }}
+    where not is_cancelled and weight_tonnes > 0
+),
+
+products as (
+    select * from {{ ref('dim_products') }}
+),
+
+histories as (
+    select * from {{ ref('int_clv_histories') }}
+    where origin_no = 0
+),
+
+forecasts as (
+    select * from {{ ref('int_clv_forecasts') }}
+),
+
+credit_scores as (
+    select * from {{ ref('credit_scores') }}
+),
+
+credit_losses as (
+    select * from {{ ref('expected_credit_loss') }}
+),
+
+credit_exposures as (
+    select * from {{ ref('credit_exposures') }}
+),
+
+default_horizon as (
+    select max(horizon_months) as horizon_months
+    from {{ ref('credit_default_rules') }}
+    where {{ is_in_force() }}
+),
+
+-- of customers without a balance the loss is not known on its own: the rule for all others
+loss_rule as (
+    select max(loss_given_default) as loss_given_default
+    from {{ ref('loss_given_default') }}
+    where customer_type is null and size_class is null and {{ is_in_force() }}
+),
+
+parameters as (
+    select
+        {%- for name in ['prior_purchases', 'price_recent_days', 'alive_at_least'] %}
+            max(value) filter (where parameter = '{{ name }}') as {{ name }},
+        {%- endfor %}
+        count(*) as count_parameters
+    from {{ ref('int_clv_parameters') }}
+),
+
+status_texts as (
+    select * from {{ ref('clv_texts') }}
+    where dimension = 'clv_status' and {{ is_in_force() }}
+),
+
+margin_fits as (
+    select
+        case model when 'clv_margin_contract' then 'contract' else 'spot' end as sale_type,
+        version as margin_model_version,
+        {%- for name in ['mean', 'between', 'within', 'p', 'q', 'gamma'] %}
+            {{ json_number('artefact', '$.' ~ name) }} as fit_{{ name }},
+        {%- endfor %}
+        {{ json_text('artefact', '$.basis') }} as fit_basis
+    from {{ ref('int_clv_model_runs') }}
+    where is_scoring and model in ('clv_margin_contract', 'clv_margin_spot')
 ),
 
 month_totals as (
@@ -37,6 +108,7 @@ valued_customers as (
         customers.customer_id,
         margin_basis.margin_basis,
         customer_totals.first_ordered_on,
+        customer_totals.last_ordered_on,
         coalesce(customer_totals.count_orders, 0) as count_orders,
         coalesce(customer_totals.revenue_amount, 0) as revenue_amount,
         coalesce(month_totals.returns_amount, 0) as returns_amount,
@@ -61,36 +133,424 @@ valued_customers as (
     left join month_totals on customers.customer_id = month_totals.customer_id
 ),
 
+-- what the book's tonne cost in each month, and what it costs now
+month_prices as (
+    select
+        products.category,
+        {{ month_start('order_lines.ordered_on') }} as month_on,
+        cast(
+            cast(sum(order_lines.revenue_amount) as double)
+            / cast(sum(order_lines.weight_tonnes) as double) as decimal(18, 4)
+        ) as price_amount
+    from order_lines
+    inner join products on order_lines.product_id = products.product_id
+    group by products.category, {{ month_start('order_lines.ordered_on') }}
+),
+
+recent_prices as (
+    select
+        products.category,
+        cast(
+            cast(sum(order_lines.revenue_amount) as double)
+            / cast(sum(order_lines.weight_tonnes) as double) as decimal(18, 4)
+        ) as price_amount
+    from order_lines
+    cross join parameters
+    inner join products on order_lines.product_id = products.product_id
+    where order_lines.ordered_on > {{ add_days(as_of_date(), '-parameters.price_recent_days') }}
+    group by products.category
+),
+
+customer_tonnes as (
+    select
+        order_lines.customer_id,
+        products.category,
+        {{ month_start('order_lines.ordered_on') }} as month_on,
+        cast(sum(order_lines.weight_tonnes) as decimal(19, 4)) as weight_tonnes
+    from order_lines
+    inner join products on order_lines.product_id = products.product_id
+    group by
+        order_lines.customer_id,
+        products.category,
+        {{ month_start('order_lines.ordered_on') }}
+),
+
+price_factors as (
+    select
+        customer_tonnes.customer_id,
+        {{ mean_of(
+            'sum(customer_tonnes.weight_tonnes * recent_prices.price_amount)',
+            'cast(sum(customer_tonnes.weight_tonnes * month_prices.price_amount) as double)',
+        ) }} as price_factor
+    from customer_tonnes
+    inner join month_prices
+        on
+            customer_tonnes.category = month_prices.category
+            and customer_tonnes.month_on = month_prices.month_on
+    inner join recent_prices on customer_tonnes.category = recent_prices.category
+    group by customer_tonnes.customer_id
+),
+
+-- what the customer's own history says, and what its sale type's says
+buyers as (
+    select
+        histories.*,
+        histories.repeats + 1 as count_purchases,
+        valued_customers.cost_to_serve_amount,
+        credit_exposures.exposure_amount,
+        credit_scores.pd_probability,
+        coalesce(credit_losses.loss_given_default_rate, loss_rule.loss_given_default)
+            as loss_given_default
+    from histories
+    cross join loss_rule
+    inner join valued_customers on histories.customer_id = valued_customers.customer_id
+    left join credit_exposures on histories.customer_id = credit_exposures.customer_id
+    left join credit_scores on histories.customer_id = credit_scores.customer_id
+    left join credit_losses on histories.customer_id = credit_losses.customer_id
+),
+
+type_means as (
+    select
+        sale_type,
+        {{ mean_of('sum(gross_amount)', 'sum(count_purchases)') }} as gross_mean,
+        {{ mean_of('sum(cost_to_serve_amount)', 'sum(count_purchases)') }} as cost_mean,
+        {{ mean_of('sum(weight_tonnes)', 'sum(weighed_purchases)') }} as tonnes_mean,
+        {{ mean_of('sum(exposure_amount)', 'cast(sum(gross_12_months_amount) as double)') }}
+            as exposure_mean,
+        {{ mean_of('sum(' ~ to_exact('pd_probability') ~ ')', 'count(pd_probability)') }}
+            as pd_mean
+    from buyers
+    group by sale_type
+),
+
+-- per purchase, the sale type's mean weighing as so many purchases
+shrunken_buyers as (
+    select
+        buyers.*,
+        (buyers.gross_amount + parameters.prior_purchases * type_means.gross_mean)
+        / (buyers.count_purchases + parameters.prior_purchases) as gross_per_purchase,
+        (buyers.cost_to_serve_amount + parameters.prior_purchases * type_means.cost_mean)
+        / (buyers.count_purchases + parameters.prior_purchases) as cost_per_purchase,
+        case
+            when buyers.weighed_purchases > 0
+                then
+                    (buyers.weight_tonnes + parameters.prior_purchases * type_means.tonnes_mean)
+                    / (buyers.weighed_purchases + parameters.prior_purchases)
+        end as tonnes_per_purchase,
+        least(
+            (
+                coalesce(buyers.exposure_amount, 0)
+                + parameters.prior_purchases * type_means.gross_mean * type_means.exposure_mean
+            )
+            / nullif(
+                buyers.gross_12_months_amount + parameters.prior_purchases * type_means.gross_mean,
+                0
+            ),
+            1
+        ) as exposure_share,
+        coalesce(buyers.pd_probability, type_means.pd_mean) as default_probability,
+        case
+            when buyers.pd_probability is not null then 'own'
+            when type_means.pd_mean is not null then 'sale_type'
+        end as credit_loss_basis
+    from buyers
+    cross join parameters
+    inner join type_means on buyers.sale_type = type_means.sale_type
+),
+
+-- where Gamma-Gamma holds it values a mean above zero; all else is the shrunken mean
+expected_margins as (
+    select
+        shrunken_buyers.*,
+        margin_fits.margin_model_version,
+        margin_fits.fit_within,
+        coalesce(
+            shrunken_buyers.value_purchases * margin_fits.fit_between
+            / nullif(
+                shrunken_buyers.value_purchases * margin_fits.fit_between + margin_fits.fit_within,
+                0
+            ),
+            0
+        ) as credibility,
+        margin_fits.fit_mean,
+        margin_fits.fit_between,
+        case
+            when shrunken_buyers.value_purchases = 0 then 'mean_of_all'
+            when margin_fits.fit_basis = 'gamma_gamma' and shrunken_buyers.value_mean > 0
+                then 'gamma_gamma'
+            else 'shrunken_mean'
+        end as margin_model,
+        (margin_fits.fit_gamma + shrunken_buyers.value_purchases * shrunken_buyers.value_mean)
+        * margin_fits.fit_p
+        / (margin_fits.fit_p * shrunken_buyers.value_purchases + margin_fits.fit_q - 1)
+            as gamma_gamma_mean
+    from shrunken_buyers
+    inner join margin_fits on shrunken_buyers.sale_type = margin_fits.sale_type
+),
+
+forecast_customers as (
+    select
+        shrunken_buyers.customer_id,
+        shrunken_buyers.sale_type,
+        shrunken_buyers.count_purchases,
+        shrunken_buyers.last_purchase_on,
+        shrunken_buyers.tonnes_per_purchase,
+        shrunken_buyers.credit_loss_basis,
+        expected_margins.margin_model,
+        expected_margins.margin_model_version,
+        forecasts.model_version,
+        forecasts.purchase_model,
+        forecasts.fit_status,
+        forecasts.is_promoted,
+        forecasts.probability_alive,
+        forecasts.next_purchase_from_days,
+        forecasts.next_purchase_until_days,
+        forecasts.interval_quantile,
+        expected_margins.fit_within,
+        expected_margins.fit_between * (1 - expected_margins.credibility) as margin_variance,
+        case expected_margins.margin_model
+            when 'gamma_gamma' then expected_margins.gamma_gamma_mean
+            else
+                expected_margins.fit_mean
+                + expected_margins.credibility
+                * (coalesce(expected_margins.value_mean, 0) - expected_margins.fit_mean)
+        end as margin_per_purchase,
+        shrunken_buyers.cost_per_purchase,
+        {%- for horizon, months in horizons.items() %}
+            forecasts.expected_purchases_{{ horizon }},
+            forecasts.discounted_purchases_{{ horizon }},
+            forecasts.purchases_low_rate_{{ horizon }},
+            forecasts.purchases_high_rate_{{ horizon }},
+            -- PD over the horizon x LGD x what is outstanding of a year's sales of the horizon
+            (
+                1 - power(
+                    1 - shrunken_buyers.default_probability,
+                    {{ months }} / cast(default_horizon.horizon_months as double)
+                )
+            )
+            * shrunken_buyers.loss_given_default
+            * shrunken_buyers.exposure_share
+            * shrunken_buyers.gross_per_purchase
+            * 12 / {{ months }} as loss_per_purchase_{{ horizon }}
+            {{- ',' if not loop.last }}
+        {%- endfor %}
+    from shrunken_buyers
+    cross join default_horizon
+    left join expected_margins on shrunken_buyers.customer_id = expected_margins.customer_id
+    left join forecasts
+        on
+            shrunken_buyers.sale_type = forecasts.sale_type
+            and shrunken_buyers.repeats = forecasts.repeats
+            and shrunken_buyers.last_at_days = forecasts.last_at_days
+            and shrunken_buyers.age_days = forecasts.age_days
+),
+
+-- to the cent, so that the published parts add up to the published value
+expected_amounts as (
+    select
+        forecast_customers.*,
+        {%- for horizon in horizons %}
+            {{ cents_of('discounted_purchases_' ~ horizon ~ ' * margin_per_purchase') }}
+                as expected_margin_{{ horizon }}_amount,
+            case
+                when margin_basis.margin_basis = 'cost'
+                    then {{ cents_of('discounted_purchases_' ~ horizon ~ ' * cost_per_purchase') }}
+            end as expected_cost_to_serve_{{ horizon }}_amount,
+            case
+                when margin_basis.margin_basis = 'cost'
+                    then {{ cents_of(
+                        'discounted_purchases_' ~ horizon ~ ' * loss_per_purchase_' ~ horizon
+                    ) }}
+            end as expected_credit_loss_{{ horizon }}_amount
+            {{- ',' if not loop.last }}
+        {%- endfor %}
+    from forecast_customers
+    cross join margin_basis
+),
+
+expected_values as (
+    select
+        *,
+        {%- for horizon in horizons %}
+            expected_margin_{{ horizon }}_amount
+            - coalesce(expected_cost_to_serve_{{ horizon }}_amount, 0)
+            - coalesce(expected_credit_loss_{{ horizon }}_amount, 0)
+                as expected_clv_{{ horizon }}_amount
+            {{- ',' if not loop.last }}
+        {%- endfor %}
+    from expected_amounts
+),
+
+-- the number bought and the margin of each, apart: independent errors add in squares
+value_errors as (
+    select
+        *,
+        {%- for horizon in horizons %}
+            sqrt(
+                power(
+                    expected_clv_{{ horizon }}_amount * case
+                        when expected_clv_{{ horizon }}_amount >= 0
+                            then 1 - purchases_low_rate_{{ horizon }}
+                        else purchases_high_rate_{{ horizon }} - 1
+                    end,
+                    2
+                )
+                + power(interval_quantile, 2) * (
+                    discounted_purchases_{{ horizon }} * fit_within
+                    + power(discounted_purchases_{{ horizon }}, 2) * margin_variance
+                )
+            ) as below_{{ horizon }},
+            sqrt(
+                power(
+                    expected_clv_{{ horizon }}_amount * case
+                        when expected_clv_{{ horizon }}_amount >= 0
+                            then purchases_high_rate_{{ horizon }} - 1
+                        else 1 - purchases_low_rate_{{ horizon }}
+                    end,
+                    2
+                )
+                + power(interval_quantile, 2) * (
+                    discounted_purchases_{{ horizon }} * fit_within
+                    + power(discounted_purchases_{{ horizon }}, 2) * margin_variance
+                )
+            ) as above_{{ horizon }}
+            {{- ',' if not loop.last }}
+        {%- endfor %}
+    from expected_values
+),
+
+judged_customers as (
+    select
+        valued_customers.*,
+        value_errors.sale_type,
+        value_errors.count_purchases,
+        value_errors.last_purchase_on,
+        value_errors.probability_alive,
+        value_errors.next_purchase_from_days,
+        value_errors.next_purchase_until_days,
+        value_errors.margin_model,
+        value_errors.margin_model_version,
+        value_errors.purchase_model,
+        value_errors.fit_status,
+        value_errors.model_version,
+        value_errors.credit_loss_basis,
+        value_errors.tonnes_per_purchase,
+        value_errors.margin_per_purchase,
+        price_factors.price_factor,
+        {%- for horizon in horizons %}
+            value_errors.expected_purchases_{{ horizon }},
+            value_errors.expected_margin_{{ horizon }}_amount,
+            value_errors.expected_cost_to_serve_{{ horizon }}_amount,
+            value_errors.expected_credit_loss_{{ horizon }}_amount,
+            value_errors.expected_clv_{{ horizon }}_amount,
+            value_errors.expected_clv_{{ horizon }}_amount
+            - {{ cents_of('value_errors.below_' ~ horizon) }}
+                as expected_clv_{{ horizon }}_low_amount,
+            value_errors.expected_clv_{{ horizon }}_amount
+            + {{ cents_of('value_errors.above_' ~ horizon) }}
+                as expected_clv_{{ horizon }}_high_amount,
+        {%- endfor %}
+        case
+            when value_errors.customer_id is null then 'no_purchase'
+            when value_errors.model_version is null then 'no_model'
+            when value_errors.margin_per_purchase is null then 'margin_unknown'
+            when value_errors.is_promoted then 'expected'
+            else 'provisional'
+        end as clv_status
+    from valued_customers
+    left join value_errors on valued_customers.customer_id = value_errors.customer_id
+    left join price_factors on valued_customers.customer_id = price_factors.customer_id
+),
+
 final as (
     select
-        customer_id,
+        judged_customers.customer_id,
         {{ as_of_date() }} as as_of,
         {{ reporting_currency() }} as currency,
-        first_ordered_on,
-        cast({{ days_between('first_ordered_on', as_of_date()) }} as integer) as tenure_days,
-        cast(count_orders as integer) as count_orders,
-        cast(revenue_amount as decimal(18, 2)) as historical_revenue_amount,
-        cast(returns_amount as decimal(18, 2)) as historical_returns_amount,
-        cast(margin_amount as decimal(18, 2)) as historical_margin_amount,
-        cast(acquisition_cost_amount as decimal(18, 2)) as acquisition_cost_amount,
-        cast(cost_to_serve_amount as decimal(18, 2)) as cost_to_serve_amount,
+        judged_customers.first_ordered_on,
+        cast(
+            {{ days_between('judged_customers.first_ordered_on', as_of_date()) }} as integer
+        ) as tenure_days,
+        cast(judged_customers.count_orders as integer) as count_orders,
+        cast(judged_customers.revenue_amount as decimal(18, 2)) as historical_revenue_amount,
+        cast(judged_customers.returns_amount as decimal(18, 2)) as historical_returns_amount,
+        cast(judged_customers.margin_amount as decimal(18, 2)) as historical_margin_amount,
+        cast(judged_customers.acquisition_cost_amount as decimal(18, 2))
+            as acquisition_cost_amount,
+        cast(judged_customers.cost_to_serve_amount as decimal(18, 2)) as cost_to_serve_amount,
         cast(
             case
-                when margin_basis = 'revenue' then revenue_amount - returns_amount
+                when judged_customers.margin_basis = 'revenue'
+                    then judged_customers.revenue_amount - judged_customers.returns_amount
                 else
-                    net_margin_amount
-                    - coalesce(acquisition_cost_amount, 0)
-                    - coalesce(cost_to_serve_amount, 0)
+                    judged_customers.net_margin_amount
+                    - coalesce(judged_customers.acquisition_cost_amount, 0)
+                    - coalesce(judged_customers.cost_to_serve_amount, 0)
             end as decimal(18, 2)
         ) as historical_clv_amount,
         -- decimals divide as doubles: six decimals bring an exact half back before it is rounded
         case
-            when count_orders > 0
-                then {{ to_amount('cast(revenue_amount / count_orders as decimal(28, 6))') }}
+            when judged_customers.count_orders > 0
+                then {{ to_amount(
+                    'cast(judged_customers.revenue_amount / judged_customers.count_orders'
+                    ' as decimal(28, 6))'
+                ) }}
         end as average_order_amount,
-        margin_basis,
-        'historical' as model_version
-    from valued_customers
+        judged_customers.margin_basis,
+        judged_customers.clv_status,
+        status_texts.label_en as clv_status_label_en,
+        status_texts.label_zh as clv_status_label_zh,
+        {%- for language in ['en', 'zh'] %}
+            {{ fill_in('status_texts.reason_' ~ language, {
+                'alive': with_decimal_if_any('100 * judged_customers.probability_alive'),
+                'purchases': 'judged_customers.count_purchases',
+                'recency_days': days_between('judged_customers.last_purchase_on', as_of_date()),
+                'expected': with_decimal_if_any('judged_customers.expected_purchases_12_months'),
+                'margin': as_whole('judged_customers.margin_per_purchase'),
+                'currency': reporting_currency(),
+            }) }} as clv_reason_{{ language }},
+        {%- endfor %}
+        judged_customers.sale_type,
+        judged_customers.probability_alive,
+        judged_customers.probability_alive < parameters.alive_at_least as is_silent_by_model,
+        judged_customers.expected_purchases_12_months,
+        {{ cents_of('judged_customers.margin_per_purchase') }}
+            as expected_margin_per_purchase_amount,
+        judged_customers.margin_model,
+        {%- for horizon in horizons %}
+            {%- for part in ['margin', 'cost_to_serve', 'credit_loss', 'clv'] %}
+                cast(judged_customers.expected_{{ part }}_{{ horizon }}_amount as decimal(18, 2))
+                    as expected_{{ part }}_{{ horizon }}_amount,
+            {%- endfor %}
+            {%- for end in ['low', 'high'] %}
+                cast(
+                    judged_customers.expected_clv_{{ horizon }}_{{ end }}_amount as decimal(18, 2)
+                ) as expected_clv_{{ horizon }}_{{ end }}_amount,
+            {%- endfor %}
+        {%- endfor %}
+        judged_customers.credit_loss_basis,
+        cast(
+            round(
+                judged_customers.expected_purchases_12_months
+                * judged_customers.tonnes_per_purchase,
+                4
+            ) as decimal(18, 4)
+        ) as expected_volume_tonnes_12_months,
+        {{ cents_of(
+            'judged_customers.margin_per_purchase / judged_customers.tonnes_per_purchase'
+        ) }} as expected_margin_per_tonne_amount,
+        judged_customers.price_factor,
+        {{ add_days(as_of_date(), 'judged_customers.next_purchase_from_days') }}
+            as next_purchase_from_on,
+        {{ add_days(as_of_date(), 'judged_customers.next_purchase_until_days') }}
+            as next_purchase_until_on,
+        judged_customers.purchase_model,
+        judged_customers.fit_status,
+        coalesce(judged_customers.model_version, 'historical') as model_version,
+        judged_customers.margin_model_version
+    from judged_customers
+    cross join parameters
+    left join status_texts on judged_customers.clv_status = status_texts.code
 )
 
 select * from final

@@ -1,0 +1,247 @@
+"""The value models' fits and forecasts between DuckDB tables and :mod:`customer_marts.clv`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from customer_marts.clv.books import Book
+from customer_marts.clv.fitting import Fit
+from customer_marts.clv.forecasts import FORECAST_COLUMNS, ForecastRules, forecasts
+from customer_marts.clv.purchases import PurchaseModel
+from customer_marts.clv.refit import (
+    SALE_TYPES,
+    USABLE,
+    Holdout,
+    Refit,
+    RefitRules,
+    purchase_fit,
+    refit_margins,
+    refit_purchases,
+)
+from customer_marts.model_runs import MODEL_RUN_COLUMNS, ModelRun, in_force, is_due
+
+if TYPE_CHECKING:
+    import duckdb
+
+PURCHASES, MARGIN = "clv_purchases_", "clv_margin_"
+MODELS = tuple(prefix + sale_type for prefix in (PURCHASES, MARGIN) for sale_type in SALE_TYPES)
+RUN_TYPES = {"varchar": pa.string(), "date": pa.date32(), "integer": pa.int32()}
+GROUP = "repeats, last_at_days, age_days"
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What is known of this run."""
+
+    as_of: date
+    is_refit: bool
+    release_id: str
+    release_sequence: int
+
+
+def model_runs(
+    runs: duckdb.DuckDBPyRelation,
+    context: duckdb.DuckDBPyRelation,
+    histories: duckdb.DuckDBPyRelation,
+    tracking: duckdb.DuckDBPyRelation,
+    parameters: duckdb.DuckDBPyRelation,
+) -> pa.Table:
+    """The fits known before this run, and its own where one is due.
+
+    Columns: MODEL_RUN_COLUMNS; ``is_in_force``, true for the promoted fit that scores on the as-of
+    date; ``is_scoring``, true for that one, or where none was ever promoted for the last fit that
+    gives figures at all, which are then provisional.
+    """
+    known = [ModelRun(*row) for row in runs.project(", ".join(MODEL_RUN_COLUMNS)).fetchall()]
+    known = [run for run in known if run.model in MODELS]
+    this = _Run(
+        *context.project("as_of, is_refit, release_id, release_sequence").fetchall()[0]
+    )
+    rules = RefitRules.of(dict(parameters.project("parameter, value").fetchall()))
+    for sale_type in SALE_TYPES:
+        name = PURCHASES + sale_type
+        if is_due(known, name, this.as_of, is_refit=this.is_refit, every_days=rules.refit_days):
+            of_type = histories.filter(f"sale_type = '{sale_type}'")
+            champion = fit_in_force(known, name, this.as_of)
+            fitted = refit_purchases(
+                _book(of_type), _holdouts(of_type, tracking, sale_type), champion, rules
+            )
+            known.append(_run_of(name, fitted, this))
+            known.append(_run_of(MARGIN + sale_type, _margins(of_type, rules), this))
+    rows = [
+        (*astuple(run), run is in_force(known, run.model, this.as_of), is_scoring(known, run, this.as_of))
+        for run in known
+    ]
+    kinds = {name: RUN_TYPES.get(kind, pa.bool_()) for name, kind in MODEL_RUN_COLUMNS.items()}
+    return _table(rows, {**kinds, "is_in_force": pa.bool_(), "is_scoring": pa.bool_()})
+
+
+def fit_in_force(
+    runs: Iterable[ModelRun], model: str, as_of: date
+) -> Fit[PurchaseModel] | None:
+    """The promoted fit of purchases that scores on a day."""
+    run = in_force(runs, model, as_of)
+    return purchase_fit(run.artefact)[1] if run is not None and run.artefact else None
+
+
+def is_scoring(runs: Sequence[ModelRun], run: ModelRun, as_of: date) -> bool:
+    """Whether this fit gives the figures of the day: see ``model_runs``."""
+    return run is (in_force(runs, run.model, as_of) or _provisional(runs, run.model, as_of))
+
+
+def _provisional(runs: Sequence[ModelRun], model: str, as_of: date) -> ModelRun | None:
+    usable = [
+        run
+        for run in runs
+        if run.model == model
+        and run.fitted_as_of <= as_of
+        and run.artefact
+        and run.fit_status in USABLE
+    ]
+    return max(usable, key=lambda run: (run.fitted_as_of, run.release_sequence), default=None)
+
+
+def forecast_table(
+    runs: duckdb.DuckDBPyRelation,
+    histories: duckdb.DuckDBPyRelation,
+    parameters: duckdb.DuckDBPyRelation,
+) -> pa.Table:
+    """What the scoring fits forecast for every different history: FORECAST_COLUMNS.
+
+    One row per sale type and (repeats, last_at_days, age_days) at the as-of date; none for a sale
+    type without a fit that may forecast.
+    """
+    rules = ForecastRules.of(dict(parameters.project("parameter, value").fetchall()))
+    found = []
+    for sale_type in SALE_TYPES:
+        scoring = runs.filter(f"is_scoring and model = '{PURCHASES}{sale_type}'")
+        for version, status, is_promoted, artefact in scoring.project(
+            "version, fit_status, is_in_force, artefact"
+        ).fetchall():
+            candidate, fit = purchase_fit(artefact)
+            groups = (
+                histories.filter(f"sale_type = '{sale_type}' and origin_no = 0")
+                .project(GROUP)
+                .distinct()
+                .order(GROUP)
+                .fetchnumpy()
+            )
+            if groups["repeats"].size == 0:
+                continue
+            told = {
+                "sale_type": sale_type,
+                "model_version": version,
+                "purchase_model": candidate,
+                "fit_status": status,
+                "is_promoted": is_promoted,
+            }
+            columns = forecasts(fit, *(_whole(groups[name]) for name in GROUP.split(", ")), rules)
+            size = columns["repeats"].size
+            found.append(
+                pa.table(
+                    {
+                        name: pa.array(
+                            [told[name]] * size if name in told else columns[name],
+                            kind,
+                            from_pandas=True,
+                        )
+                        for name, kind in FORECAST_COLUMNS.items()
+                    }
+                )
+            )
+    empty = _table([], FORECAST_COLUMNS)
+    return pa.concat_tables([empty, *found])
+
+
+def _run_of(model: str, fitted: Refit, this: _Run) -> ModelRun:
+    return ModelRun(
+        model,
+        fitted.version,
+        this.as_of,
+        this.release_id,
+        this.release_sequence,
+        fitted.is_promoted,
+        fitted.fit_status,
+        fitted.verdict_en,
+        fitted.verdict_zh,
+        fitted.artefact,
+        fitted.measures,
+    )
+
+
+def _grouped(histories: duckdb.DuckDBPyRelation, more: str = "") -> dict[str, Any]:
+    keys = GROUP + more
+    columns = histories.aggregate(
+        f"{keys}, count(*) as customers, cast(sum(log_gap_sum) as double) as log_gap_sum", keys
+    )
+    return {name: np.ma.getdata(each) for name, each in columns.order(keys).fetchnumpy().items()}
+
+
+def _book_of(groups: dict[str, Any]) -> Book:
+    return Book.of(
+        groups["repeats"],
+        groups["last_at_days"],
+        groups["age_days"],
+        groups["customers"],
+        groups["log_gap_sum"],
+    )
+
+
+def _book(histories: duckdb.DuckDBPyRelation) -> Book | None:
+    groups = _grouped(histories.filter("origin_no = 0"))
+    return _book_of(groups) if groups["repeats"].size else None
+
+
+def _holdouts(
+    histories: duckdb.DuckDBPyRelation, tracking: duckdb.DuckDBPyRelation, sale_type: str
+) -> list[Holdout]:
+    origins = (
+        histories.filter("origin_no > 0")
+        .project("origin_no, origin_on, holdout_days")
+        .distinct()
+        .order("origin_no")
+        .fetchall()
+    )
+    found = []
+    for number, on, days in origins:
+        groups = _grouped(histories.filter(f"origin_no = {number}"), ", holdout_purchases")
+        repeats = tracking.filter(f"sale_type = '{sale_type}' and origin_no = {number}")
+        found.append(
+            Holdout(
+                on,
+                days,
+                _book_of(groups),
+                groups["holdout_purchases"].astype(np.float64),
+                dict(repeats.project("month_no, count_repeats").fetchall()),
+            )
+        )
+    return found
+
+
+def _margins(histories: duckdb.DuckDBPyRelation, rules: RefitRules) -> Refit:
+    known = histories.filter("origin_no = 0 and value_purchases > 0")
+    columns = known.order("customer_id").project("value_purchases, value_mean, value_variance")
+    arrays = columns.fetchnumpy()
+    return refit_margins(
+        np.ma.getdata(arrays["value_purchases"]).astype(np.float64),
+        np.ma.getdata(arrays["value_mean"]).astype(np.float64),
+        np.ma.filled(np.ma.asarray(arrays["value_variance"], dtype=np.float64), 0.0),
+        rules,
+    )
+
+
+def _whole(values: Any) -> Any:
+    return np.ma.getdata(values).astype(np.float64)
+
+
+def _table(rows: list[tuple[Any, ...]], columns: dict[str, pa.DataType]) -> pa.Table:
+    arrays = [pa.array([row[at] for row in rows], kind) for at, kind in enumerate(columns.values())]
+    return pa.Table.from_arrays(arrays, names=list(columns))
+
+
