@@ -197,7 +197,13 @@ buyers as (
         histories.*,
         histories.repeats + 1 as count_purchases,
         valued_customers.cost_to_serve_amount,
-        credit_exposures.exposure_amount,
+        -- what is not delivered yet is not lost with its buyer
+        greatest(
+            credit_exposures.exposure_amount
+            - coalesce(credit_exposures.undelivered_orders_amount, 0),
+            0
+        ) as exposure_amount,
+        {{ mean_of('histories.gross_amount', 'histories.repeats + 1') }} as gross_per_purchase,
         credit_scores.pd_probability,
         coalesce(credit_losses.loss_given_default_rate, loss_rule.loss_given_default)
             as loss_given_default
@@ -212,39 +218,39 @@ buyers as (
 type_means as (
     select
         sale_type,
-        {{ mean_of('sum(gross_amount)', 'sum(count_purchases)') }} as gross_mean,
-        {{ mean_of('sum(cost_to_serve_amount)', 'sum(count_purchases)') }} as cost_mean,
-        {{ mean_of('sum(weight_tonnes)', 'sum(weighed_purchases)') }} as tonnes_mean,
+        {{ mean_of('sum(cost_to_serve_amount)', 'cast(sum(gross_amount) as double)') }}
+            as cost_rate,
         {{ mean_of('sum(exposure_amount)', 'cast(sum(gross_12_months_amount) as double)') }}
-            as exposure_mean,
+            as exposure_rate,
         {{ mean_of('sum(' ~ to_exact('pd_probability') ~ ')', 'count(pd_probability)') }}
             as pd_mean
     from buyers
     group by sale_type
 ),
 
--- per purchase, the sale type's mean weighing as so many purchases
+-- rates of sales, the sale type's weighing as so many purchases of the customer's own size
 shrunken_buyers as (
     select
         buyers.*,
-        (buyers.gross_amount + parameters.prior_purchases * type_means.gross_mean)
-        / (buyers.count_purchases + parameters.prior_purchases) as gross_per_purchase,
-        (buyers.cost_to_serve_amount + parameters.prior_purchases * type_means.cost_mean)
-        / (buyers.count_purchases + parameters.prior_purchases) as cost_per_purchase,
-        case
-            when buyers.weighed_purchases > 0
-                then
-                    (buyers.weight_tonnes + parameters.prior_purchases * type_means.tonnes_mean)
-                    / (buyers.weighed_purchases + parameters.prior_purchases)
-        end as tonnes_per_purchase,
+        (
+            buyers.cost_to_serve_amount
+            + parameters.prior_purchases * buyers.gross_per_purchase * type_means.cost_rate
+        ) / (buyers.count_purchases + parameters.prior_purchases) as cost_per_purchase,
+        {{ mean_of('buyers.weight_tonnes', 'buyers.weighed_purchases') }} as tonnes_per_purchase,
         least(
-            (
-                coalesce(buyers.exposure_amount, 0)
-                + parameters.prior_purchases * type_means.gross_mean * type_means.exposure_mean
-            )
-            / nullif(
-                buyers.gross_12_months_amount + parameters.prior_purchases * type_means.gross_mean,
-                0
+            coalesce(
+                (
+                    coalesce(buyers.exposure_amount, 0)
+                    + parameters.prior_purchases
+                    * buyers.gross_per_purchase
+                    * type_means.exposure_rate
+                )
+                / nullif(
+                    buyers.gross_12_months_amount
+                    + parameters.prior_purchases * buyers.gross_per_purchase,
+                    0
+                ),
+                type_means.exposure_rate
             ),
             1
         ) as exposure_share,
