@@ -42,6 +42,10 @@
         'threshold_days': with_decimal_if_any('lifecycles.threshold_days'),
         'first_ordered_on': 'states.first_ordered_on',
     },
+    'silence': {
+        'alive': with_decimal_if_any('100 * values_to_come.probability_alive'),
+        'alive_at_least': as_whole('100 * clv_parameters.alive_at_least'),
+    },
 } -%}
 
 with customers as (
@@ -76,6 +80,16 @@ lifecycles as (
 customer_values as (
     select * from {{ ref('customer_values') }}
     where month_on = {{ this_month }}
+),
+
+-- what the value models say today; of past months they cannot be asked without looking ahead
+values_to_come as (
+    select * from {{ ref('customer_clv') }}
+),
+
+clv_parameters as (
+    select max(value) as alive_at_least from {{ ref('clv_parameters') }}
+    where parameter = 'alive_at_least' and {{ is_in_force() }}
 ),
 
 rfm_segment_map as (
@@ -132,10 +146,26 @@ reason_codes as (
             else abc.abc_basis
         end as abc_class,
         customer_values.value_tier_reason_code as value_tier,
-        customer_values.growth_class_reason_code as growth_class
+        customer_values.growth_class_reason_code as growth_class,
+        case
+            when lifecycles.is_silent_by_rhythm and values_to_come.is_silent_by_model then 'both'
+            when lifecycles.is_silent_by_rhythm and not values_to_come.is_silent_by_model
+                then 'rhythm'
+            when not lifecycles.is_silent_by_rhythm and values_to_come.is_silent_by_model
+                then 'model'
+            when not lifecycles.is_silent_by_rhythm and not values_to_come.is_silent_by_model
+                then 'neither'
+            when values_to_come.is_silent_by_model then 'model_silent'
+            when not values_to_come.is_silent_by_model then 'model_alive'
+            when lifecycles.is_silent_by_rhythm then 'rhythm_silent'
+            when not lifecycles.is_silent_by_rhythm then 'rhythm_alive'
+            else 'unknown'
+        end as silence
     from history
     inner join abc on history.customer_id = abc.customer_id
     inner join customer_values on history.customer_id = customer_values.customer_id
+    inner join lifecycles on history.customer_id = lifecycles.customer_id
+    inner join values_to_come on history.customer_id = values_to_come.customer_id
 ),
 
 final as (
@@ -200,6 +230,10 @@ final as (
         end as lifecycle_reason_zh,
         lifecycles.lifecycle_basis,
         lifecycles.is_silent_by_rhythm,
+        values_to_come.probability_alive,
+        values_to_come.is_silent_by_model,
+        {{ fill_in('silence_reasons.reason_en', numbers.silence) }} as silence_reason_en,
+        {{ fill_in('silence_reasons.reason_zh', numbers.silence) }} as silence_reason_zh,
         history.previous_lifecycle,
         history.lifecycle_since_on,
         -- value
@@ -238,12 +272,14 @@ final as (
         map_version.segment_map_version
     from customers
     cross join map_version
+    cross join clv_parameters
     inner join history on customers.customer_id = history.customer_id
     inner join reason_codes on customers.customer_id = reason_codes.customer_id
     inner join states on customers.customer_id = states.customer_id
     inner join abc on customers.customer_id = abc.customer_id
     inner join lifecycles on customers.customer_id = lifecycles.customer_id
     inner join customer_values on customers.customer_id = customer_values.customer_id
+    inner join values_to_come on customers.customer_id = values_to_come.customer_id
     inner join lifecycle_rules on history.lifecycle = lifecycle_rules.stage
     inner join abc_labels on history.abc_class = abc_labels.abc_class
     inner join tier_labels on history.value_tier = tier_labels.value_tier
@@ -266,6 +302,10 @@ final as (
         on
             growth_reasons.dimension = 'growth_class'
             and reason_codes.growth_class = growth_reasons.reason_code
+    left join segment_reasons as silence_reasons
+        on
+            silence_reasons.dimension = 'silence'
+            and reason_codes.silence = silence_reasons.reason_code
 )
 
 select * from final
