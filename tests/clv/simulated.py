@@ -52,3 +52,31 @@ def pareto_book(
     draw = chance.random(customers) ** (1 / np.maximum(repeats, 1))
     last = np.where(repeats > 0, seen * draw, 0.0)
     return Book.of(repeats, last, age)
+
+
+def coin_days(
+    customers: int,
+    *,
+    k: int,
+    r: float,
+    alpha: float,
+    a: float,
+    b: float,
+    days: int,
+    seed: int,
+) -> list[tuple[int, int]]:
+    """(customer, day) of every purchase of MBG/CNBD-k customers won in the first half of ``days``.
+
+    Days are whole: two purchases of one day are one.
+    """
+    chance = np.random.default_rng(seed)
+    found: set[tuple[int, int]] = set()
+    for number in range(customers):
+        at = float(chance.uniform(0, days / 2))
+        rate, leaves = chance.gamma(r, 1 / alpha), chance.beta(a, b)
+        while at < days:
+            found.add((number, int(at)))
+            if chance.random() < leaves:
+                break
+            at += chance.gamma(k, 1) / rate
+    return sorted(found)

@@ -60,9 +60,7 @@ def model_runs(
     """
     known = [ModelRun(*row) for row in runs.project(", ".join(MODEL_RUN_COLUMNS)).fetchall()]
     known = [run for run in known if run.model in MODELS]
-    this = _Run(
-        *context.project("as_of, is_refit, release_id, release_sequence").fetchall()[0]
-    )
+    this = _Run(*context.project("as_of, is_refit, release_id, release_sequence").fetchall()[0])
     rules = RefitRules.of(dict(parameters.project("parameter, value").fetchall()))
     for sale_type in SALE_TYPES:
         name = PURCHASES + sale_type
@@ -75,16 +73,18 @@ def model_runs(
             known.append(_run_of(name, fitted, this))
             known.append(_run_of(MARGIN + sale_type, _margins(of_type, rules), this))
     rows = [
-        (*astuple(run), run is in_force(known, run.model, this.as_of), is_scoring(known, run, this.as_of))
+        (
+            *astuple(run),
+            run is in_force(known, run.model, this.as_of),
+            is_scoring(known, run, this.as_of),
+        )
         for run in known
     ]
     kinds = {name: RUN_TYPES.get(kind, pa.bool_()) for name, kind in MODEL_RUN_COLUMNS.items()}
     return _table(rows, {**kinds, "is_in_force": pa.bool_(), "is_scoring": pa.bool_()})
 
 
-def fit_in_force(
-    runs: Iterable[ModelRun], model: str, as_of: date
-) -> Fit[PurchaseModel] | None:
+def fit_in_force(runs: Iterable[ModelRun], model: str, as_of: date) -> Fit[PurchaseModel] | None:
     """The promoted fit of purchases that scores on a day."""
     run = in_force(runs, model, as_of)
     return purchase_fit(run.artefact)[1] if run is not None and run.artefact else None
@@ -141,7 +141,8 @@ def forecast_table(
                 "fit_status": status,
                 "is_promoted": is_promoted,
             }
-            columns = forecasts(fit, *(_whole(groups[name]) for name in GROUP.split(", ")), rules)
+            history = [_whole(groups[name]) for name in GROUP.split(", ")]
+            columns = forecasts(fit, history[0], history[1], history[2], rules)
             size = columns["repeats"].size
             found.append(
                 pa.table(
@@ -243,5 +244,3 @@ def _whole(values: Any) -> Any:
 def _table(rows: list[tuple[Any, ...]], columns: dict[str, pa.DataType]) -> pa.Table:
     arrays = [pa.array([row[at] for row in rows], kind) for at, kind in enumerate(columns.values())]
     return pa.Table.from_arrays(arrays, names=list(columns))
-
-

@@ -193,9 +193,7 @@ def refit_purchases(
             "未建模:所有候选模型均未收敛",
             _as_json(found),
         )
-    sound = {
-        name: promotion_verdict(tests[name], rules.maximum_bias).is_promoted for name in able
-    }
+    sound = {name: promotion_verdict(tests[name], rules.maximum_bias).is_promoted for name in able}
     chosen = min(able, key=lambda name: (not sound[name], _error(tests[name]), able.index(name)))
     found["candidate"] = chosen
     found["curves"] = [
@@ -262,7 +260,9 @@ def refit_margins(
             f"Gamma-Gamma: frequency and margin correlate by {correlation:.2f} over {number} "
             f"customers{also_en}"
         )
-        text_zh = f"采用Gamma-Gamma:{number} 个客户购买频率与毛利相关系数 {correlation:.2f}{also_zh}"
+        text_zh = (
+            f"采用Gamma-Gamma:{number} 个客户购买频率与毛利相关系数 {correlation:.2f}{also_zh}"
+        )
     else:
         why = "; ".join(fit.reasons) if fit else "no mean margin is above 0"
         text_en = f"Shrunken mean, as Gamma-Gamma does not hold: {why}"

@@ -1,0 +1,322 @@
+"""The value models between tables: who is promoted, refused, in force on which day, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from customer_marts.clv.books import Book
+from customer_marts.clv.fitting import FitStatus
+from customer_marts.clv.forecasts import ForecastRules, purchase_interval
+from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd
+from customer_marts.clv.model_tables import forecast_table, model_runs
+from customer_marts.clv.refit import purchase_fit
+from customer_marts.errors import ConfigurationError
+from customer_marts.model_runs import MODEL_RUN_COLUMNS, ModelRun
+from tests.clv.simulated import coin_days
+
+DAYS, HOLDOUT = 1460, 365
+AS_OF = date(2026, 1, 1)
+PARAMETERS = {
+    "discount_rate": 0.1,
+    "days_12_months": 365,
+    "days_36_months": 1095,
+    "interval_level": 0.8,
+    "next_purchase_level": 0.5,
+    "alive_at_least": 0.3,
+    "refit_days": 7,
+    "repeat_buyers_at_least": 10,
+    "promote_maximum_bias": 0.1,
+    "promote_maximum_mae_loss": 0.02,
+    "margins_at_least": 10,
+}
+SPOT = {"k": 1, "r": 3.0, "alpha": 100.0, "a": 0.8, "b": 6.0}
+CONTRACT = {"k": 4, "r": 6.0, "alpha": 30.0, "a": 0.6, "b": 12.0}
+# What int_clv_histories does, of purchase days told as (type, customer, day).
+HISTORIES = f"""
+    create or replace table histories as
+    with spread as (
+        select *, ln(day - lag(day) over (partition by customer_id order by day)) as log_gap
+        from purchase_days
+    ),
+    origins as (
+        select no as origin_no, {DAYS} - no * {HOLDOUT} as origin from range(3) as numbers(no)
+    )
+    select
+        customer_id, sale_type, cast(origin_no as integer) as origin_no,
+        date '{AS_OF}' - cast(origin_no * {HOLDOUT} as integer) as origin_on,
+        {HOLDOUT} as holdout_days,
+        cast(count(*) filter (day < origin) - 1 as integer) as repeats,
+        cast(max(day) filter (day < origin) - min(day) as integer) as last_at_days,
+        cast(origin - min(day) as integer) as age_days,
+        coalesce(sum(cast(log_gap as decimal(18, 12))) filter (day < origin), 0) as log_gap_sum,
+        cast(count(*) filter (day >= origin and day < origin + {HOLDOUT}) as integer)
+            as holdout_purchases,
+        cast(count(*) as integer) as value_purchases,
+        100.0 + 7 * (count(*) % 11) as value_mean,
+        case when count(*) > 1 then 25.0 end as value_variance
+    from spread cross join origins
+    group by customer_id, sale_type, origin_no, origin
+    having count(*) filter (day < origin) > 0
+"""
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[duckdb.DuckDBPyConnection]:
+    """A book of 320 contract and 400 spot buyers."""
+    with duckdb.connect() as connection:
+        rows = [
+            (kind, f"{kind}-{number}", day)
+            for kind, seed, number_of, world in (
+                ("contract", 1, 320, CONTRACT),
+                ("spot", 8, 400, SPOT),
+            )
+            for number, day in coin_days(number_of, days=DAYS, seed=seed, **world)  # type: ignore[arg-type]
+        ]
+        columns = dict(
+            zip(("sale_type", "customer_id", "day"), zip(*rows, strict=True), strict=True)
+        )
+        connection.from_arrow(pa.table({k: list(v) for k, v in columns.items()})).create(
+            "purchase_days"
+        )
+        connection.execute(HISTORIES)
+        connection.execute(
+            f"""
+            create table tracking as
+            select histories.sale_type, histories.origin_no,
+                cast(floor((day - ({DAYS} - origin_no * {HOLDOUT})) / 30.0) + 1 as integer)
+                    as month_no,
+                cast(count(*) as integer) as count_repeats
+            from histories inner join purchase_days using (customer_id)
+            where origin_no > 0 and day < {DAYS} - (origin_no - 1) * {HOLDOUT}
+                and day > {DAYS} - origin_no * {HOLDOUT} - age_days
+            group by histories.sale_type, origin_no, month_no
+            """
+        )
+        yield connection
+
+
+def runs_of(
+    session: Any,
+    known: Sequence[ModelRun] = (),
+    as_of: date = AS_OF,
+    *,
+    is_refit: bool = False,
+    sequence: int = 1,
+    where: str = "true",
+    **changed: float,
+) -> list[dict[str, Any]]:
+    """What model_runs gives for the book and the fits that came with the parent release."""
+    kinds = ", ".join(f"{name} {kind}" for name, kind in MODEL_RUN_COLUMNS.items())
+    session.execute(f"create or replace table known ({kinds})")
+    for run in known:
+        values = [getattr(run, name) for name in MODEL_RUN_COLUMNS]
+        session.execute(f"insert into known values ({', '.join('?' * len(values))})", values)
+    context = session.sql(
+        f"select date '{as_of}' as as_of, {is_refit} as is_refit, 'r' as release_id, "
+        f"cast({sequence} as integer) as release_sequence"
+    )
+    found = model_runs(
+        session.sql("from known"),
+        context,
+        session.sql(f"from histories where {where}"),
+        session.sql("from tracking"),
+        parameters_of(session, **changed),
+    )
+    return list(found.to_pylist())
+
+
+def parameters_of(session: Any, **changed: float) -> Any:
+    given = PARAMETERS | changed
+    return session.from_arrow(
+        pa.table({"parameter": list(given), "value": [float(each) for each in given.values()]})
+    )
+
+
+def forecasts_of(session: Any, runs: list[dict[str, Any]], where: str = "true") -> list[Any]:
+    session.from_arrow(pa.Table.from_pylist(runs)).create_view("scored", replace=True)
+    found = forecast_table(
+        session.sql("from scored"),
+        session.sql(f"from histories where {where}"),
+        parameters_of(session),
+    )
+    return list(found.to_pylist())
+
+
+def as_run(row: dict[str, Any]) -> ModelRun:
+    return ModelRun(**{name: row[name] for name in MODEL_RUN_COLUMNS})
+
+
+def named(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {row["model"]: row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def first(session: Any) -> list[dict[str, Any]]:
+    return runs_of(session)
+
+
+def test_the_first_run_finds_the_worlds_it_was_simulated_from(first: list[dict[str, Any]]) -> None:
+    for sale_type, world in (("contract", CONTRACT), ("spot", SPOT)):
+        run = named(first)[f"clv_purchases_{sale_type}"]
+        assert run["is_in_force"], run["verdict_en"]
+        assert run["is_scoring"]
+        assert run["fit_status"] == "ok"
+        candidate, fit = purchase_fit(run["artefact"])
+        if sale_type == "contract":
+            assert candidate == "mbg_cnbd_k"
+            assert isinstance(fit.model, MbgCnbdK)
+            assert abs(fit.model.k - world["k"]) <= 1
+        # purchases a day of a customer who stays, and the mean chance to leave
+        if isinstance(fit.model, MbgCnbdK):
+            rate = fit.model.r / fit.model.alpha / fit.model.k
+            assert rate == pytest.approx(world["r"] / world["alpha"] / world["k"], rel=0.15)
+            leaves = fit.model.a / (fit.model.a + fit.model.b)
+            assert leaves == pytest.approx(world["a"] / (world["a"] + world["b"]), rel=0.3)
+
+
+def test_margins_fall_back_and_say_so(first: list[dict[str, Any]]) -> None:
+    run = named(first)["clv_margin_spot"]
+    assert run["is_in_force"]
+    assert ("Gamma-Gamma: " in run["verdict_en"]) == (run["fit_status"] == "ok")
+    assert "启用" in run["verdict_zh"]
+
+
+def test_between_fits_nothing_is_fitted(session: Any, first: list[dict[str, Any]]) -> None:
+    known = [as_run(row) for row in first]
+    assert runs_of(session, known, AS_OF + timedelta(1), sequence=2) == first
+    too_soon = AS_OF + timedelta(6)
+    assert runs_of(session, known, too_soon, is_refit=True, sequence=2) == first
+
+
+def test_a_refused_challenger_keeps_the_champion(session: Any, first: list[dict[str, Any]]) -> None:
+    later = AS_OF + timedelta(7)
+    rows = runs_of(
+        session,
+        [as_run(row) for row in first],
+        later,
+        is_refit=True,
+        sequence=2,
+        promote_maximum_bias=0.0,
+    )
+    purchases = [row for row in rows if row["model"] == "clv_purchases_spot"]
+    assert [(row["is_promoted"], row["is_in_force"], row["is_scoring"]) for row in purchases] == [
+        (True, True, True),
+        (False, False, False),
+    ]
+    assert purchases[1]["verdict_en"].startswith("Refused: ")
+    assert "bias" in purchases[1]["verdict_en"]
+    assert "偏差" in purchases[1]["verdict_zh"]
+    assert '"candidate": "champion"' in purchases[1]["measures"]
+
+
+def test_a_challenger_worse_than_the_champion_is_refused_though_sound(
+    session: Any, first: list[dict[str, Any]]
+) -> None:
+    rows = runs_of(
+        session,
+        [as_run(row) for row in first],
+        AS_OF + timedelta(7),
+        is_refit=True,
+        sequence=2,
+        promote_maximum_mae_loss=-0.5,
+    )
+    refused = [row for row in rows if row["model"] == "clv_purchases_spot"][-1]
+    assert not refused["is_promoted"]
+    assert "of the champion" in refused["verdict_en"]
+    assert "beyond" not in refused["verdict_en"]
+
+
+def test_a_past_day_is_scored_by_the_fit_in_force_then(
+    session: Any, first: list[dict[str, Any]]
+) -> None:
+    known = [as_run(row) for row in first]
+    later = [
+        ModelRun(**{**row.__dict__, "version": "later", "fitted_as_of": AS_OF + timedelta(30)})
+        for row in known
+    ]
+    for as_of, version in ((AS_OF + timedelta(29), None), (AS_OF + timedelta(30), "later")):
+        rows = runs_of(session, known + later, as_of, sequence=9)
+        scoring = [row for row in rows if row["is_scoring"]]
+        assert len(scoring) == 4
+        assert {row["version"] == "later" for row in scoring} == {version == "later"}
+
+
+def test_a_customer_alone_is_forecast_as_among_all(
+    session: Any, first: list[dict[str, Any]]
+) -> None:
+    everybody = forecasts_of(session, first)
+    key = ("sale_type", "repeats", "last_at_days", "age_days")
+    picked = everybody[:: len(everybody) // 5]
+    assert {row["sale_type"] for row in picked} == {"contract", "spot"}
+    for row in picked:
+        where = " and ".join(f"{name} = '{row[name]}'" for name in key)
+        (alone,) = forecasts_of(session, first, where)
+        for name, value in row.items():
+            if isinstance(value, float):
+                assert alone[name] == pytest.approx(value, rel=1e-9, abs=1e-12), name
+            else:
+                assert alone[name] == value, name
+
+
+def test_forecasts_are_in_order(session: Any, first: list[dict[str, Any]]) -> None:
+    for row in forecasts_of(session, first):
+        assert 0 <= row["probability_alive"] <= 1
+        assert 0 <= row["discounted_purchases_12_months"] <= row["expected_purchases_12_months"]
+        assert row["expected_purchases_12_months"] <= row["expected_purchases_36_months"]
+        for horizon in ("12_months", "36_months"):
+            assert (
+                row[f"purchases_low_rate_{horizon}"] <= 1 <= row[f"purchases_high_rate_{horizon}"]
+            )
+        is_awaited = row["probability_alive"] >= PARAMETERS["alive_at_least"]
+        assert (row["next_purchase_from_days"] is not None) == is_awaited
+        if is_awaited:
+            assert row["next_purchase_from_days"] <= row["next_purchase_until_days"]
+
+
+def test_too_small_a_book_forecasts_nothing_and_says_why(session: Any) -> None:
+    rows = runs_of(session, where="sale_type = 'spot' and age_days > 1450")
+    run = named(rows)["clv_purchases_spot"]
+    assert (run["fit_status"], run["artefact"], run["is_scoring"]) == ("too_few", None, False)
+    assert "10 are needed" in run["verdict_en"]
+    assert forecasts_of(session, rows) == []
+
+
+def test_without_a_backtest_the_figures_are_provisional(session: Any) -> None:
+    rows = runs_of(session, where="origin_no = 0 and age_days > 1100")
+    run = named(rows)["clv_purchases_spot"]
+    assert (run["is_promoted"], run["is_in_force"], run["is_scoring"]) == (False, False, True)
+    assert run["fit_status"] in set(FitStatus)
+    assert "there is no backtest" in run["verdict_en"]
+    assert "没有可用的回测" in run["verdict_zh"]
+    told = forecasts_of(session, rows)
+    assert told
+    assert not any(row["is_promoted"] for row in told)
+
+
+def test_at_least_four_in_five_numbers_lie_in_their_interval(session: Any) -> None:
+    for sale_type in ("contract", "spot"):
+        columns = session.sql(
+            f"from histories where sale_type = '{sale_type}' and origin_no = 1 order by customer_id"
+        ).fetchnumpy()
+        x, last, age, bought = (
+            np.asarray(columns[name], dtype=np.float64)
+            for name in ("repeats", "last_at_days", "age_days", "holdout_purchases")
+        )
+        book = Book.of(x, last, age, log_gap_sum=columns["log_gap_sum"])
+        fit = fit_mbgcnbd(book, (CONTRACT if sale_type == "contract" else SPOT)["k"])  # type: ignore[arg-type]
+        low, high = purchase_interval(fit, x, last, age, HOLDOUT, 0.8)
+        # whole numbers: an end between two of them takes in the next, hence more than four in five
+        covered = (bought >= np.floor(low)) & (bought <= np.ceil(high))
+        assert 0.8 <= covered.mean() <= 0.97
+
+
+def test_an_absent_parameter_is_named(session: Any) -> None:
+    with pytest.raises(ConfigurationError, match="absent"):
+        ForecastRules.of({"discount_rate": 0.1})
