@@ -416,6 +416,43 @@ left join receivables_balances as balances using (customer_id)
 where strategic_accounts.group_key = 'G1'
 group by strategic_accounts.group_key;
 
+create table customer_clv as
+select
+    customer_id,
+    'CNY' as currency,
+    case when customer_id < 'C003' then 'provisional' else 'expected' end as clv_status,
+    0.9::double - row_number() over (order by customer_id) / 100.0 as probability_alive,
+    12.34::double as expected_purchases_12_months,
+    value as expected_clv_12_months_amount,
+    (value / 2)::decimal(18, 2) as expected_clv_12_months_low_amount,
+    (value * 2)::decimal(18, 2) as expected_clv_12_months_high_amount,
+    (value * 2.5)::decimal(18, 2) as expected_clv_36_months_amount,
+from (
+    select
+        customer_id,
+        case when customer_id <> 'C009'
+            then (1000000.00 - 10000 * row_number() over (order by customer_id))::decimal(18, 2)
+        end as value,
+    from dim_customers
+) as customers;
+
+create table clv_model_runs as
+select
+    'clv_purchases_' || sale_type as model,
+    sale_type,
+    'MBG/NBD' as candidate_label_en,
+    'MBG/NBD模型' as candidate_label_zh,
+    'mbg_nbd' as candidate,
+    sale_type = 'spot' as is_in_force,
+    true as is_scoring,
+    case sale_type when 'spot' then -0.051 end as bias_rate,
+    case sale_type when 'spot' then 2.5 end as mae,
+    3.5::double as naive_rate_mae,
+    3.0::double as naive_silence_mae,
+    case sale_type when 'spot' then 'Promoted: good' else 'Refused: <untested>' end as verdict_en,
+    case sale_type when 'spot' then '启用:合格' else '不启用:未检验' end as verdict_zh,
+from (values ('contract'), ('spot')) as types (sale_type);
+
 create table cohort_retention as
 with buyers as (
     select

@@ -24,6 +24,7 @@ SECTIONS = (
     "movement",
     "segments",
     "strategic",
+    "value",
     "retention",
     "receivables",
     "credit",
@@ -107,6 +108,7 @@ def test_every_label_is_in_both_languages_and_used() -> None:
         "health.gate_",
         "chart.ageing_",
         "bridge.",
+        "sale_type.",
     )
     for key, (en, zh) in labels._LABELS.items():
         assert re.search(r"[A-Za-z{]", en), key

@@ -396,6 +396,7 @@ def test_a_release_before_these_marts_still_has_a_page(changed: Change) -> None:
         "book_concentration",
         "strategic_accounts",
         "cohort_retention",
+        "customer_clv",
         "customer_product_gaps",
         "segment_profiles",
     )
@@ -407,3 +408,40 @@ def test_a_release_before_these_marts_still_has_a_page(changed: Change) -> None:
         assert f"This release holds no mart {mart}." in page.words
     # the lifecycle table of the segments is there again
     assert "Lifecycle 生命周期" in page.section("segments").words
+
+
+def test_expected_value_equals_sql(page: Page, marts: duckdb.DuckDBPyConnection) -> None:
+    value = page.section("value")
+    best = marts.execute(
+        "select coalesce(customer_name, customer_id), probability_alive, clv_status,"
+        " expected_clv_12_months_amount"
+        " from customer_clv left join dim_customers using (customer_id)"
+        " where expected_clv_12_months_amount is not null"
+        " order by expected_clv_12_months_amount desc limit 10"
+    ).fetchall()
+    shown = table(value, "The 10 customers of most expected value")
+    assert len(shown) == 10
+    for (name, alive, status, worth), row in zip(best, shown, strict=True):
+        assert row[0] == name + (" *" if status == "provisional" else "")
+        assert row[1] == formats.percent(alive)
+        assert row[3] == amount(worth)
+    (count,) = marts.execute(
+        "select count(expected_clv_12_months_amount) from customer_clv"
+    ).fetchall()[0]
+    assert f"{count} customers are valued" in value.words
+    assert "Provisional: no model of its sale type has passed its test yet." in value.words
+
+
+def test_the_models_say_how_they_did(page: Page) -> None:
+    contract, spot = table(page.section("value"), "The models behind it")
+    assert "provisional, not promoted" in contract[2]
+    assert "not tested" in contract[3]
+    assert "Refused: <untested>" in contract[5]
+    assert "in force" in spot[2]
+    assert "5.1" in spot[3]
+    assert "2.50 (3.00)" in spot[4]
+
+
+def test_without_a_model_nobody_is_valued(changed: Change) -> None:
+    page = changed("update customer_clv set expected_clv_12_months_amount = null")
+    assert labels.text("absent.nobody_valued").en in page.section("value").words

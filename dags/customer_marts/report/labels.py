@@ -54,6 +54,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "section.segments": ("Segments", "客户细分"),
     "section.movement": ("Movement", "客户变动"),
     "section.strategic": ("Concentration and strategic accounts", "集中度与战略客户"),
+    "section.value": ("Expected value", "预期价值"),
     "section.retention": ("Retention and next offers", "留存与推荐"),
     "section.receivables": ("Receivables", "应收账款"),
     "section.credit": ("Credit", "信用管理"),
@@ -232,6 +233,44 @@ _LABELS: dict[str, tuple[str, str]] = {
     "retention.surviving": ("Ordered then or later", "当月或以后仍下单"),
     "retention.at": ("Retention at a glance", "留存概览"),
     "retention.offers": ("The {count} best product recommendations", "最佳产品推荐前 {count} 项"),
+    "value.top": (
+        "The {count} customers of most expected value",
+        "预期价值最高的 {count} 家客户",
+    ),
+    "value.models": ("The models behind it", "所用模型"),
+    "value.total": (
+        (
+            "{count} customers are valued: {total_12} in 12 months and {total_36} in 36, margin"
+            " less cost to serve less credit loss, discounted."
+        ),
+        (
+            "共对 {count} 家客户估值：12个月 {total_12}，36个月 {total_36}"
+            "（折现毛利减服务成本减信用损失）。"
+        ),
+    ),
+    "value.provisional": (
+        "* Provisional: no model of its sale type has passed its test yet.",
+        "* 暂估：该销售类型尚无通过检验的模型。",
+    ),
+    "value.in_force": ("in force", "现用"),
+    "value.not_promoted": ("provisional, not promoted", "暂估，未启用"),
+    "value.untested": ("not tested: the book is too young", "未检验：历史不足"),
+    "sale_type.contract": ("Contract", "长协"),
+    "sale_type.spot": ("Spot", "现货"),
+    "col.sale_type": ("Sale type", "销售类型"),
+    "col.model": ("Model", "模型"),
+    "col.model_state": ("State", "状态"),
+    "col.bias": ("Holdout bias", "检验期偏差"),
+    "col.mae": ("Error (best simple rule)", "误差（最佳简单规则）"),
+    "col.alive": ("P(alive)", "存续概率"),
+    "col.purchases_12": ("Purchases, 12 months", "12个月采购次数"),
+    "col.value_12": ("Value, 12 months", "12个月价值"),
+    "col.value_range": ("Interval", "区间"),
+    "col.value_36": ("Value, 36 months", "36个月价值"),
+    "absent.nobody_valued": (
+        "No customer can be valued: too few buy again for a model.",
+        "重复购买客户过少，尚无模型可估值。",
+    ),
     "col.months_since": ("Months since", "首单后月数"),
     "col.product": ("Product", "产品"),
     "col.why": ("Why", "依据"),

@@ -17,6 +17,7 @@ from customer_marts.report.labels import text
 STAGE_MONTHS = 12
 MOVES_SHOWN = 12
 RETENTION_MONTHS = 24
+VALUED_CUSTOMERS = 10
 RETENTION_LISTED = (1, 3, 6, 12, 18, 24)
 OFFERS_SHOWN = 10
 # The order in which stages are drawn and listed, and how far down each is: a move to a greater
@@ -216,6 +217,44 @@ class Offer:
 
 
 @dataclass(frozen=True)
+class ValuedCustomer:
+    """What a customer is expected to bring; ``is_provisional``: by a model not promoted yet."""
+
+    customer_name: str
+    probability_alive: float
+    expected_purchases: float
+    value_12: Decimal
+    low_12: Decimal
+    high_12: Decimal
+    value_36: Decimal
+    is_provisional: bool
+
+
+@dataclass(frozen=True)
+class ValueModel:
+    """The fit of a sale type's purchases that gives the figures, and how it did on the holdout."""
+
+    sale_type: Text
+    candidate: Text
+    is_in_force: bool
+    bias: float | None
+    mae: float | None
+    naive_mae: float | None
+    verdict: Text
+
+
+@dataclass(frozen=True)
+class ExpectedValue:
+    """The customers of most expected value, the book's total, and the models behind them."""
+
+    customers: tuple[ValuedCustomer, ...]
+    count_valued: int
+    total_12: Decimal
+    total_36: Decimal
+    models: tuple[ValueModel, ...]
+
+
+@dataclass(frozen=True)
 class Portrait:
     """A lifecycle stage by the numbers of its customers, over 12 months."""
 
@@ -246,6 +285,7 @@ class SalesFigures:
     strategic: Strategic | Absent
     retention: Retention | Absent
     offers: tuple[Offer, ...] | Absent
+    value: ExpectedValue | Absent
     portraits: tuple[Portrait, ...] | Absent
 
 
@@ -262,6 +302,7 @@ def read_sales_figures(
         strategic=_strategic(marts, currency, feeds),
         retention=_retention(marts, as_of, feeds),
         offers=_offers(marts, currency, feeds),
+        value=_expected_value(marts, currency, feeds),
         portraits=_portraits(marts, currency, feeds),
     )
 
@@ -675,6 +716,66 @@ def _offers(marts: Marts, currency: str | None, feeds: Feeds) -> tuple[Offer, ..
     return tuple(
         Offer(customer, product, expected, Text(reason_en, reason_zh))
         for customer, product, expected, reason_en, reason_zh in rows
+    )
+
+
+def _expected_value(marts: Marts, currency: str | None, feeds: Feeds) -> ExpectedValue | Absent:
+    if not marts.has("customer_clv", "expected_clv_12_months_amount", "clv_status"):
+        return Absent(no_mart("customer_clv"))
+    if not marts.has("clv_model_runs", "is_scoring", "candidate", "bias_rate"):
+        return Absent(no_mart("clv_model_runs"))
+    customers = marts.rows(
+        f"""
+        select
+            coalesce(dim_customers.customer_name, customer_clv.customer_id),
+            customer_clv.probability_alive,
+            customer_clv.expected_purchases_12_months,
+            customer_clv.expected_clv_12_months_amount,
+            customer_clv.expected_clv_12_months_low_amount,
+            customer_clv.expected_clv_12_months_high_amount,
+            customer_clv.expected_clv_36_months_amount,
+            customer_clv.clv_status = 'provisional',
+        from customer_clv
+        left join dim_customers using (customer_id)
+        where customer_clv.expected_clv_12_months_amount is not null
+            and customer_clv.currency = $currency
+        order by customer_clv.expected_clv_12_months_amount desc, customer_clv.customer_id
+        limit {VALUED_CUSTOMERS}
+        """,
+        {"currency": currency},
+    )
+    if not customers:
+        if not marts.count("fct_orders"):
+            return Absent(feeds.why_empty("orders"))
+        return Absent(text("absent.nobody_valued"))
+    count, total_12, total_36 = marts.row(
+        """
+        select
+            count(*), sum(expected_clv_12_months_amount), sum(expected_clv_36_months_amount)
+        from customer_clv
+        where expected_clv_12_months_amount is not null and currency = $currency
+        """,
+        {"currency": currency},
+    )
+    models = marts.rows(
+        """
+        select
+            sale_type, candidate_label_en, candidate_label_zh, is_in_force, bias_rate, mae,
+            least(naive_rate_mae, naive_silence_mae), verdict_en, verdict_zh,
+        from clv_model_runs
+        where is_scoring and model like 'clv_purchases_%'
+        order by sale_type
+        """
+    )
+    return ExpectedValue(
+        customers=tuple(ValuedCustomer(*row) for row in customers),
+        count_valued=count,
+        total_12=total_12,
+        total_36=total_36,
+        models=tuple(
+            ValueModel(text(f"sale_type.{row[0]}"), Text(*row[1:3]), *row[3:7], Text(*row[7:9]))
+            for row in models
+        ),
     )
 
 

@@ -322,24 +322,24 @@ forecast_customers as (
                 * (coalesce(expected_margins.value_mean, 0) - expected_margins.fit_mean)
         end as margin_per_purchase,
         shrunken_buyers.cost_per_purchase,
-        {%- for horizon, months in horizons.items() %}
-            forecasts.expected_purchases_{{ horizon }},
-            forecasts.discounted_purchases_{{ horizon }},
-            forecasts.purchases_low_rate_{{ horizon }},
-            forecasts.purchases_high_rate_{{ horizon }},
-            -- PD over the horizon x LGD x what is outstanding of a year's sales of the horizon
-            (
-                1 - power(
-                    1 - shrunken_buyers.default_probability,
-                    {{ months }} / cast(default_horizon.horizon_months as double)
-                )
+    {%- for horizon, months in horizons.items() %}
+        forecasts.expected_purchases_{{ horizon }},
+        forecasts.discounted_purchases_{{ horizon }},
+        forecasts.purchases_low_rate_{{ horizon }},
+        forecasts.purchases_high_rate_{{ horizon }},
+        -- PD over the horizon x LGD x what is outstanding of a year's sales of the horizon
+        (
+            1 - power(
+                1 - shrunken_buyers.default_probability,
+                {{ months }} / cast(default_horizon.horizon_months as double)
             )
-            * shrunken_buyers.loss_given_default
-            * shrunken_buyers.exposure_share
-            * shrunken_buyers.gross_per_purchase
-            * 12 / {{ months }} as loss_per_purchase_{{ horizon }}
-            {{- ',' if not loop.last }}
-        {%- endfor %}
+        )
+        * shrunken_buyers.loss_given_default
+        * shrunken_buyers.exposure_share
+        * shrunken_buyers.gross_per_purchase
+        * 12 / {{ months }} as loss_per_purchase_{{ horizon }}
+        {{- ',' if not loop.last }}
+    {%- endfor %}
     from shrunken_buyers
     cross join default_horizon
     left join expected_margins on shrunken_buyers.customer_id = expected_margins.customer_id
@@ -355,21 +355,21 @@ forecast_customers as (
 expected_amounts as (
     select
         forecast_customers.*,
-        {%- for horizon in horizons %}
-            {{ cents_of('discounted_purchases_' ~ horizon ~ ' * margin_per_purchase') }}
-                as expected_margin_{{ horizon }}_amount,
-            case
-                when margin_basis.margin_basis = 'cost'
-                    then {{ cents_of('discounted_purchases_' ~ horizon ~ ' * cost_per_purchase') }}
-            end as expected_cost_to_serve_{{ horizon }}_amount,
-            case
-                when margin_basis.margin_basis = 'cost'
-                    then {{ cents_of(
+    {%- for horizon in horizons %}
+        {{ cents_of('discounted_purchases_' ~ horizon ~ ' * margin_per_purchase') }}
+            as expected_margin_{{ horizon }}_amount,
+        case
+            when margin_basis.margin_basis = 'cost'
+                then {{ cents_of('discounted_purchases_' ~ horizon ~ ' * cost_per_purchase') }}
+        end as expected_cost_to_serve_{{ horizon }}_amount,
+        case
+            when margin_basis.margin_basis = 'cost'
+                then {{ cents_of(
                         'discounted_purchases_' ~ horizon ~ ' * loss_per_purchase_' ~ horizon
                     ) }}
-            end as expected_credit_loss_{{ horizon }}_amount
-            {{- ',' if not loop.last }}
-        {%- endfor %}
+        end as expected_credit_loss_{{ horizon }}_amount
+        {{- ',' if not loop.last }}
+    {%- endfor %}
     from forecast_customers
     cross join margin_basis
 ),
@@ -377,13 +377,13 @@ expected_amounts as (
 expected_values as (
     select
         *,
-        {%- for horizon in horizons %}
-            expected_margin_{{ horizon }}_amount
-            - coalesce(expected_cost_to_serve_{{ horizon }}_amount, 0)
-            - coalesce(expected_credit_loss_{{ horizon }}_amount, 0)
-                as expected_clv_{{ horizon }}_amount
-            {{- ',' if not loop.last }}
-        {%- endfor %}
+    {%- for horizon in horizons %}
+        expected_margin_{{ horizon }}_amount
+        - coalesce(expected_cost_to_serve_{{ horizon }}_amount, 0)
+        - coalesce(expected_credit_loss_{{ horizon }}_amount, 0)
+            as expected_clv_{{ horizon }}_amount
+        {{- ',' if not loop.last }}
+    {%- endfor %}
     from expected_amounts
 ),
 
@@ -391,37 +391,37 @@ expected_values as (
 value_errors as (
     select
         *,
-        {%- for horizon in horizons %}
-            sqrt(
-                power(
-                    expected_clv_{{ horizon }}_amount * case
-                        when expected_clv_{{ horizon }}_amount >= 0
-                            then 1 - purchases_low_rate_{{ horizon }}
-                        else purchases_high_rate_{{ horizon }} - 1
-                    end,
-                    2
-                )
-                + power(interval_quantile, 2) * (
-                    discounted_purchases_{{ horizon }} * fit_within
-                    + power(discounted_purchases_{{ horizon }}, 2) * margin_variance
-                )
-            ) as below_{{ horizon }},
-            sqrt(
-                power(
-                    expected_clv_{{ horizon }}_amount * case
-                        when expected_clv_{{ horizon }}_amount >= 0
-                            then purchases_high_rate_{{ horizon }} - 1
-                        else 1 - purchases_low_rate_{{ horizon }}
-                    end,
-                    2
-                )
-                + power(interval_quantile, 2) * (
-                    discounted_purchases_{{ horizon }} * fit_within
-                    + power(discounted_purchases_{{ horizon }}, 2) * margin_variance
-                )
-            ) as above_{{ horizon }}
-            {{- ',' if not loop.last }}
-        {%- endfor %}
+    {%- for horizon in horizons %}
+        sqrt(
+            power(
+                expected_clv_{{ horizon }}_amount * case
+                    when expected_clv_{{ horizon }}_amount >= 0
+                        then 1 - purchases_low_rate_{{ horizon }}
+                    else purchases_high_rate_{{ horizon }} - 1
+                end,
+                2
+            )
+            + power(interval_quantile, 2) * (
+                discounted_purchases_{{ horizon }} * fit_within
+                + power(discounted_purchases_{{ horizon }}, 2) * margin_variance
+            )
+        ) as below_{{ horizon }},
+        sqrt(
+            power(
+                expected_clv_{{ horizon }}_amount * case
+                    when expected_clv_{{ horizon }}_amount >= 0
+                        then purchases_high_rate_{{ horizon }} - 1
+                    else 1 - purchases_low_rate_{{ horizon }}
+                end,
+                2
+            )
+            + power(interval_quantile, 2) * (
+                discounted_purchases_{{ horizon }} * fit_within
+                + power(discounted_purchases_{{ horizon }}, 2) * margin_variance
+            )
+        ) as above_{{ horizon }}
+        {{- ',' if not loop.last }}
+    {%- endfor %}
     from expected_values
 ),
 
