@@ -239,14 +239,8 @@ _LABELS: dict[str, tuple[str, str]] = {
     ),
     "value.models": ("The models behind it", "所用模型"),
     "value.total": (
-        (
-            "{count} customers are valued: {total_12} in 12 months and {total_36} in 36, margin"
-            " less cost to serve less credit loss, discounted."
-        ),
-        (
-            "共对 {count} 家客户估值：12个月 {total_12}，36个月 {total_36}"
-            "（折现毛利减服务成本减信用损失）。"
-        ),
+        "{count} customers are valued: margin less cost to serve less credit loss, discounted.",
+        "共对 {count} 家客户估值：折现毛利减服务成本减信用损失。",
     ),
     "value.provisional": (
         "* Provisional: no model of its sale type has passed its test yet.",
