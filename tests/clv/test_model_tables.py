@@ -32,6 +32,7 @@ PARAMETERS = {
     "alive_at_least": 0.3,
     "refit_days": 7,
     "repeat_buyers_at_least": 10,
+    "test_repeat_buyers_at_least": 30,
     "promote_maximum_bias": 0.1,
     "promote_maximum_mae_loss": 0.02,
     "margins_at_least": 10,

@@ -67,7 +67,7 @@ def built(dbt: Dbt, database: Path) -> Iterator[tuple[Path, list[dict[str, Any]]
     landing = Landing(database, without_feeds=["order_lines", "invoices", "complaints"])
     landing.begin_release(AS_OF)
     land(landing, DAYS)
-    dbt("build", *WITHOUT_UNIT_TESTS, *MODELS)
+    dbt("build", *WITHOUT_UNIT_TESTS, "--exclude-resource-type", "test", *MODELS)
     first = read(database, "from marts.clv_model_runs order by model")
     landing.begin_release(AS_OF + timedelta(7), is_refit=True)
     land(landing, DAYS + 7)
@@ -75,6 +75,7 @@ def built(dbt: Dbt, database: Path) -> Iterator[tuple[Path, list[dict[str, Any]]
         "update seeds.clv_parameters set value = 0 where parameter = 'promote_maximum_bias'"
     )
     dbt("run", *MODELS)
+    dbt("test", "--indirect-selection", "cautious", "--select", "clv_backtest", "clv_model_runs")
     yield database, first
     database.unlink()
 

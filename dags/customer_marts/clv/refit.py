@@ -56,6 +56,7 @@ class RefitRules:
 
     refit_days: int
     repeat_buyers_at_least: int
+    test_repeat_buyers_at_least: int
     margins_at_least: int
     maximum_bias: float
     maximum_mae_loss: float
@@ -67,6 +68,7 @@ class RefitRules:
             return cls(
                 int(parameters["refit_days"]),
                 int(parameters["repeat_buyers_at_least"]),
+                int(parameters["test_repeat_buyers_at_least"]),
                 int(parameters["margins_at_least"]),
                 parameters["promote_maximum_bias"],
                 parameters["promote_maximum_mae_loss"],
@@ -165,7 +167,9 @@ def refit_purchases(
             f"未建模:仅 {repeaters} 个客户重复购买,至少需要 {needed} 个",
             _as_json(found),
         )
-    usable = [each for each in holdouts if each.book.repeat_buyers >= needed]
+    usable = [
+        each for each in holdouts if each.book.repeat_buyers >= rules.test_repeat_buyers_at_least
+    ]
     candidates = CANDIDATES if usable else (UNTESTED,)
     fits = {each.name: each.fit(book, None) for each in candidates}
     tests: dict[str, list[Backtest]] = {each.name: [] for each in candidates}
