@@ -38,7 +38,8 @@ create table staging.stg_landing__run_context as
 select date '2026-06-30' as as_of, null::date as parent_as_of, false as is_rebuild,
     'CNY' as reporting_currency;
 
-create table intermediate.int_customers_changed as select null::varchar as customer_id where false;
+create table intermediate.int_customers_changed as select null::varchar as customer_id,
+    false as has_movements where false;
 
 create table marts.fct_invoices as
 select

@@ -38,7 +38,13 @@ How it is modelled (later models look for these effects, so they are explicit):
   acceptance bills and the hazard of default grow with it. Defaulters delay ever longer for
   150 days, then pay nothing; their bills falling due afterwards are dishonoured.
 - **Disputes** hold back an invoice; most end in a credit note, a part of them in a refund.
-- **Surveys** are quarterly; scores are the latent satisfaction plus noise.
+- **Surveys** are quarterly; scores are the latent satisfaction plus noise. What the score of
+  delivery has of its own moves the satisfaction overall and the recommendation too: it is the
+  *driver* (`DRIVER_ITEM`). The price score has nothing of the kind.
+- **A failing product line**: in the last `FAILING_DAYS` who mainly buys anthracite
+  (`FAILING_CATEGORY`) says much worse of us and complains of quality far more often; what it buys
+  does not change yet. **The churning segment** are the traders: they leave at two or three times
+  the others' rate (`leave_hazard`) and are the least satisfied.
 - **Currencies**: an `export_share` of the buyers pays in USD or, a fifth of them, EUR: the price is
   the yuan price at the rate of the order's day, there is no tax, all its documents (and line costs)
   are in that currency, and it pays by transfer. Rates (`RATE_MEANS`) revert to their means.
@@ -125,7 +131,7 @@ from scripts.company.writing import (
     write_lines,
 )
 
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 """Raised when the same parameters give other rows: `advance` refuses other versions' folders."""
 
 MARKER = "company.json"

@@ -439,9 +439,10 @@ class Company(_Strict):
 
     cut_off: when a business day begins (17:00: it is named by the day it ends in). currencies: the
     others that documents may be in; a row in one that is not listed is faulty. calendar: which
-    public holidays the business keeps. as_of: the date figures are computed for unless asked
-    otherwise: yesterday in the company's zone, or the last day the data speak of (for data that
-    stand still).
+    public holidays the business keeps. is_small_or_medium: the company is a small or medium
+    enterprise, whom large buyers must pay within the term of the law. as_of: the date figures are
+    computed for unless asked otherwise: yesterday in the company's zone, or the last day the data
+    speak of (for data that stand still).
     """
 
     name: Name
@@ -450,6 +451,7 @@ class Company(_Strict):
     reporting_currency: str = Field(pattern=r"^[A-Z]{3}$")
     currencies: list[Annotated[str, Field(pattern=r"^[A-Z]{3}$")]] = []
     calendar: Literal["china", "weekends"] = "china"
+    is_small_or_medium: bool = True
     as_of: Literal["latest_data", "yesterday"] = "yesterday"
     sources: dict[str, Source]
     feeds: dict[str, FeedMapping]

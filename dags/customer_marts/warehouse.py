@@ -107,6 +107,7 @@ class RunContext:
     is_refit: bool
     reporting_currency: str
     calendar: str | None
+    is_small_or_medium: bool
     company: str
     company_name_en: str
     company_name_zh: str
@@ -142,6 +143,7 @@ class RunContext:
             is_refit=is_refit,
             reporting_currency=company.reporting_currency,
             calendar=company.calendar,
+            is_small_or_medium=company.is_small_or_medium,
             company=name,
             company_name_en=company.name.en,
             company_name_zh=company.name.zh,
@@ -873,8 +875,8 @@ def _write_context(connection: Any, company: Company, context: RunContext) -> No
         create or replace table landing.run_context (
             release_id varchar, release_sequence integer, parent_release_id varchar,
             parent_as_of date, as_of date, is_rebuild boolean, is_refit boolean,
-            reporting_currency varchar, calendar varchar, company varchar,
-            company_name_en varchar, company_name_zh varchar,
+            reporting_currency varchar, calendar varchar, is_small_or_medium boolean,
+            company varchar, company_name_en varchar, company_name_zh varchar,
             run_id varchar, started_at timestamp, code_version varchar
         )
         """

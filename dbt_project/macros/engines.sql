@@ -11,6 +11,17 @@
     datediff({{ to_date }}, {{ from_date }})
 {%- endmacro %}
 
+{#- Seconds from the first time to the second. -#}
+{% macro seconds_between(from_time, to_time) -%}
+    {{ adapter.dispatch('seconds_between', 'customer_marts')(from_time, to_time) }}
+{%- endmacro %}
+{% macro default__seconds_between(from_time, to_time) -%}
+    date_diff('second', {{ from_time }}, {{ to_time }})
+{%- endmacro %}
+{% macro spark__seconds_between(from_time, to_time) -%}
+    timestampdiff(second, {{ from_time }}, {{ to_time }})
+{%- endmacro %}
+
 {#- Whole calendar months from the month of the first date to the month of the second. -#}
 {% macro months_between(from_date, to_date) -%}
     {{ adapter.dispatch('months_between', 'customer_marts')(from_date, to_date) }}

@@ -121,8 +121,10 @@
     sound; its pre-hook deletes the rows of the changed keys, and only_changed lets no row of
     another key, nor of none, be appended. So the rows of every other key are the parent's, and no
     row of theirs was added: a repeated key or a sum by key that is off can only be among the
-    changed keys. A rule that compares two facts by key may use it where both go by that key. What
-    compares with landing, or in total, or hangs on the as-of date, stays whole.
+    changed keys. A rule that compares two facts by key may use it where both go by that key. The
+    ledger goes by customers with movements: what repeats across two of them repeats a payment's
+    key, which its own fact forbids. What compares with landing, or in total, or hangs on the as-of
+    date, stays whole.
 -#}
 {% macro where_appended(changed) -%}
     {%- if changed is none -%}
@@ -136,6 +138,8 @@
             {%- set key, changed_keys = 'invoice_id', changed_invoices() -%}
         {%- elif changed == 'payments' -%}
             {%- set key, changed_keys = 'payment_id', changed_rows('payments') -%}
+        {%- elif changed == 'ledger' -%}
+            {%- set key, changed_keys = 'customer_id', customers_with_movements() -%}
         {%- else -%}
             {%- do exceptions.raise_compiler_error('no fact goes by changed ' ~ changed) -%}
         {%- endif -%}

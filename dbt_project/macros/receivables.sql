@@ -27,6 +27,43 @@
     {{ has_no_feed('invoices') }}
 {%- endmacro %}
 
+{#- Predicate: the company is a small or medium seller, by its file. -#}
+{% macro seller_is_small_or_medium() -%}
+    (select is_small_or_medium from {{ ref('stg_landing__run_context') }})
+{%- endmacro %}
+
+{#-
+    The size of each claim's buyer, and the days that the law gives it, null where it gives no term.
+    A buyer is as large as it was when the claim arose; before anything is known, as it first was; no
+    row where its size is not known. The law is that of the day of the claim.
+-#}
+{% macro statutory_terms(claims) -%}
+    select
+        {{ claims }}.document_id,
+        customer_records.size_class,
+        statutory_rules.payment_days as statutory_days
+    from {{ claims }}
+    inner join {{ ref('dim_customer_history') }} as customer_records
+        on
+            {{ claims }}.customer_id = customer_records.customer_id
+            and customer_records.is_main_record
+            and customer_records.size_class is not null
+            and (
+                customer_records.version_no = 1
+                or {{ claims }}.claimed_on >= customer_records.valid_from
+            )
+            and (
+                customer_records.valid_to is null
+                or {{ claims }}.claimed_on < customer_records.valid_to
+            )
+    left join {{ ref('statutory_payment_rules') }} as statutory_rules
+        on
+            customer_records.size_class = statutory_rules.buyer_size_class
+            and {{ is_in_force_on('statutory_rules', claims ~ '.claimed_on') }}
+            and {{ seller_is_small_or_medium() }}
+    where {{ claims }}.document_kind = 'invoice'
+{%- endmacro %}
+
 {#- A total of money, zero where nothing was there to sum. -#}
 {% macro or_zero(total) -%}
     cast(coalesce({{ total }}, 0) as decimal(18, 2))

@@ -3,6 +3,7 @@
 -- the last day is the highest.
 with allocations as (
     select * from {{ ref('fct_payment_allocations') }}
+    where {{ where_appended('ledger') }}
 ),
 
 claims as (

@@ -22,11 +22,11 @@ given_back as (
 
 select
     balances.customer_id,
-    balances.bills_not_matured_amount,
+    balances.bills_outstanding_amount,
     ladder.outstanding_amount
 from {{ ref('receivables_balances') }} as balances
 left join ladder on balances.customer_id = ladder.customer_id
 left join given_back on balances.customer_id = given_back.customer_id
 where
-    balances.bills_not_matured_amount
+    balances.bills_outstanding_amount
     <> coalesce(ladder.outstanding_amount, 0) + coalesce(given_back.given_amount, 0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scripts.company.customers import Customers
+from scripts.company.effects import FAILING_COMPLAINTS, is_failing
 from scripts.company.facts import (
     ACQUISITION,
     BILLING,
@@ -191,14 +192,18 @@ def _service(world: World, chunk: Chunk) -> _Causes:
     quarter = np.tile(np.arange(world.count_quarters, dtype=np.int64), len(customers))
     number = customers.number[owner]
     chance = 0.05 * customers.demand[owner] * np.exp(-0.5 * customers.satisfaction[owner, quarter])
-    chance = np.minimum(chance * (1 + 5 * customers.has_episode[owner, quarter]), 0.8)
     day = world.quarter_opens[quarter] + draws.choice("service day", 90, number, quarter)
     day = world.next_business(day)
+    chance = chance * (1 + 5 * customers.has_episode[owner, quarter])
+    chance = chance * np.where(is_failing(world, customers, owner, day), FAILING_COMPLAINTS, 1)
+    chance = np.minimum(chance, 0.8)
     complains = draws.uniform("complains of service", number, quarter) < chance
     complains &= (day > customers.joined_on[owner]) & (day <= customers.stopped_on[owner] + 30)
     row = np.flatnonzero(complains & (day >= world.start))
     owner, number, day = owner[row], number[row], day[row]
-    is_quality = draws.uniform("service or quality", number, quarter[row]) < 0.3
+    # What got worse is the product: it is complained of as such.
+    share = np.where(is_failing(world, customers, owner, day), 0.9, 0.3)
+    is_quality = draws.uniform("service or quality", number, quarter[row]) < share
     return _Causes(
         owner=owner,
         code=3 * 10**12 + world.at(world.yymmdd, day) * 1_000_000 + number,

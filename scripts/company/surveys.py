@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scripts.company.columns import Window, customer_code, latest, time_text
+from scripts.company.effects import DRIVER_ITEM, DRIVER_WEIGHT, FAILING_DROP, is_failing
 from scripts.company.trade import Chunk, clock_time
 from scripts.company.world import DAY_SECONDS, NEVER, Floats, Integers, World, day_date
 
@@ -62,7 +63,8 @@ def survey_responses(world: World, chunk: Chunk, window: Window) -> Iterator[dic
     shown = np.flatnonzero(asked & answers & changed)
     owner, quarter, number, day = owner[shown], quarter[shown], number[shown], day[shown]
     submitted, updated = submitted[shown], updated[shown]
-    level = customers.satisfaction[owner, quarter]
+    fails = is_failing(world, customers, owner, day)
+    level = customers.satisfaction[owner, quarter] - FAILING_DROP * fails
     episode = customers.has_episode[owner, quarter]
     thermal = world.price_index[0] / world.price_mean[0]
     pressure = np.log(world.at(thermal, day))
@@ -71,9 +73,10 @@ def survey_responses(world: World, chunk: Chunk, window: Window) -> Iterator[dic
         noise = spread * draws.normal(name, number, quarter)
         return np.clip(np.rint(mean + noise), low, high).astype(np.int64)
 
-    nps = rating("nps", 8.3 + 1.15 * level, 1.0, 0, 10)
+    driver = DRIVER_WEIGHT * draws.normal(DRIVER_ITEM, number, quarter)
+    nps = rating("nps", 8.3 + 1.15 * level + driver, 0.9, 0, 10)
     nps = np.clip(nps + (updated > submitted), 0, 10)
-    overall = rating("csat_overall", 4.0 + 0.6 * level, 0.5, 1, 5)
+    overall = rating("csat_overall", 4.0 + 0.6 * level + driver, 0.35, 1, 5)
     items = {
         "csat_price": rating("csat_price", 3.7 + 0.45 * level - 2.0 * pressure, 0.6, 1, 5),
         "csat_quality": rating("csat_quality", 4.1 + 0.5 * level, 0.6, 1, 5),

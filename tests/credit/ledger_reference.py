@@ -80,11 +80,12 @@ def share(document: Document, part: int) -> int:
 
 @dataclass
 class _Payment:
-    """An allocation and what of it is not reversed."""
+    """An allocation, what of it is not reversed, and the order that the credit then was of."""
 
     credit: Document
     claim: Document
     live: int
+    order: str | None
 
 
 @dataclass
@@ -96,6 +97,7 @@ class _Account:
     held: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
     settled: dict[str, int] = field(default_factory=dict)
+    of_refunds: dict[str, str | None] = field(default_factory=dict)
 
     def rest(self, document: Document) -> int:
         if document.ledger_id in self.cancelled:
@@ -121,6 +123,11 @@ class _Account:
                 return invoice
         return None
 
+    def order_of(self, document: Document) -> str | None:
+        """Of a credit or a refund: the order of the invoice it names before the one it names."""
+        named = None if document.kind == "credit_note" else self.named(document)
+        return document.order_key if named is None or named.order is None else named.order
+
     def write(self, credit: Document, claim: Document | None, on: date, basis: str, n: int) -> None:
         number = 1 + sum(entry.credit == credit.ledger_id for entry in self.entries)
         shares = [0, 0]
@@ -141,7 +148,7 @@ class _Account:
         elif credit.ledger_id in self.held:
             basis = "prepayment"
         self.write(credit, claim, on, basis, n)
-        self.paid.append(_Payment(credit, claim, n))
+        self.paid.append(_Payment(credit, claim, n, self.order_of(credit)))
 
     def take_back(self, payment: _Payment, n: int, on: date, reason: str) -> None:
         payment.live -= n
@@ -153,16 +160,24 @@ class _Account:
             for credit in self.unapplied():
                 if credit.kind != "credit_note" and credit.reference == claim.id:
                     self.pay(credit, claim, on, "reference")
-        order = claim.order if claim.kind == "invoice" else claim.order_key
-        for credit in self.unapplied():
-            if order is not None and credit.order_key == order:
-                self.pay(credit, claim, on, "order")
+        self.take_from_order(claim, on)
         for credit in self.unapplied():
             if credit.ledger_id not in self.held:
                 self.pay(credit, claim, on, "fifo")
         for credit in self.unapplied():
             if with_held and credit.ledger_id in self.held:
                 self.pay(credit, claim, on, "refund")
+
+    def claim_order(self, claim: Document) -> str | None:
+        if claim.kind == "invoice":
+            return claim.order
+        return self.of_refunds.get(claim.ledger_id, claim.order_key)
+
+    def take_from_order(self, claim: Document, on: date) -> None:
+        order = self.claim_order(claim)
+        for credit in self.unapplied():
+            if order is not None and credit.order_key == order:
+                self.pay(credit, claim, on, "order")
 
     def settle_reopened(self, claims: list[Document], on: date) -> None:
         for claim in self.open_claims():
@@ -171,14 +186,37 @@ class _Account:
 
     def enter_claim(self, claim: Document) -> None:
         self.claims.append(claim)
-        self.settle(claim, claim.on, with_held=claim.kind != "invoice")
-        if claim.kind != "invoice":
-            return
+        self.settle(claim, claim.on, with_held=False)
         for credit in self.unapplied():
             if credit.ledger_id in self.held and credit.reference == claim.id:
                 self.held.remove(credit.ledger_id)
                 self.write(credit, None, claim.on, "released", self.rest(credit))
                 self.spread(credit, claim.on)
+
+    def enter_refund(self, refund: Document) -> None:
+        self.claims.append(refund)
+        order, reopened = self.order_of(refund), []
+        self.of_refunds[refund.ledger_id] = order
+        if order is not None:
+            self.take_from_order(refund, refund.on)
+            for payment in list(reversed(self.paid)):
+                invoice = payment.claim
+                is_elsewhere = (
+                    payment.order == order
+                    and invoice.kind == "invoice"
+                    and invoice.order not in (order, payment.credit.order_key)
+                    and not (
+                        payment.credit.kind != "credit_note"
+                        and payment.credit.reference == invoice.id
+                    )
+                )
+                n = min(payment.live, self.rest(refund))
+                if is_elsewhere and n > 0:
+                    self.take_back(payment, n, refund.on, "refunded")
+                    self.pay(payment.credit, refund, refund.on, "refund")
+                    reopened.append(invoice)
+            self.settle_reopened(reopened, refund.on)
+        self.settle(refund, refund.on, with_held=True)
 
     def spread(self, credit: Document, on: date) -> None:
         for claim in self.open_claims():
@@ -195,7 +233,7 @@ class _Account:
             self.pay(credit, named, credit.on, "reference")
         elif order is not None:
             for claim in self.open_claims():
-                if (claim.order if claim.kind == "invoice" else claim.order_key) == order:
+                if self.claim_order(claim) == order:
                     self.pay(credit, claim, credit.on, "order")
             is_there = any(invoice.order == order for invoice in self.invoices())
         if self.rest(credit) == 0:
@@ -266,6 +304,8 @@ def allocate_slowly(documents: list[Document], as_of: date) -> dict[tuple[str, s
             account.dishonour(document)
         elif document.kind == "chargeback":
             account.enter_chargeback(document)
+        elif document.kind == "refund":
+            account.enter_refund(document)
         elif document.is_claim:
             account.enter_claim(document)
         else:

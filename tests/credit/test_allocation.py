@@ -20,6 +20,7 @@ LAST_DAY = 12
 BASIS_NAMES = {
     Basis.REVERSAL_DISHONOURED: "dishonoured",
     Basis.REVERSAL_CHARGEBACK: "chargeback",
+    Basis.REVERSAL_REFUND: "refunded",
 }
 
 
@@ -56,7 +57,7 @@ def as_events(documents: list[Document], as_of: date) -> tuple[Events, list[Docu
         elif rank == EventKind.CHARGEBACK:
             named = (account, document.reference)
             target = receipts.get(named, invoices.get(named, -1))
-        elif rank == EventKind.RECEIPT:
+        elif rank in (EventKind.RECEIPT, EventKind.REFUND):
             target = invoices.get((account, document.reference), -1)
         never_pays = document.dishonoured_on is not None and document.dishonoured_on <= document.on
         rows.append(
@@ -294,6 +295,57 @@ def test_a_chargeback_takes_the_rest_then_the_newest_allocations() -> None:
         ("p", "i2", 4, "chargeback", -40),
         ("p", "i1", 4, "chargeback", -10),
         ("p", "chargeback:back", 4, "refund", 60),
+    ]
+
+
+def test_a_refund_takes_back_what_the_credit_note_of_its_order_covered_elsewhere() -> None:
+    book = [
+        invoice("returned", 1, 100, 3, order="o"),
+        Document("receipt", "p", day(2), 100, order="o"),
+        invoice("other", 4, 80, 9, order="next"),
+        Document("credit_note", "cn", day(5), 30, order="o"),
+        Document("refund", "back", day(7), 30, order="o"),
+    ]
+    assert short(book) == [
+        ("p", "returned", 2, "order", 100),
+        ("credit_note:cn", "other", 5, "fifo", 30),
+        ("credit_note:cn", "other", 7, "refunded", -30),
+        ("credit_note:cn", "refund:back", 7, "refund", 30),
+    ]
+
+
+def test_a_refund_takes_back_an_overpayment_and_the_reopened_invoice_takes_waiting_money() -> None:
+    book = [
+        invoice("returned", 1, 100, 3, order="o"),
+        Document("credit_note", "cn", day(2), 30, order="o"),
+        invoice("other", 2, 40, 9),
+        # pays the 70 that are left, and of the other invoice 30
+        Document("receipt", "p", day(4), 100, reference="returned"),
+        Document("receipt", "late", day(5), 25),
+        Document("refund", "back", day(7), 30, reference="returned"),
+    ]
+    assert short(book) == [
+        ("credit_note:cn", "returned", 2, "order", 30),
+        ("p", "returned", 4, "reference", 70),
+        ("p", "other", 4, "fifo", 30),
+        ("late", "other", 5, "fifo", 10),
+        ("p", "other", 7, "refunded", -30),
+        ("p", "refund:back", 7, "refund", 30),
+        ("late", "other", 7, "fifo", 15),
+    ]
+
+
+def test_a_refund_leaves_what_was_paid_on_its_own_order_alone() -> None:
+    book = [
+        invoice("i", 1, 100, 3, order="o"),
+        Document("receipt", "p", day(2), 100, order="o"),
+        Document("refund", "back", day(7), 30, order="o"),
+        # the goods' credit note comes after the money
+        Document("credit_note", "cn", day(9), 30, order="o"),
+    ]
+    assert short(book) == [
+        ("p", "i", 2, "order", 100),
+        ("credit_note:cn", "refund:back", 9, "refund", 30),
     ]
 
 

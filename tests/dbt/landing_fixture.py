@@ -30,7 +30,8 @@ CONTRACTS = {feed: load_contract(feed) for feed in FEEDS}
 CONTROL_TABLES = {
     "run_context": """release_id varchar, release_sequence integer, parent_release_id varchar,
         parent_as_of date, as_of date, is_rebuild boolean, is_refit boolean,
-        reporting_currency varchar, calendar varchar, company varchar, company_name_en varchar,
+        reporting_currency varchar, calendar varchar, is_small_or_medium boolean,
+        company varchar, company_name_en varchar,
         company_name_zh varchar, run_id varchar, started_at timestamp, code_version varchar""",
     "releases": """release_id varchar, release_sequence integer, parent_release_id varchar,
         run_id varchar, as_of date, started_at timestamp, code_version varchar,
@@ -110,7 +111,7 @@ class Landing:
             con.execute("delete from landing.run_context")
             con.execute(
                 "insert into landing.run_context values"
-                " (?, ?, ?, ?, ?, ?, ?, 'CNY', 'china', 'toy', 'Toy company', '玩具公司',"
+                " (?, ?, ?, ?, ?, ?, ?, 'CNY', 'china', true, 'toy', 'Toy company', '玩具公司',"
                 " ?, ?, 'test')",
                 [
                     release_id,

@@ -24,8 +24,8 @@ RATE, LEAVES = 3.0 / 100, 0.8 / 6.8
 
 
 def land(landing: Landing, until: int) -> None:
-    """The spot orders of 400 buyers up to a day of the book, two a day now and then."""
-    bought = coin_days(400, k=1, r=3.0, alpha=100.0, a=0.8, b=6.0, days=DAYS + 10, seed=8)
+    """The spot orders of 700 buyers up to a day of the book, two a day now and then."""
+    bought = coin_days(700, k=1, r=3.0, alpha=100.0, a=0.8, b=6.0, days=DAYS + 10, seed=8)
     days = [(number, day) for number, day in bought if day < until]
     twice = [(number, day, copy) for number, day in days for copy in range(1 + (day % 7 == 0))]
     rows = pa.table(

@@ -126,20 +126,15 @@ def payments_of(database: Path) -> list[tuple[str, date, float, int]]:
         select allocations.*, invoices.due_on
         from marts.fct_payment_allocations as allocations
         inner join marts.fct_invoices as invoices using (invoice_id)
-        where credit_kind <> 'credit_note' and paid_on is not null
+        where credit_kind <> 'credit_note' and paid_on is not null and basis <> 'reversal'
         """,
     )
-    first = {
-        (row["credit_id"], row["document_id"]): row["paid_on"]
-        for row in sorted(rows, key=lambda row: row["paid_on"])
-        if row["basis"] != "reversal"
-    }
     return [
         (
             row["customer_id"],
             row["paid_on"],
             float(row["allocated_amount"]),
-            (first[row["credit_id"], row["document_id"]] - row["due_on"]).days,
+            (row["paid_on"] - row["due_on"]).days,
         )
         for row in rows
     ]

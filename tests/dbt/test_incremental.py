@@ -149,9 +149,15 @@ def test_customer_months_go_on_from_the_first_that_changed(
                 ).fetchall()
             )
 
+    def customers_of(table: str) -> set[str]:
+        with duckdb.connect(str(database), read_only=True) as con:
+            found = con.execute(f"select distinct customer_id from intermediate.{table}")
+            return {customer for (customer,) in found.fetchall()}
+
     landing.begin_release(date(2026, 3, 2))
     dbt(*segments)
     assert set(first_months().values()) == {date(2026, 2, 1)}
+    customers_of_marts = {row[0] for row in read_marts(database)["dim_customers"]}
 
     landing.begin_release(date(2026, 3, 20))
     landing.put("orders", [order("o-early", "steady", date(2025, 6, 15), sale_type="contract")])
@@ -175,6 +181,11 @@ def test_customer_months_go_on_from_the_first_that_changed(
         landing.begin_release(as_of)
         landing.put("orders", [order(f"o-{as_of}", "credited", date(2026, 4, 2))])
         dbt(*segments)
+        # everybody's months go on; the ledger is that of customers with movements
+        moved = customers_of("int_customers_changed where has_movements")
+        assert "credited" in moved
+        assert moved < customers_of("int_customers_changed") >= customers_of_marts
+        assert customers_of("int_receivable_events") <= moved
         incremented = read_marts(database)
         landing.execute("update landing.run_context set is_rebuild = true")
         dbt(*segments)

@@ -36,7 +36,13 @@ MAY_READ = {
         *("staging", "intermediate", "intermediate.receivables"),
         *("intermediate.credit", "core", "credit"),
     },
-    "management": {"staging", "core", "value", "segments", "credit", "management"},
+    # what customers say, beside what they are and do
+    "intermediate.voice": {"staging", "core", "segments", "intermediate.voice"},
+    "voice": {
+        *("staging", "intermediate", "intermediate.voice"),
+        *("core", "segments", "value", "credit", "voice"),
+    },
+    "management": {"staging", "core", "value", "segments", "credit", "voice", "management"},
     "trust": {"staging", "trust"},
 }
 PREFIX = {
@@ -46,6 +52,7 @@ PREFIX = {
     "intermediate.receivables": r"int_",
     "intermediate.credit": r"int_",
     "intermediate.value": r"int_",
+    "intermediate.voice": r"int_",
     "core": r"(dim|fct)_",
 }
 # core marts about the ids themselves, neither a dimension nor a fact

@@ -328,7 +328,7 @@ def assert_month_ends_as_told(database: Path, as_of: date) -> None:
                 months.bills_outstanding_amount)
             is distinct from (balances.open_amount, balances.unapplied_cash_amount,
                 balances.prepaid_amount, balances.overdue_amount, balances.disputed_amount,
-                balances.balance_amount, balances.bills_not_matured_amount)
+                balances.balance_amount, balances.bills_outstanding_amount)
         )
         """,
         as_of,

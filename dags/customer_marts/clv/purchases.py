@@ -37,7 +37,7 @@ class PurchaseModel(ABC):
 
     @abstractmethod
     def _log_likelihood(self, repeats: Floats, last_at: Floats, age: Floats) -> Floats:
-        """The log of  each history's likelihood (less the gaps' constant of MBG/CNBD-k)."""
+        """The log of each history's likelihood (less the gaps' constant of MBG/CNBD-k)."""
 
     @abstractmethod
     def _probability_alive(self, repeats: Floats, last_at: Floats, age: Floats) -> Floats:
@@ -56,7 +56,7 @@ class PurchaseModel(ABC):
     def log_likelihood(
         self, repeats: npt.ArrayLike, last_at: npt.ArrayLike, age: npt.ArrayLike
     ) -> Floats:
-        """The log of  each history's likelihood (without the gaps' constant of MBG/CNBD-k)."""
+        """The log of each history's likelihood (without the gaps' constant of MBG/CNBD-k)."""
         return self._log_likelihood(*histories(repeats, last_at, age))
 
     def probability_alive(
@@ -71,7 +71,8 @@ class PurchaseModel(ABC):
         """P(no purchase in (T, T + horizon]), gone or not.
 
         The likelihood of the history seen to last until T + horizon with no further purchase,
-        over the likelihood of the history until T.
+        over the likelihood of the history until T: exact to the rounding of their logarithms, a
+        relative error of some 2e-16 times the log-likelihood's size.
         """
         x, last, upto = histories(repeats, last_at, age)
         _check_horizon(horizon)

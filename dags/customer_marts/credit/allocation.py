@@ -24,9 +24,15 @@ that reopen, due first, take credits again as if they arrived, but no held ones 
 **A chargeback or a refund** is a claim due on its day. A chargeback that names a receipt takes the
 rest of it, then what it paid invoices with, the newest allocation first: these are reversed and the
 money goes to the chargeback. One that names an invoice does the same with what receipts and
-prepayments paid that invoice. Reopened invoices take credits again. What is left of a chargeback,
-and every refund, takes the unapplied credits that name the same order, then those not held, then
-the held ones, each oldest first; the excess stays open until later credits settle it.
+prepayments paid that invoice. A refund takes the unapplied credits that name its order; then what
+credits of that order paid other orders' invoices with, the newest allocation first: these are
+reversed and the money goes to the refund. (What is given back was never payment of another
+invoice: it only lay there until it was claimed.) Reopened invoices take credits again. What is left
+of either takes the unapplied credits that name the same order, then those not held, then the held
+ones, each oldest first; the excess stays open until later credits settle it.
+
+A refund that names an invoice is of that invoice's order; so is what a credit that names one pays
+from when it is there.
 
 **Reporting currency.** Of a claim (a credit) worth R cents there and C cents in its own currency,
 of which c are settled (used), the share is R c / C, halves rounded up. A row has the difference of
@@ -72,7 +78,8 @@ class Basis(IntEnum):
 
     REFERENCE: the credit names the claim. ORDER: it names the claim's order. FIFO: neither.
     PREPAYMENT: it was held for the claim or its order. REFUND: it was given back, or taken back.
-    REVERSAL_DISHONOURED, REVERSAL_CHARGEBACK: an earlier row is undone, its amount is negative.
+    REVERSAL_DISHONOURED, REVERSAL_CHARGEBACK, REVERSAL_REFUND: an earlier row is undone, its amount
+    is negative.
     """
 
     REFERENCE = 0
@@ -84,6 +91,7 @@ class Basis(IntEnum):
     REVERSAL_CHARGEBACK = 6
     HELD = 7
     RELEASED = 8
+    REVERSAL_REFUND = 9
 
 
 @dataclass(frozen=True)
@@ -94,9 +102,9 @@ class Events:
     is read of claims (invoices, chargebacks, refunds). cents: what it is worth, not negative, in
     the account's currency; 0 for a credit that never pays. reporting_cents: the same in the
     reporting currency. order: number of the order it names or belongs to, dense from 0 and of one
-    account only; -1 for none. target: position of the event it names, -1 for none: of a credit an
-    invoice, of a dishonour the receipt, of a chargeback a receipt or an invoice. is_prepayment:
-    of receipts. names: it names anything, known or not.
+    account only; -1 for none. target: position of the event it names, -1 for none: of a credit or a
+    refund an invoice, of a dishonour the receipt, of a chargeback a receipt or an invoice.
+    is_prepayment: of receipts. names: it names anything, known or not.
     """
 
     account: Days
@@ -214,9 +222,11 @@ B_DISHONOURED = int(Basis.REVERSAL_DISHONOURED)
 B_CHARGEBACK = int(Basis.REVERSAL_CHARGEBACK)
 B_HELD = int(Basis.HELD)
 B_RELEASED = int(Basis.RELEASED)
+B_REFUNDED = int(Basis.REVERSAL_REFUND)
 
 # What the loop knows of an event. done: settled of a claim, used of a credit; a cancelled credit
 # counts as used up. The queues hold the credits that name a claim, or an order, oldest first.
+# home: the order it belongs to, that of the invoice it names before the one it names itself.
 # claim_row, credit_row, given_row: the newest row that paid this invoice from a receipt, with which
 # this receipt paid an invoice, with which it paid a refund or a chargeback.
 EVENT = np.dtype(
@@ -226,6 +236,7 @@ EVENT = np.dtype(
         ("done", np.int64),
         ("due", np.int32),
         ("order", np.int32),
+        ("home", np.int32),
         ("target", np.int32),
         ("queue", np.int32),
         ("queue_end", np.int32),
@@ -244,18 +255,21 @@ EVENT = np.dtype(
     ],
     align=True,
 )
-# Of an order: its credits, its heap of open claims, and whether an invoice of it has arrived.
+# Of an order: its credits, its heap of open claims, the newest row with which a credit of it paid
+# an invoice of none or of another, and whether an invoice of it has arrived.
 ORDER = np.dtype(
     [
         ("heap_first", np.int64),
         ("heap_size", np.int64),
         ("queue", np.int32),
         ("queue_end", np.int32),
+        ("away_row", np.int32),
         ("is_there", np.bool_),
     ],
     align=True,
 )
-# A row of the ledger, what is not reversed of it, and the rows before it of its claim and credit.
+# A row of the ledger, what is not reversed of it, and the rows before it of its claim, its credit
+# and its credit's order.
 ROW = np.dtype(
     [
         ("cents", np.int64),
@@ -268,6 +282,7 @@ ROW = np.dtype(
         ("day", np.int32),
         ("before_of_claim", np.int32),
         ("before_of_credit", np.int32),
+        ("before_of_order", np.int32),
         ("basis", np.int8),
     ],
     align=True,
@@ -410,6 +425,18 @@ def _move(s: Any, credit: int, claim: int, day: int, basis: int, cents: int) -> 
 
 
 @_compiled
+def _note_away(s: Any, row: int, credit: int, claim: int) -> None:
+    """Let a refund of the credit's order find a row that paid an invoice of none or of another."""
+    event = s.events[credit]
+    order = s.events[claim].order
+    if event.home == NONE or claim == event.target:
+        return
+    if order == NONE or (order != event.home and order != event.order):
+        s.rows[row].before_of_order = s.orders[event.home].away_row
+        s.orders[event.home].away_row = row
+
+
+@_compiled
 def _pay(s: Any, credit: int, claim: int, day: int, basis: int) -> None:
     """Let the credit pay what it can of the claim."""
     cents = min(_rest(s, credit), _rest(s, claim))
@@ -421,9 +448,13 @@ def _pay(s: Any, credit: int, claim: int, day: int, basis: int) -> None:
     elif s.events[credit].is_held:
         basis = B_PREPAYMENT
     row = _move(s, credit, claim, day, basis, cents)
-    if row == NONE or s.events[credit].kind != RECEIPT:
+    if row == NONE:
         return
     s.rows[row].live = cents
+    if is_invoice:
+        _note_away(s, row, credit, claim)
+    if s.events[credit].kind != RECEIPT:
+        return
     if is_invoice:
         s.rows[row].before_of_claim = s.events[claim].claim_row
         s.events[claim].claim_row = row
@@ -464,6 +495,22 @@ def _keep_open(s: Any, claim: int) -> None:
 
 
 @_compiled
+def _take_from_order(s: Any, claim: int, day: int) -> None:
+    """Let a claim take the unapplied credits that name its order."""
+    event = s.events[claim]
+    if event.order == NONE:
+        return
+    order = s.orders[event.order]
+    credit = _wide(order.queue)
+    while credit != NONE:
+        _pay(s, credit, claim, day, B_ORDER)
+        if _rest(s, credit) > 0:
+            break
+        credit = _wide(s.events[credit].next_of_order)
+    order.queue = credit
+
+
+@_compiled
 def _settle(s: Any, claim: int, day: int, with_held: bool) -> None:
     """Let a claim take credits; with_held: at last also those held for something else."""
     event = s.events[claim]
@@ -475,15 +522,7 @@ def _settle(s: Any, claim: int, day: int, with_held: bool) -> None:
                 break
             credit = _wide(s.events[credit].next_of_claim)
         event.queue = credit
-    if event.order != NONE:
-        order = s.orders[event.order]
-        credit = _wide(order.queue)
-        while credit != NONE:
-            _pay(s, credit, claim, day, B_ORDER)
-            if _rest(s, credit) > 0:
-                break
-            credit = _wide(s.events[credit].next_of_order)
-        order.queue = credit
+    _take_from_order(s, claim, day)
     while _rest(s, claim) > 0 and s.sizes[FREE] > 0:
         credit = s.heap[s.sizes[FREE_FIRST]]
         _pay(s, credit, claim, day, B_FIFO)
@@ -520,9 +559,11 @@ def _enter_invoice(s: Any, claim: int, day: int) -> None:
     if event.order != NONE:
         s.orders[event.order].is_there = True
     _settle(s, claim, day, False)
-    # what was held for this invoice, and is not used up, is held no longer
+    # what names this invoice, and is not used up, is of its order and held no longer
     credit = _wide(event.queue)
     while credit != NONE:
+        if event.order != NONE:
+            s.events[credit].home = event.order
         if s.events[credit].is_held and _rest(s, credit) > 0:
             s.events[credit].is_held = False
             _write(s, credit, NONE, day, B_RELEASED, _rest(s, credit))
@@ -639,6 +680,25 @@ def _enter_chargeback(s: Any, claim: int, day: int) -> None:
 
 
 @_compiled
+def _enter_refund(s: Any, claim: int, day: int) -> None:
+    event = s.events[claim]
+    if event.order != NONE:
+        _take_from_order(s, claim, day)
+        row = _wide(s.orders[event.order].away_row)
+        while row != NONE:
+            cents = min(s.rows[row].live, _rest(s, claim))
+            if cents > 0:
+                _reverse(s, row, cents, day, B_REFUNDED)
+                _pay(s, _wide(s.rows[row].credit), claim, day, B_REFUND)
+            if s.rows[row].live > 0:
+                break
+            row = _wide(s.rows[row].before_of_order)
+        s.orders[event.order].away_row = row
+        _settle_reopened(s, day)
+    _settle(s, claim, day, True)
+
+
+@_compiled
 def _run(s: Any, account: Days, days: Days) -> bool:
     """All events; false when the ledger did not fit into its rows."""
     for at in range(len(account)):
@@ -658,7 +718,7 @@ def _run(s: Any, account: Days, days: Days) -> bool:
         elif kind == CHARGEBACK:
             _enter_chargeback(s, at, day)
         else:
-            _settle(s, at, day, True)
+            _enter_refund(s, at, day)
         if s.sizes[ROWS] > len(s.rows):
             return False
     return True
@@ -666,11 +726,19 @@ def _run(s: Any, account: Days, days: Days) -> bool:
 
 def _new_state(events: Events, capacity: int) -> _State:
     """Everything as before the first event, with room for so many rows."""
+    # an invoice of a later event is not there yet
+    of_named = np.where(
+        (events.target != NONE) & (events.target < np.arange(len(events))),
+        events.order[events.target],
+        NONE,
+    )
+    home = np.where(of_named == NONE, events.order, of_named)
     known = np.zeros(len(events), dtype=EVENT)
     known["cents"] = events.cents
     known["worth"] = events.reporting_cents
     known["due"] = events.due
-    known["order"] = events.order
+    known["order"] = np.where(events.kind == REFUND, home, events.order)
+    known["home"] = home
     known["target"] = events.target
     known["kind"] = events.kind
     known["may_be_held"] = events.is_prepayment & events.names
@@ -681,10 +749,11 @@ def _new_state(events: Events, capacity: int) -> _State:
     is_claim = np.isin(events.kind, (INVOICE, CHARGEBACK, REFUND))
     count_orders = int(events.order.max(initial=NONE)) + 1
     claims_of_orders = np.bincount(
-        events.order[is_claim & (events.order != NONE)], minlength=count_orders
+        known["order"][is_claim & (known["order"] != NONE)], minlength=count_orders
     )
     orders = np.zeros(count_orders, dtype=ORDER)
     orders["queue"] = NONE
+    orders["away_row"] = NONE
     orders["heap_first"] = np.cumsum(claims_of_orders) - claims_of_orders
     bounds = np.flatnonzero(np.diff(events.account, prepend=NONE, append=NONE))
     longest = int(np.diff(bounds).max(initial=0))

@@ -50,12 +50,14 @@ BASIS_NAMES = {
     Basis.REFUND: "refund",
     Basis.REVERSAL_DISHONOURED: "reversal",
     Basis.REVERSAL_CHARGEBACK: "reversal",
+    Basis.REVERSAL_REFUND: "reversal",
     Basis.HELD: "held",
     Basis.RELEASED: "released",
 }
 REVERSAL_REASONS = {
     Basis.REVERSAL_DISHONOURED: "dishonoured",
     Basis.REVERSAL_CHARGEBACK: "chargeback",
+    Basis.REVERSAL_REFUND: "refunded",
 }
 
 

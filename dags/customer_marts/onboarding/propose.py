@@ -535,6 +535,9 @@ class _Writer:
             why = "documents are in these too; they need the feed fx_rates"
             lines.append(f"{line}" if has_rates else f"# {line}  # ? {why}")
         lines.append(
+            "# is_small_or_medium: false  # of a large seller: no law sets its buyers a term to pay"
+        )
+        lines.append(
             "# as_of: latest_data  # ? for data that stand still; without it, figures are as of "
             "yesterday"
         )

@@ -124,7 +124,7 @@ previous_customers as (
     }}
 ),
 
-changes as (
+movements as (
     select * from customers_of_changed_rows
     union all
     select * from customers_of_changed_orders
@@ -133,18 +133,33 @@ changes as (
     union all
     select * from customers_of_maturing_bills
     union all
+    select * from previous_customers
+),
+
+days_gone_by as (
     select * from customers_of_overdue_claims
     union all
-    select * from previous_customers
-    union all
     {{ customers_of_another_month() }}
+),
+
+changes as (
+    select
+        *,
+        1 as is_movement
+    from movements
+    union all
+    select
+        *,
+        0 as is_movement
+    from days_gone_by
 ),
 
 final as (
     select
         customer_id,
         {{ month_start('min(coalesce(changed_on, ' ~ beginning_of_time() ~ '))') }}
-            as first_month_on
+            as first_month_on,
+        max(is_movement) = 1 as has_movements
     from changes
     group by customer_id
 )

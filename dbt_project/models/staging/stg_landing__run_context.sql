@@ -8,6 +8,7 @@ select
     is_refit,
     reporting_currency,
     calendar,
+    is_small_or_medium,
     company,
     company_name_en,
     company_name_zh,

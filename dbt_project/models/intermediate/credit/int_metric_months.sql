@@ -41,11 +41,6 @@ customer_records as (
     where is_main_record and size_class is not null and {{ is_in_scope }}
 ),
 
-statutory_rules as (
-    select * from {{ ref('statutory_payment_rules') }}
-    where is_seller_small_or_medium
-),
-
 metric_parameters as (
     select * from {{ ref('credit_metric_parameters') }}
 ),
@@ -54,56 +49,25 @@ index_segments as (
     {{ payment_index_segments() }}
 ),
 
-reversed_pairs as (
-    select
-        credit_id,
-        document_id
-    from allocations
-    where basis = 'reversal'
-    group by credit_id, document_id
-),
-
--- what is taken back was paid when it was paid: it weighs as much less as it weighed
-reversed_payments as (
-    select
-        allocations.credit_id,
-        allocations.document_id,
-        max(allocations.paid_on) as paid_on
-    from allocations
-    inner join reversed_pairs
-        on
-            allocations.credit_id = reversed_pairs.credit_id
-            and allocations.document_id = reversed_pairs.document_id
-    where allocations.basis <> 'reversal'
-    group by allocations.credit_id, allocations.document_id
-),
-
+-- what is taken back later was paid all the same: what pays the claim then counts on its own day
 paid_allocations as (
     select
         allocations.customer_id,
         allocations.paid_on,
-        allocations.basis,
         allocations.allocated_amount,
-        case
-            when allocations.basis = 'reversal' then reversed_payments.paid_on
-            else allocations.paid_on
-        end as first_paid_on,
         claims.due_on
     from allocations
     inner join claims on allocations.document_id = claims.document_id
-    left join reversed_payments
-        on
-            allocations.credit_id = reversed_payments.credit_id
-            and allocations.document_id = reversed_payments.document_id
     where
-        allocations.credit_kind <> 'credit_note'
+        allocations.basis <> 'reversal'
+        and allocations.credit_kind <> 'credit_note'
         and allocations.paid_on <= {{ as_of_date() }}
 ),
 
 delays as (
     select
         *,
-        {{ days_between('due_on', 'first_paid_on') }} as delay_days
+        {{ days_between('due_on', 'paid_on') }} as delay_days
     from paid_allocations
 ),
 
@@ -115,7 +79,7 @@ scored_delays as (
     left join index_segments
         on
             {{ is_in_segment('index_segments', 'delays.delay_days') }}
-            and {{ is_in_force_on('index_segments', 'delays.first_paid_on') }}
+            and {{ is_in_force_on('index_segments', 'delays.paid_on') }}
 ),
 
 paid_months as (
@@ -126,7 +90,7 @@ paid_months as (
         sum(allocated_amount * delay_days) as paid_day_amount,
         sum(allocated_amount * greatest(delay_days, 0)) as paid_late_amount,
         sum(allocated_amount * points) as paid_point_amount,
-        count(*) filter (where basis <> 'reversal') as count_paid
+        count(*) as count_paid
     from scored_delays
     group by customer_id, {{ month_start('paid_on') }}
 ),
@@ -154,29 +118,19 @@ cash_months as (
     group by customer_id, {{ month_start('settled_on') }}
 ),
 
--- a buyer is as large as it was when the claim arose; before anything is known, as it first was
+statutory_terms as (
+    {{ statutory_terms('claims') }}
+),
+
 statutory_claims as (
     select
         claims.document_id,
         claims.customer_id,
         claims.claim_amount,
-        {{ add_days('claims.claimed_on', 'statutory_rules.payment_days + 1') }} as overdue_from
+        {{ add_days('claims.claimed_on', 'statutory_terms.statutory_days + 1') }} as overdue_from
     from claims
-    inner join customer_records
-        on
-            claims.customer_id = customer_records.customer_id
-            and (
-                customer_records.version_no = 1
-                or claims.claimed_on >= customer_records.valid_from
-            )
-            and (
-                customer_records.valid_to is null
-                or claims.claimed_on < customer_records.valid_to
-            )
-    inner join statutory_rules
-        on
-            customer_records.size_class = statutory_rules.buyer_size_class
-            and {{ is_in_force_on('statutory_rules', 'claims.claimed_on') }}
+    inner join statutory_terms on claims.document_id = statutory_terms.document_id
+    where statutory_terms.statutory_days is not null
 ),
 
 statutory_changes as (

@@ -1,12 +1,12 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ delete_changed('customer_id', changed_customers()) }}",
+    pre_hook="{{ delete_changed('customer_id', customers_with_movements()) }}",
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
 -- depends_on: {{ ref('stg_landing__run_context') }}
 
-{%- set is_in_scope = where_changed('customer_id', changed_customers()) %}
+{%- set is_in_scope = where_changed('customer_id', customers_with_movements()) %}
 
 with claims as (
     select * from {{ ref('int_receivable_claims') }}

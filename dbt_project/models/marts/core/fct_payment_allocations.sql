@@ -1,7 +1,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ delete_changed('customer_id', changed_customers()) }}",
+    pre_hook="{{ delete_changed('customer_id', customers_with_movements()) }}",
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
 
@@ -83,3 +83,4 @@ final as (
 )
 
 select * from final
+where {{ only_changed('customer_id', customers_with_movements()) }}

@@ -22,8 +22,8 @@ orders as (
 parameters as (
     select
         {%- for name in [
-            'need_sales_months', 'sales_window_months', 'net_worth_rate', 'working_capital_rate',
-            'rounding_step', 'change_rate',
+            'need_sales_months', 'need_order_months', 'sales_window_months', 'net_worth_rate',
+            'working_capital_rate', 'rounding_step', 'change_rate',
         ] %}
             max(value) filter (where parameter = '{{ name }}') as {{ name }}
             {{- ',' if not loop.last }}
@@ -75,6 +75,18 @@ sales as (
     group by orders.customer_id
 ),
 
+-- whoever may pay after 60 days owes two months of sales before it is late, and orders meanwhile
+need_months as (
+    select
+        customers.customer_id,
+        greatest(
+            parameters.need_sales_months,
+            parameters.need_order_months + coalesce(customers.payment_terms_days, 0) / 30.0
+        ) as need_months
+    from customers
+    cross join parameters
+),
+
 needs as (
     select
         customers.customer_id,
@@ -88,13 +100,14 @@ needs as (
         limit_grades.need_factor,
         limit_grades.cap_factor,
         cast(sales.count_sales_months as integer) as count_sales_months,
+        need_months.need_months,
         -- decimals divide as doubles: six decimals bring an exact half back before it is rounded
         coalesce(
             {{ to_amount('cast(sales_amount / count_sales_months as decimal(28, 6))') }}, 0
         ) as average_monthly_sales_amount,
         coalesce(
             {{ to_amount(
-                'cast(sales_amount * need_sales_months / count_sales_months as decimal(28, 6))'
+                'cast(sales_amount * need_months / count_sales_months as decimal(28, 6))'
             ) }},
             0
         ) as need_amount,
@@ -105,6 +118,7 @@ needs as (
         parameters.*
     from customers
     cross join parameters
+    inner join need_months on customers.customer_id = need_months.customer_id
     left join credit_scores on customers.customer_id = credit_scores.customer_id
     inner join limit_grades on coalesce(credit_scores.grade, 'none') = limit_grades.grade
     left join sales on customers.customer_id = sales.customer_id
@@ -220,6 +234,8 @@ compared as (
         end as limit_status,
         case
             when recommended.reason_code = 'grade' then 'stop'
+            when recommended.reason_code = 'no_sales' and recommended.credit_limit_amount > 0
+                then 'withdraw'
             when
                 recommended.credit_limit_amount is null
                 and recommended.recommended_limit_amount > 0
@@ -251,7 +267,7 @@ half_told as (
         limit_reasons.label_zh as reason_label_zh,
     {%- for language in ['en', 'zh'] %}
         {{ fill_in('limit_reasons.reason_' ~ language, {
-            'need_months': with_decimal_if_any('compared.need_sales_months'),
+            'need_months': with_decimal_if_any('compared.need_months'),
             'window_months': as_whole('compared.sales_window_months'),
             'sales': 'compared.average_monthly_sales_amount',
             'need_factor': 'cast(compared.need_factor as decimal(9, 2))',
@@ -286,6 +302,7 @@ final as (
         passed_limits.over_limit_since_on,
         compared.average_monthly_sales_amount,
         compared.count_sales_months,
+        cast(compared.need_months as double) as need_months,
         compared.need_amount,
         compared.net_worth_cap_amount,
         compared.working_capital_cap_amount,

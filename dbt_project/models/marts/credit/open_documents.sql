@@ -2,30 +2,20 @@ with open_claims as (
     select * from {{ ref('int_open_claims') }}
 ),
 
-customers as (
-    select * from {{ ref('dim_customers') }}
-),
-
--- what large buyers owe small and medium sellers, by the law in force on the invoice's day
-statutory_rules as (
-    select * from {{ ref('statutory_payment_rules') }}
-    where is_seller_small_or_medium
+-- what large buyers owe small and medium sellers
+statutory_terms as (
+    {{ statutory_terms('open_claims') }}
 ),
 
 ruled_claims as (
     select
         open_claims.*,
-        customers.size_class,
-        statutory_rules.payment_days,
-        {{ add_days('open_claims.claimed_on', 'statutory_rules.payment_days') }}
+        statutory_terms.size_class,
+        statutory_terms.statutory_days,
+        {{ add_days('open_claims.claimed_on', 'statutory_terms.statutory_days') }}
             as statutory_due_on
     from open_claims
-    left join customers on open_claims.customer_id = customers.customer_id
-    left join statutory_rules
-        on
-            customers.size_class = statutory_rules.buyer_size_class
-            and open_claims.document_kind = 'invoice'
-            and {{ is_in_force_on('statutory_rules', 'open_claims.claimed_on') }}
+    left join statutory_terms on open_claims.document_id = statutory_terms.document_id
 ),
 
 final as (
@@ -49,7 +39,7 @@ final as (
         order_id,
         case
             when document_kind <> 'invoice' then 'not_an_invoice'
-            when payment_days is not null then 'covered'
+            when statutory_days is not null then 'covered'
             when size_class is null then 'buyer_size_unknown'
             else 'not_covered'
         end as statutory_status,

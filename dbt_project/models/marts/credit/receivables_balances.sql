@@ -36,7 +36,7 @@ payment_totals as (
             where
             method in ('bank_acceptance', 'commercial_acceptance')
             and coalesce(settled_on, dishonoured_on) > {{ as_of_date() }}
-        ) as bills_not_matured_amount
+        ) as bills_outstanding_amount
     from payments
     group by customer_id
 ),
@@ -100,7 +100,7 @@ final as (
         cast(coalesce(document_totals.count_open_documents, 0) as integer)
             as count_open_documents,
         cast(coalesce(document_totals.count_due_by_terms, 0) as integer) as count_due_by_terms,
-        {{ or_zero('payment_totals.bills_not_matured_amount') }} as bills_not_matured_amount
+        {{ or_zero('payment_totals.bills_outstanding_amount') }} as bills_outstanding_amount
     from invoice_totals
     full outer join payment_totals on invoice_totals.customer_id = payment_totals.customer_id
     left join exchange_totals

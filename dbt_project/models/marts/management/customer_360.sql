@@ -141,7 +141,7 @@ joined_blocks as (
         balances.overdue_amount,
         balances.oldest_overdue_days,
         balances.unapplied_cash_amount,
-        balances.bills_not_matured_amount,
+        balances.bills_outstanding_amount,
         case when balances.customer_id is null then 'no_document' else 'available' end
             as receivables_status,
         -- credit
@@ -170,7 +170,7 @@ joined_blocks as (
         case
             when payment_totals.count_payments_12_months > 0 then 'available'
             when payment_totals.customer_id is not null then 'no_payment_in_12_months'
-            when balances.bills_not_matured_amount > 0 then 'bills_not_matured'
+            when balances.bills_outstanding_amount > 0 then 'bills_not_matured'
             when feeds.has_payments then 'no_payment'
             else 'no_payment_feed'
         end as payments_status
@@ -243,7 +243,7 @@ final as (
         joined_blocks.overdue_amount,
         joined_blocks.oldest_overdue_days,
         joined_blocks.unapplied_cash_amount,
-        joined_blocks.bills_not_matured_amount,
+        joined_blocks.bills_outstanding_amount,
         -- credit
         joined_blocks.credit_status,
         credit_labels.label_en as credit_status_label_en,

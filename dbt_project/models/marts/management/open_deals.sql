@@ -1,0 +1,251 @@
+-- What an open deal is worth by what became of the deals before it. The feed has the latest state
+-- of a deal and no path: a lost one does not say at which stage it was lost. What history does tell
+-- is time: of the deals still open at this age, how many were won in the end.
+with pipeline_rules as (
+    select
+        max(value) filter (where parameter = 'history_months') as history_months,
+        max(value) filter (where parameter = 'prior_deals') as prior_deals,
+        max(value) filter (where parameter = 'min_closed') as min_closed
+    from {{ ref('performance_parameters') }}
+    where area = 'pipeline' and {{ is_in_force() }}
+),
+
+code_labels as (
+    select * from {{ ref('code_labels') }}
+    where domain = 'opportunity_stage' and {{ is_in_force() }}
+),
+
+statuses as (
+    select
+        code,
+        label_en,
+        label_zh
+    from {{ ref('performance_texts') }}
+    where area = 'calibration_status' and {{ is_in_force() }}
+),
+
+opportunities as (
+    select
+        *,
+        coalesce(account_manager, '-') as manager,
+        {{ days_between('opened_on', 'coalesce(closed_on, ' ~ as_of_date() ~ ')') }} as age_days
+    from {{ ref('fct_opportunities') }}
+),
+
+customers as (
+    select * from {{ ref('dim_customers') }}
+),
+
+past_deals as (
+    select opportunities.*
+    from opportunities
+    cross join pipeline_rules
+    where
+        opportunities.opened_on
+        >= {{ add_months(as_of_date(), 'cast(-pipeline_rules.history_months as integer)') }}
+),
+
+deals_by_age as (
+    select
+        age_days,
+        count(*) as count_deals,
+        count(*) filter (where is_won) as count_won,
+        count(*) filter (where closed_on is not null) as count_closed
+    from past_deals
+    group by age_days
+),
+
+at_risk as (
+    select
+        deals_by_age.*,
+        sum(count_deals) over (
+            order by age_days desc
+            rows between unbounded preceding and current row
+        ) as count_at_risk
+    from deals_by_age
+),
+
+-- where all who are left close nobody is left: it is the last age of all
+survival as (
+    select
+        age_days,
+        count_won,
+        count_at_risk,
+        sum(
+            case
+                when count_closed < count_at_risk
+                    then cast(
+                        round(ln(1 - count_closed / cast(count_at_risk as double)), 12)
+                        as decimal(18, 12)
+                    )
+            end
+        ) over (
+            order by age_days
+            rows between unbounded preceding and current row
+        ) as log_open_share,
+        sum(
+            case
+                when count_closed < count_at_risk
+                    then cast(
+                        round(ln(1 - count_closed / cast(count_at_risk as double)), 12)
+                        as decimal(18, 12)
+                    )
+            end
+        ) over (
+            order by age_days
+            rows between unbounded preceding and 1 preceding
+        ) as log_open_share_before
+    from at_risk
+),
+
+-- Aalen and Johansen: the share that is won at an age is the share still open before it times the
+-- chance of being won at it; deals still open count as long as they were watched
+wins as (
+    select
+        age_days,
+        exp(cast(coalesce(log_open_share, 0) as double)) as open_share,
+        sum(
+            cast(
+                round(
+                    exp(cast(coalesce(log_open_share_before, 0) as double))
+                    * count_won / count_at_risk, 15
+                ) as decimal(18, 15)
+            )
+        ) over (
+            order by age_days desc
+            rows between unbounded preceding and 1 preceding
+        ) as won_later_share
+    from survival
+),
+
+book as (
+    select
+        count(*) filter (where is_won) as count_won,
+        count(*) filter (where closed_on is not null) as count_closed,
+        cast(count(*) filter (where is_won) as double)
+        / nullif(count(*) filter (where closed_on is not null), 0) as win_rate
+    from past_deals
+),
+
+managers as (
+    select
+        manager,
+        count(*) filter (where is_won) as count_won,
+        count(*) filter (where closed_on is not null) as count_closed
+    from past_deals
+    group by manager
+),
+
+-- a manager's own rate counts for as much as it has deals beside the book's
+manager_rates as (
+    select
+        managers.manager,
+        book.win_rate as book_win_rate,
+        book.count_closed as book_count_closed,
+        managers.count_closed + pipeline_rules.prior_deals as weight_deals,
+        (managers.count_won + pipeline_rules.prior_deals * book.win_rate)
+        / cast(managers.count_closed + pipeline_rules.prior_deals as double) as win_rate
+    from managers
+    cross join book
+    cross join pipeline_rules
+),
+
+aged_deals as (
+    select
+        opportunities.*,
+        manager_rates.win_rate as manager_win_rate,
+        manager_rates.book_win_rate,
+        manager_rates.weight_deals,
+        cast(coalesce(wins.won_later_share, 0) as double) / wins.open_share
+            as book_probability,
+        case
+            when
+                book.count_closed < pipeline_rules.min_closed
+                or book.win_rate = 0
+                or book.win_rate = 1
+                then 'too_few'
+            when wins.age_days is null then 'older_than_history'
+            else 'known'
+        end as calibration_status
+    from opportunities
+    cross join book
+    cross join pipeline_rules
+    left join manager_rates on opportunities.manager = manager_rates.manager
+    left join wins
+        on
+            opportunities.age_days = wins.age_days
+            and opportunities.opened_on
+            >= {{ add_months(as_of_date(), 'cast(-pipeline_rules.history_months as integer)') }}
+    where opportunities.closed_on is null
+),
+
+-- the manager's odds against the book's, on the odds of the age
+calibrated_deals as (
+    select
+        aged_deals.*,
+        case
+            when calibration_status <> 'known' then null
+            when book_probability >= 1 then 1
+            else
+                book_probability * manager_win_rate * (1 - book_win_rate)
+                / (
+                    book_probability * manager_win_rate * (1 - book_win_rate)
+                    + (1 - book_probability) * (1 - manager_win_rate) * book_win_rate
+                )
+        end as calibrated_probability,
+        case
+            when calibration_status = 'known'
+                then 1 / sqrt(
+                    cast(weight_deals as double) * manager_win_rate * (1 - manager_win_rate)
+                )
+        end as log_odds_error
+    from aged_deals
+),
+
+final as (
+    select
+        calibrated_deals.opportunity_id,
+        calibrated_deals.customer_id,
+        customers.customer_name,
+        {{ as_of_date() }} as as_of,
+        {{ reporting_currency() }} as currency,
+        calibrated_deals.manager as account_manager,
+        calibrated_deals.stage,
+        code_labels.label_en as stage_label_en,
+        code_labels.label_zh as stage_label_zh,
+        calibrated_deals.opened_on,
+        calibrated_deals.expected_on,
+        cast(calibrated_deals.age_days as integer) as age_days,
+        coalesce(calibrated_deals.expected_on < {{ as_of_date() }}, false) as is_overdue,
+        case
+            when calibrated_deals.expected_on < {{ as_of_date() }}
+                then cast(
+                    {{ days_between('calibrated_deals.expected_on', as_of_date()) }} as integer
+                )
+        end as overdue_days,
+        -- what should have come by now is expected from now on
+        {{ month_start(
+            'greatest(coalesce(calibrated_deals.expected_on, ' ~ as_of_date() ~ '), ' ~ as_of_date() ~ ')'
+        ) }}
+            as expected_month_on,
+        calibrated_deals.opportunity_amount,
+        cast(calibrated_deals.win_probability as double) as stated_probability,
+        calibrated_deals.calibrated_probability,
+        calibrated_deals.log_odds_error,
+        {{ to_amount(
+            'calibrated_deals.opportunity_amount * calibrated_deals.win_probability'
+        ) }} as stated_amount,
+        cast(
+            cast(calibrated_deals.opportunity_amount as double)
+            * calibrated_deals.calibrated_probability as decimal(18, 2)
+        ) as calibrated_amount,
+        calibrated_deals.calibration_status,
+        statuses.label_en as calibration_status_label_en,
+        statuses.label_zh as calibration_status_label_zh
+    from calibrated_deals
+    left join customers on calibrated_deals.customer_id = customers.customer_id
+    left join code_labels on calibrated_deals.stage = code_labels.code
+    left join statuses on calibrated_deals.calibration_status = statuses.code
+)
+
+select * from final
