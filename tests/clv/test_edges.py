@@ -51,9 +51,7 @@ def histories(draw: st.DrawFn) -> tuple[float, float, float]:
 @example(MbgCnbdK(0.02, 5.0, 50.0, 0.02, 12), (0.0, 0.0, 0.0), 1_825.0)
 @example(ParetoNbd(50.0, 0.5, 50.0, 2_000.0), (500.0, 500.0, 3_650.0), 365.0)
 @example(ParetoNbd(0.02, 2_000.0, 0.02, 0.5), (0.0, 0.0, 3_650.0), 1_825.0)
-@example(
-    MbgCnbdK(16.923673295355595, 2.269711392476076, 1.0, 1.0, 12), (117.0, 117.0, 409.0), 59.0
-)
+@example(MbgCnbdK(16.923673295355595, 2.269711392476076, 1.0, 1.0, 12), (117.0, 117.0, 409.0), 59.0)
 @settings(max_examples=20, deadline=None)
 def test_every_answer_is_finite_in_bounds_and_in_order(
     model: PurchaseModel, history: tuple[float, float, float], horizon: float

@@ -57,7 +57,7 @@ def land(landing: Landing, until: int) -> None:
 
 def read(database: Path, sql: str) -> list[dict[str, Any]]:
     with duckdb.connect(str(database), read_only=True) as con:
-        return list(con.execute(sql).to_arrow_table().to_pylist())
+        return list(con.sql(sql).to_arrow_table().to_pylist())
 
 
 @pytest.fixture(scope="module")

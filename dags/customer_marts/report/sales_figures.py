@@ -773,8 +773,26 @@ def _expected_value(marts: Marts, currency: str | None, feeds: Feeds) -> Expecte
         total_12=total_12,
         total_36=total_36,
         models=tuple(
-            ValueModel(text(f"sale_type.{row[0]}"), Text(*row[1:3]), *row[3:7], Text(*row[7:9]))
-            for row in models
+            ValueModel(
+                sale_type=text(f"sale_type.{sale_type}"),
+                candidate=Text(candidate_en, candidate_zh),
+                is_in_force=is_in_force,
+                bias=bias,
+                mae=mae,
+                naive_mae=naive_mae,
+                verdict=Text(verdict_en, verdict_zh),
+            )
+            for (
+                sale_type,
+                candidate_en,
+                candidate_zh,
+                is_in_force,
+                bias,
+                mae,
+                naive_mae,
+                verdict_en,
+                verdict_zh,
+            ) in models
         ),
     )
 
