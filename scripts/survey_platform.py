@@ -44,6 +44,8 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 MAX_LIMIT = 1000
+# the server looks that often whether it is to stop
+_SECONDS_BETWEEN_LOOKS = 0.01
 """Most items on a page; a larger `limit` is cut to it."""
 
 Key = tuple[datetime, str]
@@ -224,7 +226,9 @@ class SurveyPlatform:
             survey_platform = platform
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_SECONDS_BETWEEN_LOOKS,), daemon=True
+        )
         self._thread.start()
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from customer_marts import pipeline
 from tests.mini import MiniCompany
 from tests.once import once
 
+# The same examples in every run, so that the suite says of one commit what it said before, and a
+# failure can be repeated. HYPOTHESIS_PROFILE=explore draws new ones and remembers what failed.
+hypothesis.settings.register_profile("repeatable", derandomize=True)
+hypothesis.settings.register_profile("explore", print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
 # With `--dist loadfile` a worker takes a file whole: those of minutes first, or the run ends with
 # one worker at the longest of them and the other idle. (`make test` keeps xdist from sorting.)
 LONGEST_FIRST = (
-    "test_pipeline",
     "test_readme",
-    "test_publishing",
     "test_sample_company_run",
+    "test_pipeline",
     "test_incremental",
+    "test_publishing",
     "test_dags",
+    "test_provision_increments",
+    "test_unit_tests",
+    "test_onboarding",
+    "test_quarantine",
+    "test_receivables",
+    "test_credit_metrics",
+    "test_olist",
+    "test_cli",
+    "test_model_runs",
+    "test_recompute",
+    "test_warehouse",
+    "test_rest",
 )
 
 

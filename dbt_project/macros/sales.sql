@@ -7,7 +7,7 @@
 -#}
 {% macro open_deal_sums() -%}
     count(*) as count_open,
-    count(*) filter (where opportunity_amount is null) as count_without_amount,
+    count(*) filter (where opportunity_amount is null) as count_without_value,
     {{ sum_amount('opportunity_amount') }} as open_amount,
     count(*) filter (where is_overdue) as count_overdue,
     {{ sum_amount('case when is_overdue then opportunity_amount end') }} as overdue_amount,

@@ -16,19 +16,12 @@ from duckdb_engine import ConnectionWrapper, Dialect
 from sqlalchemy import pool, types
 from sqlalchemy.dialects import registry
 from sqlalchemy.engine.url import URL
-from sqlalchemy.exc import NoSuchTableError
+from sqlalchemy.exc import NoSuchTableError, ProgrammingError
 
 __all__ = ["GateDialect", "database_url", "register"]
 
-_COLUMNS = """
-select column_name, data_type, is_nullable, column_default
-from duckdb_columns()
-where
-    database_name = current_database()
-    and schema_name = coalesce($1, current_schema())
-    and table_name = $2
-order by column_index
-"""
+# of one table: duckdb_columns() binds every view of the file first
+_COLUMNS = 'select name, type, not "notnull", dflt_value from pragma_table_info($1)'
 
 
 class GateDialect(Dialect):
@@ -70,9 +63,12 @@ class GateDialect(Dialect):
         The inherited reflection queries pg_catalog with functions that DuckDB 2 does not have.
         Can go when duckdb_engine reflects on SQLAlchemy 2.1 (duckdb_engine above 0.17).
         """
-        rows = connection.exec_driver_sql(_COLUMNS, (schema, table_name)).fetchall()
-        if not rows:
-            raise NoSuchTableError(table_name if schema is None else f"{schema}.{table_name}")
+        names = [table_name] if schema is None else [schema, table_name]
+        quoted = ".".join('"' + name.replace('"', '""') + '"' for name in names)
+        try:
+            rows = connection.exec_driver_sql(_COLUMNS, (quoted,)).fetchall()
+        except ProgrammingError as error:
+            raise NoSuchTableError(".".join(names)) from error
         return [
             {
                 "name": name,
@@ -82,6 +78,13 @@ class GateDialect(Dialect):
             }
             for name, data_type, is_nullable, default in rows
         ]
+
+    def get_pk_constraint(self, *_args: Any, **_kw: Any) -> Any:
+        """No key: Great Expectations reads it with the columns and makes no use of it.
+
+        The inherited query reads pg_catalog whole for every table.
+        """
+        return {"constrained_columns": [], "name": None}
 
     # Great Expectations fetches a result after handing its connection back to the pool, and the
     # pool's reset sends a rollback, which discards DuckDB's pending result. Nothing is written

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,7 +186,9 @@ def write_report(marts: Path, manifest: Mapping[str, Any], destination: Path) ->
 # --- the template and its helpers -------------------------------------------------------------
 
 
+@cache
 def _template() -> Any:
+    """The page's template, compiled once a process."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup, escape
 

@@ -32,6 +32,27 @@ survey_responses as (
     select * from {{ ref('fct_survey_responses') }}
 ),
 
+follow_ups as (
+    select * from {{ ref('satisfaction_follow_ups') }}
+),
+
+loyalty as (
+    select * from {{ ref('loyalty') }}
+),
+
+complaint_cases as (
+    select * from {{ ref('complaint_cases') }}
+),
+
+customer_actions as (
+    select * from {{ ref('customer_actions') }}
+    where selection = 'selected'
+),
+
+risks as (
+    select * from {{ ref('risk_register') }}
+),
+
 payments as (
     select * from {{ ref('fct_payments') }}
     where settled_on <= {{ as_of_date() }}
@@ -41,7 +62,9 @@ feeds as (
     select
         max(case when feed = 'survey_responses' and is_configured then 1 else 0 end) = 1
             as has_surveys,
-        max(case when feed = 'payments' and is_configured then 1 else 0 end) = 1 as has_payments
+        max(case when feed = 'payments' and is_configured then 1 else 0 end) = 1 as has_payments,
+        max(case when feed = 'complaints' and is_configured then 1 else 0 end) = 1
+            as has_complaints
     from {{ ref('stg_landing__feeds') }}
 ),
 
@@ -97,6 +120,40 @@ alert_totals as (
         count(*) as count_alerts,
         min_by(severity, alert_rank) as highest_severity
     from credit_alerts
+    group by customer_id
+),
+
+complaint_totals as (
+    select
+        customer_id,
+        count(*) as count_complaints,
+        count(*) filter (where is_open) as count_open_complaints,
+        count(*) filter (where is_open and is_breached) as count_late_complaints,
+        max(opened_on) as last_complained_on
+    from complaint_cases
+    group by customer_id
+),
+
+action_totals as (
+    select
+        customer_id,
+        count(*) as count_actions,
+        min_by(action_code, customer_rank) as action_code,
+        min_by(action_label_en, customer_rank) as action_label_en,
+        min_by(action_label_zh, customer_rank) as action_label_zh,
+        min_by(due_on, customer_rank) as due_on
+    from customer_actions
+    group by customer_id
+),
+
+risk_totals as (
+    select
+        customer_id,
+        min_by(risk_kind, risk_rank) as risk_kind,
+        min_by(risk_label_en, risk_rank) as risk_label_en,
+        min_by(risk_label_zh, risk_rank) as risk_label_zh,
+        max(risk_level) as risk_level
+    from risks
     group by customer_id
 ),
 
@@ -164,6 +221,31 @@ joined_blocks as (
             when feeds.has_surveys then 'no_survey_answered'
             else 'no_survey_feed'
         end as satisfaction_status,
+        case
+            when follow_ups.status in ('due', 'overdue') then follow_ups.unhappy_since_on
+        end as unanswered_since_on,
+        loyalty.loyalty_score,
+        -- complaints
+        case when feeds.has_complaints then coalesce(complaint_totals.count_open_complaints, 0) end
+            as count_open_complaints,
+        case when feeds.has_complaints then coalesce(complaint_totals.count_late_complaints, 0) end
+            as count_late_complaints,
+        complaint_totals.last_complained_on,
+        case
+            when complaint_totals.customer_id is not null then 'available'
+            when feeds.has_complaints then 'no_complaint'
+            else 'no_complaint_feed'
+        end as complaints_status,
+        -- what to do and what could go wrong
+        coalesce(action_totals.count_actions, 0) as count_actions,
+        action_totals.action_code as first_action_code,
+        action_totals.action_label_en as first_action_label_en,
+        action_totals.action_label_zh as first_action_label_zh,
+        action_totals.due_on as first_action_due_on,
+        risk_totals.risk_kind as gravest_risk_kind,
+        risk_totals.risk_label_en as gravest_risk_label_en,
+        risk_totals.risk_label_zh as gravest_risk_label_zh,
+        risk_totals.risk_level as highest_risk_level,
         -- payments
         payment_totals.last_paid_on,
         payment_totals.paid_12_months_amount,
@@ -181,6 +263,11 @@ joined_blocks as (
     inner join credit_limits on customers.customer_id = credit_limits.customer_id
     inner join credit_scores on customers.customer_id = credit_scores.customer_id
     left join alert_totals on customers.customer_id = alert_totals.customer_id
+    left join follow_ups on customers.customer_id = follow_ups.customer_id
+    left join loyalty on customers.customer_id = loyalty.customer_id
+    left join complaint_totals on customers.customer_id = complaint_totals.customer_id
+    left join action_totals on customers.customer_id = action_totals.customer_id
+    left join risk_totals on customers.customer_id = risk_totals.customer_id
     left join balances on customers.customer_id = balances.customer_id
     left join satisfaction on customers.customer_id = satisfaction.customer_id
     left join last_nps on customers.customer_id = last_nps.customer_id
@@ -263,6 +350,25 @@ final as (
         joined_blocks.csat_score_rate_mean,
         joined_blocks.last_answered_on,
         cast(joined_blocks.count_survey_responses as integer) as count_survey_responses,
+        joined_blocks.unanswered_since_on,
+        joined_blocks.loyalty_score,
+        -- complaints
+        joined_blocks.complaints_status,
+        complaints_labels.label_en as complaints_status_label_en,
+        complaints_labels.label_zh as complaints_status_label_zh,
+        cast(joined_blocks.count_open_complaints as integer) as count_open_complaints,
+        cast(joined_blocks.count_late_complaints as integer) as count_late_complaints,
+        joined_blocks.last_complained_on,
+        -- what to do and what could go wrong
+        cast(joined_blocks.count_actions as integer) as count_actions,
+        joined_blocks.first_action_code,
+        joined_blocks.first_action_label_en,
+        joined_blocks.first_action_label_zh,
+        joined_blocks.first_action_due_on,
+        joined_blocks.gravest_risk_kind,
+        joined_blocks.gravest_risk_label_en,
+        joined_blocks.gravest_risk_label_zh,
+        joined_blocks.highest_risk_level,
         -- payments
         joined_blocks.payments_status,
         payments_labels.label_en as payments_status_label_en,
@@ -280,6 +386,8 @@ final as (
         on joined_blocks.credit_status = credit_labels.code
     left join status_labels as satisfaction_labels
         on joined_blocks.satisfaction_status = satisfaction_labels.code
+    left join status_labels as complaints_labels
+        on joined_blocks.complaints_status = complaints_labels.code
     left join status_labels as payments_labels
         on joined_blocks.payments_status = payments_labels.code
 )

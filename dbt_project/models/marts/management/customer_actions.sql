@@ -33,9 +33,14 @@ credit_alerts as (
     where kind = 'stop_shipment'
 ),
 
-open_complaints as (
-    select * from {{ ref('fct_complaints') }}
-    where is_open
+late_complaints as (
+    select * from {{ ref('complaint_cases') }}
+    where is_open and is_breached
+),
+
+follow_ups as (
+    select * from {{ ref('satisfaction_follow_ups') }}
+    where status in ('due', 'overdue')
 ),
 
 visits as (
@@ -114,8 +119,9 @@ complaint_totals as (
         customer_id,
         count(*) as count_complaints,
         min(opened_on) as opened_on,
-        min_by(category, opened_at) as category
-    from open_complaints
+        min_by(category_label_en, opened_at) as category_label_en,
+        min_by(category_label_zh, opened_at) as category_label_zh
+    from late_complaints
     group by customer_id
 ),
 
@@ -139,13 +145,24 @@ complaint_candidates as (
         complaint_totals.count_complaints as told_count,
         complaint_totals.opened_on as told_on,
         {{ days_between('complaint_totals.opened_on', as_of_date()) }} as told_days,
-        complaint_totals.category as name_en,
-        complaint_totals.category as name_zh
+        complaint_totals.category_label_en as name_en,
+        complaint_totals.category_label_zh as name_zh
     from complaint_totals
     inner join states on complaint_totals.customer_id = states.customer_id
-    inner join action_rules on action_rules.action_code = 'fix_complaint'
-    where
-        {{ days_between('complaint_totals.opened_on', as_of_date()) }} >= action_rules.threshold
+),
+
+follow_up_candidates as (
+    select
+        follow_ups.customer_id,
+        states.year_margin_amount as stake_amount,
+        follow_ups.count_unhappy_answers as told_count,
+        follow_ups.answered_on as told_on,
+        {{ with_decimal_if_any('follow_ups.score') }} as name_en,
+        {{ with_decimal_if_any('follow_ups.score') }} as name_zh,
+        {{ with_decimal_if_any('follow_ups.scale_max') }} as other_en,
+        {{ with_decimal_if_any('follow_ups.scale_max') }} as other_zh
+    from follow_ups
+    inner join states on follow_ups.customer_id = states.customer_id
 ),
 
 limit_candidates as (
@@ -260,14 +277,19 @@ candidates as (
     } %}
     {%- for text in texts %}{%- do columns.update({text: dbt.type_string()}) %}{%- endfor %}
     {%- set sources = [
-        ('stop_candidates', "'stop_shipment'", ['told_amount', 'class_en', 'class_zh']),
-        ('complaint_candidates', "'fix_complaint'",
+        ('stop_candidates', "'stop_shipment' as action_code",
+            ['told_amount', 'class_en', 'class_zh']),
+        ('complaint_candidates', "'fix_complaint' as action_code",
             ['told_count', 'told_on', 'told_days', 'name_en', 'name_zh']),
+        ('follow_up_candidates', "'follow_up' as action_code",
+            ['told_count', 'told_on', 'name_en', 'name_zh', 'other_en', 'other_zh']),
         ('limit_stakes',
-            "case advice when 'raise' then 'raise_limit' else 'tighten_limit' end",
+            "case advice when 'raise' then 'raise_limit' else 'tighten_limit' end as action_code",
             ['told_amount', 'told_limit_amount', 'name_en', 'name_zh']),
-        ('product_candidates', "'recommend_product'", ['told_amount', 'name_en', 'name_zh']),
-        ('visit_candidates', "'visit'", ['told_on', 'told_days', 'other_en', 'other_zh']),
+        ('product_candidates', "'recommend_product' as action_code",
+            ['told_amount', 'name_en', 'name_zh']),
+        ('visit_candidates', "'visit' as action_code",
+            ['told_on', 'told_days', 'other_en', 'other_zh']),
         ('followed_candidates', 'action_code', ['told_amount', 'told_on', 'told_days'] + texts),
     ] %}
     {%- for source, action, known in sources %}

@@ -41,7 +41,7 @@ final as (
         {{ as_of_date() }} as as_of,
         {{ reporting_currency() }} as currency,
         cast(months.count_open as integer) as count_open,
-        cast(months.count_without_amount as integer) as count_without_amount,
+        cast(months.count_without_value as integer) as count_without_value,
         months.open_amount,
         cast(months.count_overdue as integer) as count_overdue,
         months.overdue_amount,

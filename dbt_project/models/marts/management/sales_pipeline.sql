@@ -52,7 +52,7 @@ final as (
         {{ as_of_date() }} as as_of,
         {{ reporting_currency() }} as currency,
         cast(cells.count_open as integer) as count_open,
-        cast(cells.count_without_amount as integer) as count_without_amount,
+        cast(cells.count_without_value as integer) as count_without_value,
         cells.open_amount,
         {{ mean_of('cells.open_amount', 'sum(cells.open_amount) over ()') }} as share_of_open,
         cells.mean_age_days,
