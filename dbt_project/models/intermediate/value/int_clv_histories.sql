@@ -51,10 +51,9 @@ fits_due as (
 ),
 
 origin_numbers as (
-    select 0 as origin_no
-    {%- for number in range(1, 7) %}
-    union all
-    select {{ number }} as origin_no
+    {%- for number in range(7) %}
+        select {{ number }} as origin_no
+        {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
 
@@ -101,8 +100,10 @@ valued_days as (
     select
         purchase_days.*,
         cast(
-            case when book.has_margins then purchase_days.margin_amount
-            else purchase_days.revenue_amount end as decimal(19, 2)
+            case
+                when book.has_margins then purchase_days.margin_amount
+                else purchase_days.revenue_amount
+            end as decimal(19, 2)
         ) as value_amount,
         cast(ln(cast({{ days_between(
             'lag(purchase_days.ordered_on) over ('
@@ -125,12 +126,14 @@ histories as (
         count(*) filter (where valued_days.ordered_on <= origins.origin_on) as count_purchases,
         count(*) filter (
             where valued_days.ordered_on > origins.origin_on
-            and valued_days.ordered_on <= {{ add_days('origins.origin_on', 'origins.holdout_days') }}
+            and valued_days.ordered_on
+            <= {{ add_days('origins.origin_on', 'origins.holdout_days') }}
         ) as holdout_purchases,
         sum(valued_days.count_orders) filter (where valued_days.ordered_on <= origins.origin_on)
             as count_orders,
-        sum(valued_days.count_contract_orders)
-            filter (where valued_days.ordered_on <= origins.origin_on) as count_contract_orders,
+        sum(valued_days.count_contract_orders) filter (
+            where valued_days.ordered_on <= origins.origin_on
+        ) as count_contract_orders,
         sum(valued_days.log_gap) filter (where valued_days.ordered_on <= origins.origin_on)
             as log_gap_sum,
         count(valued_days.value_amount) as value_purchases,
