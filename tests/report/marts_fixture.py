@@ -478,6 +478,7 @@ create table customer_actions as
 select
     'collect:' || customer_id as action_id,
     customer_id,
+    case when customer_id = 'C003' then 'visit' else 'collect' end as action_code,
     'CNY' as currency,
     'Collect' as action_label_en,
     '催收' as action_label_zh,

@@ -240,8 +240,8 @@ _LABELS: dict[str, tuple[str, str]] = {
         "本期 {all} 项行动中的前 {count} 项",
     ),
     "management.actions_note": (
-        "What must be done comes first, then by expected value: chance times stake less cost.",
-        "必办事项优先，其余按预期价值（成功率×价值−成本）排序。",
+        "The best of each kind first; expected value is chance times stake less cost.",
+        "各类行动中价值最高者在前；预期价值＝成功率×价值−成本。",
     ),
     "management.risk": ("Risk", "风险"),
     "management.risks": ("The {count} gravest risks", "前 {count} 项重大风险"),

@@ -157,7 +157,14 @@ def _actions(marts: Marts, currency: str | None, feeds: Feeds) -> Actions | Abse
         from customer_actions
         left join dim_customers using (customer_id)
         where selection = 'selected' and currency = $currency
-        order by is_mandatory desc, expected_value_amount desc nulls last, action_id
+        order by
+            row_number() over (
+                partition by action_code
+                order by is_mandatory desc, expected_value_amount desc nulls last, action_id
+            ),
+            is_mandatory desc,
+            expected_value_amount desc nulls last,
+            action_id
         limit {ACTIONS_SHOWN}
         """,
         {"currency": currency},

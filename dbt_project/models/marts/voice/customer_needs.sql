@@ -173,7 +173,7 @@ joined_needs as (
 judged_needs as (
     select
         joined_needs.*,
-        coalesce(joined_needs.stated_type, types.member) as need_type,
+        coalesce(joined_needs.stated_type, need_types.member) as need_type,
         case
             when
                 joined_needs.importance >= parameters.need_importance_from
@@ -192,8 +192,8 @@ judged_needs as (
         end as is_met
     from joined_needs
     cross join parameters
-    left join voice_texts as types
-        on joined_needs.need_code = types.code and types.area = 'need_type_of'
+    left join voice_texts as need_types
+        on joined_needs.need_code = need_types.code and need_types.area = 'need_type_of'
 ),
 
 final as (

@@ -18,9 +18,9 @@ parameters as (
 weights as (
     select
         {%- for component in components %}
-            max(case when code = '{{ component }}' then value end)
-                as {{ component }}_weight{{ ',' if not loop.last }}
+            max(case when code = '{{ component }}' then value end) as {{ component }}_weight,
         {%- endfor %}
+        count(*) as count_components
     from {{ ref('voice_parameters') }}
     where parameter = 'loyalty_weight' and {{ is_in_force() }}
 ),
@@ -109,7 +109,6 @@ survey_components as (
 -- what it says of our product, our service and our brand
 scorecards as (
     select
-        survey_responses.customer_id,
         {%- for side in ['product', 'service', 'brand'] %}
             {{ mean_of(
                 "sum(case when voice_texts.member = '" ~ side
@@ -119,8 +118,9 @@ scorecards as (
             ) }} as {{ side }}_score,
             count(
                 case when voice_texts.member = '{{ side }}' then survey_responses.score_rate end
-            ) as count_{{ side }}_answers{{ ',' if not loop.last }}
+            ) as count_{{ side }}_answers,
         {%- endfor %}
+        survey_responses.customer_id
     from survey_responses
     inner join voice_texts
         on

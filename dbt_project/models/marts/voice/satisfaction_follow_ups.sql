@@ -57,6 +57,16 @@ answers as (
         and survey_responses.score_rate is not null
 ),
 
+happy_answers as (
+    select
+        customer_id,
+        measure,
+        min(place) as happy_place
+    from answers
+    where not is_unhappy
+    group by customer_id, measure
+),
+
 -- of the answers since the last happy one: how many, and since when
 unhappy_runs as (
     select
@@ -65,15 +75,7 @@ unhappy_runs as (
         min(answers.answered_on) as unhappy_since_on,
         count(*) as count_unhappy
     from answers
-    left join (
-        select
-            customer_id,
-            measure,
-            min(place) as happy_place
-        from answers
-        where not is_unhappy
-        group by customer_id, measure
-    ) as happy_answers
+    left join happy_answers
         on
             answers.customer_id = happy_answers.customer_id
             and answers.measure = happy_answers.measure
