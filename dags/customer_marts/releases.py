@@ -155,7 +155,6 @@ def write_marts(connection: Any, build_database: Path, file: Path, names: Iterab
     for name in names:
         source = f'candidate.{MARTS_SCHEMA}."{name}"'
         connection.execute(f'create table release.main."{name}" as from {source}')
-    _copy_comments(connection)
     connection.execute("checkpoint release")
 
 
@@ -182,24 +181,6 @@ def _copy_restricted(connection: Any, folder: Path) -> None:
             """
         )
         file.chmod(0o600)
-
-
-def _copy_comments(connection: Any) -> None:
-    """Carry the marts' descriptions, where the candidate has any, into the file that BI tools
-    browse. One look for all: DuckDB reads its whole catalogue for each.
-    """
-    described = connection.execute(
-        "select 'table', table_name, null, comment from duckdb_tables() "
-        "where database_name = 'candidate' and schema_name = $1 and comment is not null "
-        "union all "
-        "select 'column', table_name, column_name, comment from duckdb_columns() "
-        "where database_name = 'candidate' and schema_name = $1 and comment is not null",
-        [MARTS_SCHEMA],
-    ).fetchall()
-    for kind, table, column, comment in described:
-        place = f'"{table}"' if column is None else f'"{table}"."{column}"'
-        text = comment.replace("'", "''")
-        connection.execute(f"comment on {kind} release.main.{place} is '{text}'")
 
 
 def _audit(marts: Path, folder: Path, rows: dict[str, int], settings: Settings) -> None:

@@ -1,0 +1,26 @@
+with described as (
+    select *
+    from
+        (
+            values
+            {{ described_marts() }}
+            -- ends the list
+            ('', 0, null, null, null, null)
+        ) as rows_described (
+            table_name, column_no, column_name, data_type, label_zh, description
+        )
+),
+
+final as (
+    select
+        table_name,
+        cast(column_no as integer) as column_no,
+        cast(column_name as {{ dbt.type_string() }}) as column_name,
+        cast(data_type as {{ dbt.type_string() }}) as data_type,
+        cast(label_zh as {{ dbt.type_string() }}) as label_zh,
+        cast(description as {{ dbt.type_string() }}) as description
+    from described
+    where table_name <> ''
+)
+
+select * from final
