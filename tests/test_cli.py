@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -18,6 +19,22 @@ def call(mini: MiniCompany, arguments: Sequence[str]) -> Result:
 
 def test_before_the_first_run_there_is_no_release(mini: MiniCompany) -> None:
     assert "no release yet" in call(mini, ["status"]).output
+
+
+def test_a_customer_s_card(released: MiniCompany, tmp_path: Path) -> None:
+    file = tmp_path / "card.html"
+    done = call(released, ["card", "C1", "--to", str(file)])
+    assert done.exit_code == 0, done.output
+    page = file.read_text("utf-8")
+    assert "C1 · " in page
+    # a label of the data dictionary, a dated block, a month, an amount still open
+    for part in ("未收金额", "2026-01-20", "2026-01</th>", "Available"):
+        assert part in page, part
+    nobody = call(released, ["card", "C"])
+    assert nobody.exit_code == 2
+    for part in ("the release has no customer 'C'", "C1", "C2"):
+        assert part in nobody.output + (nobody.stderr or "")
+    assert not list(tmp_path.glob("card-*"))
 
 
 def test_a_run_what_it_says_of_itself_and_back(released: MiniCompany) -> None:

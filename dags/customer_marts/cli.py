@@ -229,6 +229,32 @@ def recompute(company: str | None, as_of: datetime, known: str, to: Path | None)
         click.echo(f"  {name}: {rows:,} rows on one side only")
 
 
+@marts.command()
+@company_option
+@click.argument("customer_id")
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The HTML file to write (default: card-<customer>.html here).",
+)
+@plain_errors
+def card(company: str | None, customer_id: str, to: Path | None) -> None:
+    """Write one customer's page, to print on one sheet, from the release readers see."""
+    from customer_marts import releases
+    from customer_marts.errors import ConfigurationError
+    from customer_marts.report.card import write_card
+
+    settings = Settings.load(company=company)
+    current = releases.current_release(settings.paths)
+    if current is None:
+        raise ConfigurationError(
+            "there is no release yet", where=str(settings.paths.root), todo="run marts run"
+        )
+    file = to or Path(f"card-{customer_id}.html")
+    write_card(settings.paths.current.resolve() / "marts.duckdb", customer_id, file.absolute())
+    click.echo(f"{customer_id} as of {current.as_of}: {file}")
+
+
 marts.add_command(feeds)
 marts.add_command(quarantine)
 marts.add_command(identity)

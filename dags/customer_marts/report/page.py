@@ -165,7 +165,8 @@ def write_report(marts: Path, manifest: Mapping[str, Any], destination: Path) ->
         management = read_management_figures(asked[0], *asked[2:])
         quarantine = quarantine_lines(connection, manifest)
     run = _run_record(manifest, figures.as_of)
-    page = _template().render(
+    page = render(
+        "template.html.j2",
         manifest=manifest,
         company=_company(manifest),
         figures=figures,
@@ -189,9 +190,15 @@ def write_report(marts: Path, manifest: Mapping[str, Any], destination: Path) ->
 # --- the template and its helpers -------------------------------------------------------------
 
 
+def render(template: str, **values: object) -> str:
+    """A page of the report's templates, as text."""
+    page: str = _templates().get_template(template).render(**values)
+    return page
+
+
 @cache
-def _template() -> Any:
-    """The page's template, compiled once a process."""
+def _templates() -> Any:
+    """The pages' templates and helpers, each compiled once a process."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup, escape
 
@@ -280,7 +287,7 @@ def _template() -> Any:
         nothing=_nothing,
     )
     environment.tests["absent"] = _is_absent
-    return environment.get_template("template.html.j2")
+    return environment
 
 
 def _is_absent(value: object) -> bool:
