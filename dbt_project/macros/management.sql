@@ -17,9 +17,10 @@
     cast(conv(substr(md5({{ text }}), 1, 8), 16, 10) as bigint) / 4294967296.0
 {%- endmacro %}
 
-{#- Whom the effect of an action is measured on: nobody who brings most is left alone for it. -#}
-{% macro is_of_the_measured(abc_class) -%}
-    coalesce({{ abc_class }} <> 'A', true)
+{#- Whom the effect of an action is measured on: nobody who brings most, or is in default, is left
+    alone for it. -#}
+{% macro is_of_the_measured(abc_class, is_in_default) -%}
+    coalesce({{ abc_class }} <> 'A', true) and not coalesce({{ is_in_default }}, false)
 {%- endmacro %}
 
 {#- Whether a customer of those is kept from an action, so that its effect can be measured: drawn
@@ -32,15 +33,17 @@
 {%- endmacro %}
 
 {#- When an action whose effect is followed is due to a customer, by the columns of its state:
-    lifecycle, value_tier, growth_class, abc_class, overdue_amount, tenure_days; threshold is the
-    rule's. The same condition serves today's list and the months before. -#}
+    lifecycle, value_tier, growth_class, abc_class, grade, overdue_amount, tenure_days; threshold
+    is the rule's. Nobody is courted for more on the weakest grades. The same condition serves today's list and the months before. -#}
 {% macro is_due_to(action_code) -%}
     {%- set conditions = {
         'retain': "lifecycle in ('slowing', 'at_risk') and value_tier in ('high', 'medium')",
         'win_back': "lifecycle in ('dormant', 'lost') and value_tier in ('high', 'medium')",
-        'develop': "lifecycle = 'active' and growth_class = 'growing'",
+        'develop': "lifecycle = 'active' and growth_class = 'growing'
+            and coalesce(grade not in ('C', 'D'), true)",
         'collect': "overdue_amount >= threshold",
         'reward': "lifecycle = 'active' and abc_class in ('A', 'B')
+            and coalesce(grade not in ('C', 'D'), true)
             and coalesce(overdue_amount, 0) = 0 and tenure_days >= threshold",
     } -%}
     {{ conditions[action_code] }}

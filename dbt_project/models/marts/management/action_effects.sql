@@ -21,6 +21,16 @@ customer_months as (
     ) }}
 ),
 
+-- before the first release nobody was suggested or held out
+first_release as (
+    select min(as_of) as as_of
+    from {{ ref('stg_landing__releases') }}
+),
+
+score_history as (
+    select * from {{ ref('credit_score_history') }}
+),
+
 interactions as (
     select * from {{ ref('fct_interactions') }}
     where kind in ('visit', 'call')
@@ -44,6 +54,8 @@ states as (
         segment_history.value_tier,
         segment_history.growth_class,
         segment_history.abc_class,
+        score_history.grade,
+        score_history.is_in_default,
         customer_months.overdue_amount,
         customer_months.net_revenue_amount,
         {{ days_between('customers.first_ordered_on', 'segment_history.state_on') }}
@@ -54,6 +66,10 @@ states as (
         on
             segment_history.customer_id = customer_months.customer_id
             and segment_history.month_on = customer_months.month_on
+    left join score_history
+        on
+            segment_history.customer_id = score_history.customer_id
+            and segment_history.month_on = score_history.month_on
 ),
 
 due_months as (
@@ -65,7 +81,9 @@ due_months as (
             action_rules.outcome
         from states
         inner join action_rules on action_rules.action_code = '{{ action }}'
-        where {{ is_due_to(action) }} and {{ is_of_the_measured('states.abc_class') }}
+        where
+            {{ is_due_to(action) }}
+            and {{ is_of_the_measured('states.abc_class', 'states.is_in_default') }}
         {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),
@@ -89,8 +107,10 @@ episodes as (
         first_months.month_on,
         {{ is_held_out('first_months.customer_id', 'first_months.action_code') }} as is_held_out
     from first_months
+    cross join first_release
     where
-        coalesce(
+        first_months.month_on >= {{ month_start('first_release.as_of') }}
+        and coalesce(
             first_months.previous_on
             < {{ add_months('first_months.month_on', '-' ~ months) }},
             true

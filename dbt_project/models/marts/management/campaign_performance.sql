@@ -253,8 +253,13 @@ final as (
         amounts.cost_amount,
         cast(amounts.margin_added_amount - amounts.cost_amount as decimal(18, 2))
             as net_return_amount,
+        -- a margin that may as well be a loss returns nothing that can be told
         case
-            when amounts.cost_amount > 0
+            when
+                amounts.cost_amount > 0
+                and (
+                    amounts.margin_added_low_amount > 0 or amounts.margin_added_high_amount < 0
+                )
                 then
                     cast(amounts.margin_added_amount - amounts.cost_amount as double)
                     / cast(amounts.cost_amount as double)

@@ -152,7 +152,7 @@ risk_totals as (
         min_by(risk_kind, risk_rank) as risk_kind,
         min_by(risk_label_en, risk_rank) as risk_label_en,
         min_by(risk_label_zh, risk_rank) as risk_label_zh,
-        max(risk_level) as risk_level
+        min_by(risk_level, risk_rank) as risk_level
     from risks
     group by customer_id
 ),
@@ -252,7 +252,7 @@ joined_blocks as (
         risk_totals.risk_kind as gravest_risk_kind,
         risk_totals.risk_label_en as gravest_risk_label_en,
         risk_totals.risk_label_zh as gravest_risk_label_zh,
-        risk_totals.risk_level as highest_risk_level,
+        risk_totals.risk_level as gravest_risk_level,
         -- payments
         payment_totals.last_paid_on,
         payment_totals.paid_12_months_amount,
@@ -382,7 +382,7 @@ final as (
         joined_blocks.gravest_risk_kind,
         joined_blocks.gravest_risk_label_en,
         joined_blocks.gravest_risk_label_zh,
-        joined_blocks.highest_risk_level,
+        joined_blocks.gravest_risk_level,
         -- payments
         joined_blocks.payments_status,
         payments_labels.label_en as payments_status_label_en,

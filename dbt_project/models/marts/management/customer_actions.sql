@@ -92,8 +92,9 @@ states as (
         case
             when segments.lifecycle in ('dormant', 'lost')
                 then
-                    customer_values.historical_margin_amount
-                    / greatest(1, customer_values.tenure_days / 365.0)
+                    customer_values.historical_margin_amount / greatest(
+                        1, (customer_values.tenure_days - segments.recency_days) / 365.0
+                    )
             else segments.margin_12_months_amount
         end as year_margin_amount,
         case
@@ -104,6 +105,8 @@ states as (
                     ) }}
             else book.margin_rate
         end as margin_rate,
+        credit_scores.grade,
+        credit_scores.is_in_default,
         coalesce(credit_scores.pd_probability, 0)
         * coalesce(expected_losses.loss_given_default_rate, 0) as loss_rate
     from segments
@@ -141,7 +144,10 @@ stop_candidates as (
 complaint_candidates as (
     select
         complaint_totals.customer_id,
-        states.year_margin_amount as stake_amount,
+        -- nothing is kept by it of who has gone: it is owed, and comes last
+        case
+            when states.lifecycle in ('dormant', 'lost') then 0 else states.year_margin_amount
+        end as stake_amount,
         complaint_totals.count_complaints as told_count,
         complaint_totals.opened_on as told_on,
         {{ days_between('complaint_totals.opened_on', as_of_date()) }} as told_days,
@@ -163,12 +169,18 @@ follow_up_candidates as (
         {{ with_decimal_if_any('follow_ups.scale_max') }} as other_zh
     from follow_ups
     inner join states on follow_ups.customer_id = states.customer_id
+    inner join action_rules on action_rules.action_code = 'follow_up'
+    where
+        states.lifecycle not in ('dormant', 'lost')
+        and {{ days_between('follow_ups.answered_on', as_of_date()) }} <= action_rules.threshold
 ),
 
 limit_candidates as (
     select
         credit_limits.customer_id,
-        credit_limits.advice,
+        case credit_limits.advice
+            when 'raise' then 'raise_limit' when 'stop' then 'close_limit' else 'tighten_limit'
+        end as action_code,
         credit_limits.credit_limit_amount as told_limit_amount,
         case
             when credit_limits.advice = 'raise'
@@ -178,23 +190,37 @@ limit_candidates as (
                 least(credit_limits.exposure_amount, credit_limits.credit_limit_amount)
                 - credit_limits.recommended_limit_amount
         end as told_amount,
+        coalesce(states.overdue_amount, 0) as overdue_amount,
         states.margin_rate,
         states.loss_rate,
         credit_limits.reason_en as name_en,
         credit_limits.reason_zh as name_zh
     from credit_limits
     inner join states on credit_limits.customer_id = states.customer_id
-    where credit_limits.advice in ('raise', 'lower')
+    inner join action_rules on action_rules.action_code = 'raise_limit'
+    where
+        credit_limits.credit_limit_amount > 0
+        and (
+            credit_limits.advice in ('lower', 'stop')
+            -- what is not in use needs no more
+            or (
+                credit_limits.advice = 'raise'
+                and credit_limits.utilisation_rate >= action_rules.threshold
+            )
+        )
 ),
 
--- raised: the margin of one turn of what is added; lowered: what would be lost of what goes
+-- raised: the margin of one turn of what is added; lowered: what would be lost of what goes, but
+-- for what is overdue, which is collected
 limit_stakes as (
     select
         limit_candidates.*,
-        told_amount * case when advice = 'raise' then margin_rate else loss_rate end
-            as stake_amount
+        case
+            when action_code = 'raise_limit' then told_amount * margin_rate
+            else greatest(told_amount - overdue_amount, 0) * loss_rate
+        end as stake_amount
     from limit_candidates
-    where told_amount > 0
+    where told_amount > 0 or action_code = 'close_limit'
 ),
 
 product_candidates as (
@@ -284,7 +310,7 @@ candidates as (
         ('follow_up_candidates', "'follow_up' as action_code",
             ['told_count', 'told_on', 'name_en', 'name_zh', 'other_en', 'other_zh']),
         ('limit_stakes',
-            "case advice when 'raise' then 'raise_limit' else 'tighten_limit' end as action_code",
+            'action_code',
             ['told_amount', 'told_limit_amount', 'name_en', 'name_zh']),
         ('product_candidates', "'recommend_product' as action_code",
             ['told_amount', 'name_en', 'name_zh']),
@@ -341,12 +367,12 @@ valued as (
         ) as expected_value_amount,
         -- kept from the action, so that its effect can be measured
         action_rules.is_tracked
-        and {{ is_of_the_measured('segments.abc_class') }}
+        and {{ is_of_the_measured('states.abc_class', 'states.is_in_default') }}
         and {{ is_held_out('candidates.customer_id', 'candidates.action_code') }} as is_held_out
     from candidates
     inner join action_rules on candidates.action_code = action_rules.action_code
     inner join customers on candidates.customer_id = customers.customer_id
-    inner join segments on candidates.customer_id = segments.customer_id
+    inner join states on candidates.customer_id = states.customer_id
     left join yielding
         on
             candidates.customer_id = yielding.customer_id

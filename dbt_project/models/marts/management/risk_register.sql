@@ -27,6 +27,13 @@ expected_losses as (
     where currency = {{ reporting_currency() }}
 ),
 
+-- of customers without a balance the loss is not known on its own: the rule for all others
+loss_rule as (
+    select max(loss_given_default) as loss_given_default
+    from {{ ref('loss_given_default') }}
+    where customer_type is null and size_class is null and {{ is_in_force() }}
+),
+
 customer_products as (
     select * from {{ ref('customer_products') }}
 ),
@@ -134,13 +141,16 @@ credit_risks as (
         'credit' as risk_kind,
         credit_scores.pd_probability as likelihood_rate,
         'credit_score' as likelihood_basis,
-        exposures.exposure_amount * expected_losses.loss_given_default_rate as impact_amount,
+        exposures.exposure_amount * coalesce(
+            expected_losses.loss_given_default_rate, loss_rule.loss_given_default
+        ) as impact_amount,
         exposures.exposure_amount,
         credit_scores.grade as stage_en,
         credit_scores.grade as stage_zh
     from exposures
     inner join credit_scores on exposures.customer_id = credit_scores.customer_id
-    inner join expected_losses on exposures.customer_id = expected_losses.customer_id
+    cross join loss_rule
+    left join expected_losses on exposures.customer_id = expected_losses.customer_id
     where credit_scores.pd_probability is not null and exposures.exposure_amount > 0
 ),
 
@@ -183,16 +193,19 @@ price_moves as (
     having count(*) >= {{ management_parameter('price_minimum_months') }}
 ),
 
+-- exact decimals: a sum of doubles would hang on the order of the rows
 price_rates as (
     select
         category,
         count_months,
-        (
-            count_falls
-            + {{ management_parameter('price_prior_likelihood') }}
-            * {{ management_parameter('price_prior_months') }}
-        ) / cast(
-            count_months + {{ management_parameter('price_prior_months') }} as double
+        cast(
+            (
+                count_falls
+                + {{ management_parameter('price_prior_likelihood') }}
+                * {{ management_parameter('price_prior_months') }}
+            ) / cast(
+                count_months + {{ management_parameter('price_prior_months') }} as double
+            ) as decimal(9, 8)
         ) as likelihood_rate
     from price_moves
 ),
@@ -201,7 +214,7 @@ category_totals as (
     select
         customer_products.customer_id,
         products.category,
-        sum(customer_products.revenue_amount) as revenue_amount
+        cast(sum(customer_products.revenue_amount) as decimal(18, 2)) as revenue_amount
     from customer_products
     inner join products on customer_products.product_id = products.product_id
     group by customer_products.customer_id, products.category
@@ -228,8 +241,14 @@ price_risks as (
         'price' as risk_kind,
         price_totals.likelihood_rate,
         'market_history' as likelihood_basis,
-        price_totals.revenue_amount
-        * {{ management_parameter('price_shock_rate') }} * parameters.value as impact_amount,
+        -- what suppliers do not take back of it, and no more than there is to lose
+        least(
+            price_totals.revenue_amount
+            * {{ management_parameter('price_shock_rate') }}
+            * parameters.value
+            * {{ management_parameter('price_squeeze_share') }},
+            segments.margin_12_months_amount
+        ) as impact_amount,
         price_totals.count_months as count_evidence,
         parameters.value as told_share
     from price_totals
@@ -304,7 +323,9 @@ substitution_risks as (
         'judgement' as likelihood_basis,
         sum(margin_amount) as impact_amount,
         count(*) as count_evidence,
-        min({{ days_between('last_ordered_on', as_of_date()) }}) as evidence_days,
+        max_by(
+            {{ days_between('last_ordered_on', as_of_date()) }}, margin_amount
+        ) as evidence_days,
         max_by(product_name, margin_amount) as told_name
     from left_products
     where margin_amount > 0

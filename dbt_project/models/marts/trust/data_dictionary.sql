@@ -1,12 +1,18 @@
 with described as (
-    select *
+    select
+        row_described.table_name,
+        row_described.column_no,
+        row_described.column_name,
+        row_described.data_type,
+        row_described.label_zh,
+        row_described.description
     from
         (
             values
             {{ described_marts() }}
             -- ends the list
             ('', 0, null, null, null, null)
-        ) as rows_described (
+        ) as row_described (
             table_name, column_no, column_name, data_type, label_zh, description
         )
 ),

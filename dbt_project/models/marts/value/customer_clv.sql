@@ -197,14 +197,19 @@ buyers as (
         histories.*,
         histories.repeats + 1 as count_purchases,
         valued_customers.cost_to_serve_amount,
-        -- what is not delivered yet is not lost with its buyer
+        -- what is not delivered yet is not lost with its buyer; what is overdue is provided for,
+        -- and no part of what purchases to come leave open
         greatest(
             credit_exposures.exposure_amount
-            - coalesce(credit_exposures.undelivered_orders_amount, 0),
+            - coalesce(credit_exposures.undelivered_orders_amount, 0)
+            - coalesce(credit_losses.overdue_amount, 0),
             0
         ) as exposure_amount,
         {{ mean_of('histories.gross_amount', 'histories.repeats + 1') }} as gross_per_purchase,
-        credit_scores.pd_probability,
+        -- who is in default has lost what it owes already: new sales are a risk like its type's
+        case
+            when not coalesce(credit_scores.is_in_default, false) then credit_scores.pd_probability
+        end as pd_probability,
         coalesce(credit_losses.loss_given_default_rate, loss_rule.loss_given_default)
             as loss_given_default
     from histories

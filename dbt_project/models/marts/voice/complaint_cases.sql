@@ -70,10 +70,15 @@ late_orders as (
     group by order_id
 ),
 
+-- the dispute has no day in the feed; a credit note of later days is what the complaint led to
 disputed_orders as (
-    select distinct order_id
+    select
+        order_id,
+        count(*) filter (where is_disputed) > 0 as is_disputed,
+        min(invoiced_on) filter (where kind = 'credit_note') as credited_on
     from {{ ref('fct_invoices') }}
     where is_disputed or kind = 'credit_note'
+    group by order_id
 ),
 
 order_categories as (
@@ -266,7 +271,10 @@ joined_complaints as (
         ) as product_category,
         case
             when late_orders.late_on <= judged_complaints.opened_on then 'late_delivery'
-            when disputed_orders.order_id is not null then 'disputed_invoice'
+            when
+                disputed_orders.is_disputed
+                or disputed_orders.credited_on <= judged_complaints.opened_on
+                then 'disputed_invoice'
             when earlier_complaints.count_before > 0 then 'repeat_unsolved'
             else 'not_in_the_books'
         end as root_cause,
