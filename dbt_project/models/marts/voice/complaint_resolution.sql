@@ -137,7 +137,9 @@ summed_cases as (
         count(*) filter (where is_in_window and is_answered and hours_to_answer is not null)
             as count_answered,
         count(*) filter (where is_in_window and is_resolved) as count_resolved_of_window,
-        sum(hours_to_answer) filter (where is_in_window and is_answered) as hours_to_answer_total,
+        -- decimals: a sum of doubles hangs on the order of the rows
+        sum(cast(hours_to_answer as decimal(18, 9))) filter (where is_in_window and is_answered)
+            as hours_to_answer_total,
         sum(days_to_resolve) filter (where is_in_window and is_resolved) as days_to_resolve_total,
         count(*) filter (
             where is_in_window and is_answered and answer_sla_status in ('kept', 'breached')
@@ -168,13 +170,15 @@ summed_cases as (
         {{ sum_amount('case when is_in_window then judged_after_amount end') }}
             as judged_after_amount,
         {{ mean_of(
-            'sum(csat_before_rate) filter (where is_in_window and is_resolved '
+            'sum(cast(csat_before_rate as decimal(18, 9))) '
+            ~ 'filter (where is_in_window and is_resolved '
             ~ 'and csat_before_rate is not null and csat_after_rate is not null)',
             'count(*) filter (where is_in_window and is_resolved '
             ~ 'and csat_before_rate is not null and csat_after_rate is not null)',
         ) }} as csat_before_rate,
         {{ mean_of(
-            'sum(csat_after_rate) filter (where is_in_window and is_resolved '
+            'sum(cast(csat_after_rate as decimal(18, 9))) '
+            ~ 'filter (where is_in_window and is_resolved '
             ~ 'and csat_before_rate is not null and csat_after_rate is not null)',
             'count(*) filter (where is_in_window and is_resolved '
             ~ 'and csat_before_rate is not null and csat_after_rate is not null)',
@@ -205,7 +209,6 @@ final as (
         cast(summed_cases.count_open_overdue as integer) as count_open_overdue,
         cast(summed_cases.count_complaints as integer) as count_complaints_12_months,
         cast(summed_cases.count_answered as integer) as count_answered_12_months,
-        -- six decimals: a sum of doubles hangs on the order of the rows
         round({{ mean_of('summed_cases.hours_to_answer_total', 'summed_cases.count_answered') }}, 6)
             as hours_to_answer_mean,
         {{ mean_of('summed_cases.count_answer_kept', 'summed_cases.count_answer_judged') }}
