@@ -176,20 +176,29 @@ outcomes as (
         episodes.is_held_out
 ),
 
-totals as (
+-- exact sums: those of doubles would hang on the order of the rows
+sums as (
     select
         outcomes.action_code,
-    {%- for name, condition in {'suggested': 'not', 'held_out': ''}.items() %}
-        count(*) filter (where {{ condition }} outcomes.is_held_out) as count_{{ name }},
-        count(contacts.customer_id) filter (where {{ condition }} outcomes.is_held_out)
-            as count_contacted_{{ name }},
-        avg(cast(outcomes.change_amount as double)) filter (
-            where {{ condition }} outcomes.is_held_out
-        ) as mean_{{ name }},
-        var_samp(cast(outcomes.change_amount as double)) filter (
-            where {{ condition }} outcomes.is_held_out
-        ) as variance_{{ name }}{{ ',' if not loop.last }}
-    {%- endfor %}
+        {%- for name, condition in {'suggested': 'not', 'held_out': ''}.items() %}
+            count(*) filter (where {{ condition }} outcomes.is_held_out) as count_{{ name }},
+            count(contacts.customer_id) filter (where {{ condition }} outcomes.is_held_out)
+                as count_contacted_{{ name }},
+            cast(
+                sum(outcomes.change_amount) filter (
+                    where {{ condition }} outcomes.is_held_out
+                ) as double
+            ) as total_{{ name }},
+            cast(
+                sum(
+                    cast(outcomes.change_amount as decimal(18, 2))
+                    * cast(outcomes.change_amount as decimal(18, 2))
+                ) filter (
+                    where {{ condition }} outcomes.is_held_out
+                ) as double
+            ) as squares_{{ name }},
+        {%- endfor %}
+        count(*) as count_episodes
     from outcomes
     left join contacts
         on
@@ -197,6 +206,20 @@ totals as (
             and outcomes.action_code = contacts.action_code
             and outcomes.month_on = contacts.month_on
     group by outcomes.action_code
+),
+
+totals as (
+    select
+        action_code,
+        {%- for name in ['suggested', 'held_out'] %}
+            count_{{ name }},
+            count_contacted_{{ name }},
+            total_{{ name }} / nullif(count_{{ name }}, 0) as mean_{{ name }},
+            (squares_{{ name }} - total_{{ name }} * total_{{ name }} / nullif(count_{{ name }}, 0))
+            / nullif(count_{{ name }} - 1, 0) as variance_{{ name }},
+        {%- endfor %}
+        count_episodes
+    from sums
 ),
 
 compared as (
@@ -212,9 +235,10 @@ compared as (
         totals.mean_suggested,
         totals.mean_held_out,
         totals.mean_suggested - totals.mean_held_out as uplift,
+        -- of alike outcomes, rounding may leave a variance a hair below zero
         {{ management_parameter('effect_quantile') }} * sqrt(
-            totals.variance_suggested / totals.count_suggested
-            + totals.variance_held_out / totals.count_held_out
+            abs(totals.variance_suggested) / totals.count_suggested
+            + abs(totals.variance_held_out) / totals.count_held_out
         ) as half_width,
         least(coalesce(totals.count_suggested, 0), coalesce(totals.count_held_out, 0))
         >= {{ management_parameter('effect_minimum_customers') }} as has_enough
