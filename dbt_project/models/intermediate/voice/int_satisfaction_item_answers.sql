@@ -16,7 +16,7 @@ overall_answers as (
     select
         response_id,
         customer_id,
-        avg(cast(score_rate as double)) as overall_rate
+        {{ mean_of('sum(score_rate)', 'count(score_rate)') }} as overall_rate
     from survey_responses
     where measure = 'csat' and question_code in (select code from overall_questions)
     group by response_id, customer_id
