@@ -251,7 +251,7 @@ def card(company: str | None, customer_id: str, to: Path | None) -> None:
             "there is no release yet", where=str(settings.paths.root), todo="run marts run"
         )
     file = to or Path(f"card-{customer_id}.html")
-    write_card(settings.paths.current.resolve() / "marts.duckdb", customer_id, file.absolute())
+    write_card(current.marts, customer_id, file.absolute())
     click.echo(f"{customer_id} as of {current.as_of}: {file}")
 
 

@@ -50,6 +50,15 @@ class ConfigurationError(MartsError):
     exit_code = 2
 
 
+def absent_parameter(of_what: str, seed: str, error: KeyError) -> ConfigurationError:
+    """The error of a parameter that no row of its seed gives on the as-of date."""
+    return ConfigurationError(
+        f"A parameter of {of_what} is absent on the as-of date",
+        where=f"seed {seed}, parameter {error}",
+        todo="add a row that is in force on that day",
+    )
+
+
 class SourceUnavailable(MartsError):
     """A source did not answer or refused us: infrastructure, never "bad data". Exit code 3."""
 

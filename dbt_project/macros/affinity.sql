@@ -6,17 +6,7 @@
 {#- Lower bound of the Wilson interval of a share: `count` of `total`, at the seed's quantile. -#}
 {% macro wilson_low(count, total, quantile) -%}
     {%- set n = 'cast(' ~ total ~ ' as double)' -%}
-    {%- set z = quantile -%}
-    greatest(
-        0,
-        (
-            {{ count }} / {{ n }} + {{ z }} * {{ z }} / (2 * {{ n }})
-            - {{ z }} * sqrt(
-                ({{ count }} / {{ n }}) * (1 - {{ count }} / {{ n }}) / {{ n }}
-                + {{ z }} * {{ z }} / (4 * {{ n }} * {{ n }})
-            )
-        ) / (1 + {{ z }} * {{ z }} / {{ n }})
-    )
+    greatest(0, {{ wilson_bound('(' ~ count ~ ' / ' ~ n ~ ')', n, quantile, '-') }})
 {%- endmacro %}
 
 {#- The exact median of amounts: two more decimals hold the middle of two of them. -#}

@@ -24,3 +24,16 @@
 {% macro state_on(month_on) -%}
     least({{ add_days(add_months(month_on, 1), -1) }}, {{ as_of_date() }})
 {%- endmacro %}
+
+{#- The parameters of a seed (parameter, value; area where it has one) in force, one column each. -#}
+{% macro parameters_in_force(seed, parameters, area=none) -%}
+    (
+        select
+            {%- for parameter in parameters %}
+                max(case when parameter = '{{ parameter }}' then value end)
+                    as {{ parameter }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        from {{ ref(seed) }}
+        where {{ is_in_force() }}{% if area %} and area = '{{ area }}'{% endif %}
+    )
+{%- endmacro %}

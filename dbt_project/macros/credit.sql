@@ -8,7 +8,17 @@
 
 {#- Predicate: payments are fed, or once were. -#}
 {% macro has_payments() -%}
-    (not {{ has_no_feed('payments') }})
+    {{ has_feed('payments') }}
+{%- endmacro %}
+
+{#- The loss given default by the rule for all others: of customers without a balance it is not
+    known on its own. -#}
+{% macro loss_given_default_of_others() -%}
+    (
+        select max(loss_given_default)
+        from {{ ref('loss_given_default') }}
+        where customer_type is null and size_class is null and {{ is_in_force() }}
+    )
 {%- endmacro %}
 
 {#- The running month ends on the as-of date: each day it is another, for every customer. -#}

@@ -6,6 +6,14 @@
     )
 {%- endmacro %}
 
+{#- What 1 of revenue of the book leaves as margin, over the customers whose margin is known. -#}
+{% macro margin_rate_of_the_book() -%}
+    {{ mean_of(
+        'sum(margin_12_months_amount)',
+        'sum(revenue_12_months_amount) filter (where margin_12_months_amount is not null)',
+    ) }}
+{%- endmacro %}
+
 {#- A share of 1 that a text always draws: 0 <= share < 1, spread evenly over the texts. -#}
 {% macro share_drawn_by(text) -%}
     {{ adapter.dispatch('share_drawn_by', 'customer_marts')(text) }}

@@ -8,13 +8,16 @@
     concat('invoice:', {{ invoice_id }})
 {%- endmacro %}
 
-{#- Predicate: the company has no such feed, and no row of one it once had. -#}
-{% macro has_no_feed(feed) -%}
-    not exists (
+{#- Predicate: the company has such a feed, or rows of one it once had. -#}
+{% macro has_feed(feed) -%}
+    exists (
         select feed
         from {{ ref('stg_landing__feeds') }}
         where feed = '{{ feed }}' and (is_configured or count_rows > 0)
     )
+{%- endmacro %}
+{% macro has_no_feed(feed) -%}
+    not {{ has_feed(feed) }}
 {%- endmacro %}
 
 {#- Predicate: orders are derived from invoices, as the company has no order feed. -#}

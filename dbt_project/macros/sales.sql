@@ -1,3 +1,15 @@
+{#- Kaplan and Meier: the log of the share still open after an age, of those at risk of closing at
+    it; null where all who are left close. An exact decimal, to be added up over the ages. -#}
+{% macro log_share_left_open() -%}
+    case
+                when count_closed < count_at_risk
+                    then cast(
+                        round(ln(1 - count_closed / cast(count_at_risk as double)), 12)
+                        as decimal(18, 12)
+                    )
+            end
+{%- endmacro %}
+
 {#-
     Columns that add open deals up: what is open, what of it is late, and what is forecast by the
     probability stated and by the one that history tells, with an interval. The spread has two

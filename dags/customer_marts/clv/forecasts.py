@@ -26,7 +26,7 @@ from customer_marts.clv.books import Floats
 from customer_marts.clv.fitting import Fit
 from customer_marts.clv.purchases import PurchaseModel
 from customer_marts.clv.value import parameter_interval
-from customer_marts.errors import ConfigurationError
+from customer_marts.errors import absent_parameter
 
 MOST_UNSURE_GROUPS = 20_000
 YEAR = 365.0
@@ -82,11 +82,7 @@ class ForecastRules:
                 parameters["alive_at_least"],
             )
         except KeyError as error:
-            raise ConfigurationError(
-                "A parameter of the value models is absent on the as-of date",
-                where=f"seed clv_parameters, parameter {error}",
-                todo="add a row that is in force on that day",
-            ) from error
+            raise absent_parameter("the value models", "clv_parameters", error) from error
 
 
 def forecasts(
@@ -111,7 +107,9 @@ def forecasts(
     }
     for name, days in rules.days.items():
         expected = model.expected_purchases(repeats, last_at, age, days)
-        low, high = purchase_interval(fit, repeats, last_at, age, days, rules.interval_level)
+        low, high = purchase_interval(
+            fit, repeats, last_at, age, days, rules.interval_level, expected
+        )
         found[f"expected_purchases_{name}"] = expected
         found[f"discounted_purchases_{name}"] = model.discounted_purchases(
             repeats, last_at, age, days, rules.discount_rate, YEAR
@@ -132,10 +130,15 @@ def purchase_interval(
     age: Floats,
     days: float,
     level: float,
+    expected: Floats | None = None,
 ) -> tuple[Floats, Floats]:
-    """The ends of the interval of the purchases of the next ``days``: see the module's head."""
+    """The ends of the interval of the purchases of the next ``days``: see the module's head.
+
+    expected: what the model expects of them, where the caller knows it already.
+    """
     model = fit.model
-    expected = model.expected_purchases(repeats, last_at, age, days)
+    if expected is None:
+        expected = model.expected_purchases(repeats, last_at, age, days)
     silent = model.probability_silent(repeats, last_at, age, days)
     buys = np.maximum(1 - silent, 1e-12)
     mean = expected / buys

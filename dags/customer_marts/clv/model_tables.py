@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -24,25 +24,15 @@ from customer_marts.clv.refit import (
     refit_margins,
     refit_purchases,
 )
-from customer_marts.model_runs import MODEL_RUN_COLUMNS, ModelRun, in_force, is_due
+from customer_marts.model_run_tables import RUN_COLUMNS, ThisRun, known_runs, table_of
+from customer_marts.model_runs import ModelRun, in_force, is_due
 
 if TYPE_CHECKING:
     import duckdb
 
 PURCHASES, MARGIN = "clv_purchases_", "clv_margin_"
 MODELS = tuple(prefix + sale_type for prefix in (PURCHASES, MARGIN) for sale_type in SALE_TYPES)
-RUN_TYPES = {"varchar": pa.string(), "date": pa.date32(), "integer": pa.int32()}
 GROUP = "repeats, last_at_days, age_days"
-
-
-@dataclass(frozen=True)
-class _Run:
-    """What is known of this run."""
-
-    as_of: date
-    is_refit: bool
-    release_id: str
-    release_sequence: int
 
 
 def model_runs(
@@ -58,9 +48,8 @@ def model_runs(
     date; ``is_scoring``, true for that one, or where none was ever promoted for the last fit that
     gives figures at all, which are then provisional.
     """
-    known = [ModelRun(*row) for row in runs.project(", ".join(MODEL_RUN_COLUMNS)).fetchall()]
-    known = [run for run in known if run.model in MODELS]
-    this = _Run(*context.project("as_of, is_refit, release_id, release_sequence").fetchall()[0])
+    known = known_runs(runs, MODELS)
+    this = ThisRun.of(context)
     rules = RefitRules.of(dict(parameters.project("parameter, value").fetchall()))
     for sale_type in SALE_TYPES:
         name = PURCHASES + sale_type
@@ -70,8 +59,8 @@ def model_runs(
             fitted = refit_purchases(
                 _book(of_type), _holdouts(of_type, tracking, sale_type), champion, rules
             )
-            known.append(_run_of(name, fitted, this))
-            known.append(_run_of(MARGIN + sale_type, _margins(of_type, rules), this))
+            known.append(this.record(name, fitted))
+            known.append(this.record(MARGIN + sale_type, _margins(of_type, rules)))
     rows = [
         (
             *astuple(run),
@@ -80,8 +69,7 @@ def model_runs(
         )
         for run in known
     ]
-    kinds = {name: RUN_TYPES.get(kind, pa.bool_()) for name, kind in MODEL_RUN_COLUMNS.items()}
-    return _table(rows, {**kinds, "is_in_force": pa.bool_(), "is_scoring": pa.bool_()})
+    return table_of(rows, {**RUN_COLUMNS, "is_in_force": pa.bool_(), "is_scoring": pa.bool_()})
 
 
 def fit_in_force(runs: Iterable[ModelRun], model: str, as_of: date) -> Fit[PurchaseModel] | None:
@@ -156,24 +144,8 @@ def forecast_table(
                     }
                 )
             )
-    empty = _table([], FORECAST_COLUMNS)
+    empty = table_of([], FORECAST_COLUMNS)
     return pa.concat_tables([empty, *found])
-
-
-def _run_of(model: str, fitted: Refit, this: _Run) -> ModelRun:
-    return ModelRun(
-        model,
-        fitted.version,
-        this.as_of,
-        this.release_id,
-        this.release_sequence,
-        fitted.is_promoted,
-        fitted.fit_status,
-        fitted.verdict_en,
-        fitted.verdict_zh,
-        fitted.artefact,
-        fitted.measures,
-    )
 
 
 def _grouped(histories: duckdb.DuckDBPyRelation, more: str = "") -> dict[str, Any]:
@@ -239,8 +211,3 @@ def _margins(histories: duckdb.DuckDBPyRelation, rules: RefitRules) -> Refit:
 
 def _whole(values: Any) -> Any:
     return np.ma.getdata(values).astype(np.float64)
-
-
-def _table(rows: list[tuple[Any, ...]], columns: dict[str, pa.DataType]) -> pa.Table:
-    arrays = [pa.array([row[at] for row in rows], kind) for at, kind in enumerate(columns.values())]
-    return pa.Table.from_arrays(arrays, names=list(columns))

@@ -37,7 +37,7 @@ from customer_marts.clv.margin import Credibility, MarginBasis, fit_credibility
 from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd, fit_mbgcnbd_best, fit_mbgnbd
 from customer_marts.clv.paretonbd import ParetoNbd, fit_paretonbd
 from customer_marts.clv.purchases import PurchaseModel
-from customer_marts.errors import ConfigurationError
+from customer_marts.errors import absent_parameter
 
 SALE_TYPES = ("contract", "spot")
 CHAMPION = "champion"
@@ -74,11 +74,7 @@ class RefitRules:
                 parameters["promote_maximum_mae_loss"],
             )
         except KeyError as error:
-            raise ConfigurationError(
-                "A parameter of the value models is absent on the as-of date",
-                where=f"seed clv_parameters, parameter {error}",
-                todo="add a row that is in force on that day",
-            ) from error
+            raise absent_parameter("the value models", "clv_parameters", error) from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,8 @@ import pyarrow as pa
 from customer_marts.credit.refit import MODEL, Observations, RefitRules, refit
 from customer_marts.credit.roll_rates import estimate_transitions
 from customer_marts.credit.scorecard import Scorecard
-from customer_marts.model_runs import MODEL_RUN_COLUMNS, ModelRun, in_force, is_due
+from customer_marts.model_run_tables import RUN_COLUMNS, ThisRun, known_runs, table_of
+from customer_marts.model_runs import ModelRun, in_force, is_due
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,7 +34,6 @@ POINTS_COLUMNS = {
     "best_points": pa.int32(),
     "bin_label": pa.string(),
 }
-RUN_TYPES = {"varchar": pa.string(), "date": pa.date32(), "integer": pa.int32()}
 
 
 def model_runs(
@@ -50,44 +50,20 @@ def model_runs(
     ``observations`` (see OBSERVATION_COLUMNS) are only read for a fit; a champion with a variable
     that they have no more can neither score nor be compared with.
     """
-    known = [ModelRun(*row) for row in runs.project(", ".join(MODEL_RUN_COLUMNS)).fetchall()]
-    known = [run for run in known if run.model == MODEL]
-    as_of, is_refit, release_id, sequence = context.project(
-        "as_of, is_refit, release_id, release_sequence"
-    ).fetchall()[0]
+    known = known_runs(runs, {MODEL})
+    this = ThisRun.of(context)
     rules = RefitRules.of(
         dict(parameters.project("parameter, value").fetchall()),
         dict(directions.project("code, risk_direction").fetchall()),
     )
     variables = set(observations.columns) - set(OBSERVATION_COLUMNS)
-    if is_due(known, MODEL, as_of, is_refit=is_refit, every_days=rules.refit_days):
-        champion = card_in_force(known, as_of, variables)
+    if is_due(known, MODEL, this.as_of, is_refit=this.is_refit, every_days=rules.refit_days):
+        champion = card_in_force(known, this.as_of, variables)
         fitted = refit(_observations(observations), champion[1] if champion else None, rules)
-        known.append(
-            ModelRun(
-                MODEL,
-                fitted.version,
-                as_of,
-                release_id,
-                sequence,
-                fitted.is_promoted,
-                fitted.fit_status.value,
-                fitted.verdict_en,
-                fitted.verdict_zh,
-                fitted.card.to_json() if fitted.card else None,
-                fitted.measures,
-            )
-        )
-    scoring = card_in_force(known, as_of, variables)
+        known.append(this.record(MODEL, fitted))
+    scoring = card_in_force(known, this.as_of, variables)
     rows = [(*astuple(run), scoring is not None and run is scoring[0]) for run in known]
-    return _relation(
-        session,
-        rows,
-        {
-            **{name: RUN_TYPES.get(kind, pa.bool_()) for name, kind in MODEL_RUN_COLUMNS.items()},
-            "is_in_force": pa.bool_(),
-        },
-    )
+    return _relation(session, rows, {**RUN_COLUMNS, "is_in_force": pa.bool_()})
 
 
 def card_in_force(
@@ -186,8 +162,5 @@ def _observations(relation: duckdb.DuckDBPyRelation) -> Observations:
 def _relation(
     session: Any, rows: list[tuple[Any, ...]], columns: dict[str, pa.DataType]
 ) -> duckdb.DuckDBPyRelation:
-    arrays = [pa.array([row[at] for row in rows], kind) for at, kind in enumerate(columns.values())]
-    relation: duckdb.DuckDBPyRelation = session.from_arrow(
-        pa.Table.from_arrays(arrays, names=list(columns))
-    )
+    relation: duckdb.DuckDBPyRelation = session.from_arrow(table_of(rows, columns))
     return relation

@@ -42,7 +42,7 @@ from customer_marts.credit.scorecard_fit import (
     VariableReport,
     fit_scorecard,
 )
-from customer_marts.errors import ConfigurationError
+from customer_marts.errors import absent_parameter
 
 MODEL = "credit_scorecard"
 
@@ -134,11 +134,7 @@ class RefitRules:
                 directions or {},
             )
         except KeyError as error:
-            raise ConfigurationError(
-                "A parameter of the scorecard is absent on the as-of date",
-                where=f"seed credit_scorecard_parameters, parameter {error}",
-                todo="add a row that is in force on that day",
-            ) from error
+            raise absent_parameter("the scorecard", "credit_scorecard_parameters", error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +147,11 @@ class Refit:
     verdict_en: str
     verdict_zh: str
     measures: str
+
+    @property
+    def artefact(self) -> str | None:
+        """The card as JSON."""
+        return self.card.to_json() if self.card is not None else None
 
     @property
     def version(self) -> str:

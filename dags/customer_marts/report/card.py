@@ -156,12 +156,9 @@ def write_card(marts: Path, customer_id: str, destination: Path) -> None:
 
     destination is replaced as a whole or not at all. Raises as read_card does.
     """
-    from customer_marts.report.page import render
+    from customer_marts.report.page import write_page
 
-    page = render("card.html.j2", card=read_card(marts, customer_id))
-    unfinished = destination.with_name(f"{destination.name}.unfinished")
-    unfinished.write_text(page, encoding="utf-8")
-    unfinished.replace(destination)
+    write_page(destination, "card.html.j2", card=read_card(marts, customer_id))
 
 
 def _entry(name: str, values: dict[str, Any], labels: dict[str, Text]) -> Entry:

@@ -159,13 +159,15 @@ def write_report(marts: Path, manifest: Mapping[str, Any], destination: Path) ->
 
     with duckdb.connect(str(marts), read_only=True) as connection:
         figures = read_figures(connection, manifest)
-        asked = (Marts(connection), figures.as_of, figures.currency, Feeds(manifest))
+        released, feeds = Marts(connection), Feeds(manifest)
+        asked = (released, figures.as_of, figures.currency, feeds)
         sales = read_sales_figures(*asked)
         credit = read_credit_figures(*asked)
-        management = read_management_figures(asked[0], *asked[2:])
+        management = read_management_figures(released, figures.currency, feeds)
         quarantine = quarantine_lines(connection, manifest)
     run = _run_record(manifest, figures.as_of)
-    page = render(
+    write_page(
+        destination,
         "template.html.j2",
         manifest=manifest,
         company=_company(manifest),
@@ -182,18 +184,17 @@ def write_report(marts: Path, manifest: Mapping[str, Any], destination: Path) ->
         charts=_charts(figures) | _sales_charts(sales) | _credit_charts(credit),
         currency=figures.currency,
     )
-    unfinished = destination.with_name(f"{destination.name}.unfinished")
-    unfinished.write_text(page, encoding="utf-8")
-    unfinished.replace(destination)
 
 
 # --- the template and its helpers -------------------------------------------------------------
 
 
-def render(template: str, **values: object) -> str:
-    """A page of the report's templates, as text."""
-    page: str = _templates().get_template(template).render(**values)
-    return page
+def write_page(destination: Path, template: str, **values: object) -> None:
+    """Write a page of the report's templates; the file is replaced as a whole or not at all."""
+    page = _templates().get_template(template).render(**values)
+    unfinished = destination.with_name(f"{destination.name}.unfinished")
+    unfinished.write_text(page, encoding="utf-8")
+    unfinished.replace(destination)
 
 
 @cache

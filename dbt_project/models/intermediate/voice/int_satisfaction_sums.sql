@@ -40,7 +40,7 @@ profile_rules as (
 ),
 
 parameters as (
-    select * from {{ voice_parameters_by_column(['top_boxes']) }}
+    select * from {{ parameters_in_force('voice_parameters', ['top_boxes']) }}
 ),
 
 answers as (

@@ -3,18 +3,14 @@
 -- stratum: with or without orders under contract before, by third of revenue before. Orders under
 -- contract are agreed beforehand and count only for the stratum and for staying.
 with campaign_rules as (
-    select
-        max(value) filter (where parameter = 'before_days') as before_days,
-        max(value) filter (where parameter = 'effect_days') as effect_days,
-        max(value) filter (where parameter = 'response_days') as response_days,
-        max(value) filter (where parameter = 'retention_days') as retention_days,
-        max(value) filter (where parameter = 'revenue_strata') as revenue_strata,
-        max(value) filter (where parameter = 'min_customers') as min_customers,
-        max(value) filter (where parameter = 'max_contact_span_days') as max_contact_span_days,
-        max(value) filter (where parameter = 'interval_quantile') as interval_quantile,
-        max(value) filter (where parameter = 'verdict_quantile') as verdict_quantile
-    from {{ ref('performance_parameters') }}
-    where area = 'campaign' and {{ is_in_force() }}
+    select * from {{ parameters_in_force(
+        'performance_parameters',
+        [
+            'before_days', 'effect_days', 'response_days', 'retention_days', 'revenue_strata',
+            'min_customers', 'max_contact_span_days', 'interval_quantile', 'verdict_quantile',
+        ],
+        area='campaign',
+    ) }}
 ),
 
 measures as (

@@ -24,11 +24,9 @@ verdicts as (
 ),
 
 campaign_rules as (
-    select
-        max(value) filter (where parameter = 'effect_days') as effect_days,
-        max(value) filter (where parameter = 'interval_quantile') as interval_quantile
-    from {{ ref('performance_parameters') }}
-    where area = 'campaign' and {{ is_in_force() }}
+    select * from {{ parameters_in_force(
+        'performance_parameters', ['effect_days', 'interval_quantile'], area='campaign'
+    ) }}
 ),
 
 campaigns as (

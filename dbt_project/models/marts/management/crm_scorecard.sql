@@ -1,14 +1,13 @@
 -- Every measure of a past month is told as of its end: windows end there, and what was resolved,
 -- answered or closed later had not been.
 with scorecard_rules as (
-    select
-        max(value) filter (where parameter = 'short_window_months') as short_window_months,
-        max(value) filter (where parameter = 'min_count') as min_count,
-        max(value) filter (where parameter = 'steady_share') as steady_share,
-        max(value) filter (where parameter = 'promoter_from') as promoter_from,
-        max(value) filter (where parameter = 'detractor_to') as detractor_to
-    from {{ ref('performance_parameters') }}
-    where area = 'scorecard_rule' and {{ is_in_force() }}
+    select * from {{ parameters_in_force(
+        'performance_parameters',
+        [
+            'short_window_months', 'min_count', 'steady_share', 'promoter_from', 'detractor_to',
+        ],
+        area='scorecard_rule',
+    ) }}
 ),
 
 measures as (

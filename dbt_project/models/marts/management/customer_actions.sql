@@ -74,10 +74,7 @@ selection_labels as (
 
 book as (
     select
-        {{ mean_of(
-            'sum(margin_12_months_amount)',
-            'sum(revenue_12_months_amount) filter (where margin_12_months_amount is not null)',
-        ) }} as margin_rate
+        {{ margin_rate_of_the_book() }} as margin_rate
     from segments
 ),
 
@@ -325,7 +322,7 @@ candidates as (
             {%- for column, type in columns.items() %}
                 cast({{ column if column in known else 'null' }} as {{ type }}) as {{ column }},
             {%- endfor %}
-            {{ to_amount('cast(stake_amount as decimal(38, 6))') }} as stake_amount
+            {{ cents_of('stake_amount') }} as stake_amount
         from {{ source }}
         {{ 'union all' if not loop.last }}
     {%- endfor %}

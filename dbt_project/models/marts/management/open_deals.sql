@@ -2,12 +2,9 @@
 -- of a deal and no path: a lost one does not say at which stage it was lost. What history does tell
 -- is time: of the deals still open at this age, how many were won in the end.
 with pipeline_rules as (
-    select
-        max(value) filter (where parameter = 'history_months') as history_months,
-        max(value) filter (where parameter = 'prior_deals') as prior_deals,
-        max(value) filter (where parameter = 'min_closed') as min_closed
-    from {{ ref('performance_parameters') }}
-    where area = 'pipeline' and {{ is_in_force() }}
+    select * from {{ parameters_in_force(
+        'performance_parameters', ['history_months', 'prior_deals', 'min_closed'], area='pipeline'
+    ) }}
 ),
 
 code_labels as (
@@ -72,25 +69,13 @@ survival as (
         count_won,
         count_at_risk,
         sum(
-            case
-                when count_closed < count_at_risk
-                    then cast(
-                        round(ln(1 - count_closed / cast(count_at_risk as double)), 12)
-                        as decimal(18, 12)
-                    )
-            end
+            {{ log_share_left_open() }}
         ) over (
             order by age_days
             rows between unbounded preceding and current row
         ) as log_open_share,
         sum(
-            case
-                when count_closed < count_at_risk
-                    then cast(
-                        round(ln(1 - count_closed / cast(count_at_risk as double)), 12)
-                        as decimal(18, 12)
-                    )
-            end
+            {{ log_share_left_open() }}
         ) over (
             order by age_days
             rows between unbounded preceding and 1 preceding

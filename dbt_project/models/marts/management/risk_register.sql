@@ -27,13 +27,6 @@ expected_losses as (
     where currency = {{ reporting_currency() }}
 ),
 
--- of customers without a balance the loss is not known on its own: the rule for all others
-loss_rule as (
-    select max(loss_given_default) as loss_given_default
-    from {{ ref('loss_given_default') }}
-    where customer_type is null and size_class is null and {{ is_in_force() }}
-),
-
 customer_products as (
     select * from {{ ref('customer_products') }}
 ),
@@ -61,11 +54,6 @@ risk_rules as (
 
 risk_classes as (
     select * from {{ ref('risk_classes') }}
-    where {{ is_in_force() }}
-),
-
-stage_labels as (
-    select * from {{ ref('lifecycle_rules') }}
     where {{ is_in_force() }}
 ),
 
@@ -111,10 +99,7 @@ churn_rates as (
 book as (
     select
         sum(margin_12_months_amount) as margin_amount,
-        {{ mean_of(
-            'sum(margin_12_months_amount)',
-            'sum(revenue_12_months_amount) filter (where margin_12_months_amount is not null)',
-        ) }} as margin_rate
+        {{ margin_rate_of_the_book() }} as margin_rate
     from segments
 ),
 
@@ -128,11 +113,10 @@ churn_risks as (
         churn_rates.count_observed as count_evidence,
         segments.lifecycle_since_on as evidence_on,
         segments.recency_days as evidence_days,
-        stage_labels.label_en as stage_en,
-        stage_labels.label_zh as stage_zh
+        segments.lifecycle_label_en as stage_en,
+        segments.lifecycle_label_zh as stage_zh
     from segments
     inner join churn_rates on segments.lifecycle = churn_rates.lifecycle
-    inner join stage_labels on segments.lifecycle = stage_labels.stage
 ),
 
 credit_risks as (
@@ -142,14 +126,13 @@ credit_risks as (
         credit_scores.pd_probability as likelihood_rate,
         'credit_score' as likelihood_basis,
         exposures.exposure_amount * coalesce(
-            expected_losses.loss_given_default_rate, loss_rule.loss_given_default
+            expected_losses.loss_given_default_rate, {{ loss_given_default_of_others() }}
         ) as impact_amount,
         exposures.exposure_amount,
         credit_scores.grade as stage_en,
         credit_scores.grade as stage_zh
     from exposures
     inner join credit_scores on exposures.customer_id = credit_scores.customer_id
-    cross join loss_rule
     left join expected_losses on exposures.customer_id = expected_losses.customer_id
     where credit_scores.pd_probability is not null and exposures.exposure_amount > 0
 ),
@@ -353,7 +336,7 @@ risks as (
             {%- for column in columns %}
                 {{ column if column in known else 'null' }} as {{ column }},
             {%- endfor %}
-            {{ to_amount('cast(impact_amount as decimal(38, 6))') }} as impact_amount
+            {{ cents_of('impact_amount') }} as impact_amount
         from {{ kind }}_risks
         {{ 'union all' if not loop.last }}
     {%- endfor %}

@@ -1,13 +1,13 @@
 -- What became of deals, month by month, as known at each month's end: a deal closed later was open.
 -- The feed keeps no path through the stages, so conversion is from opened to won.
 with pipeline_rules as (
-    select
-        max(value) filter (where parameter = 'window_months') as window_months,
-        max(value) filter (where parameter = 'min_closed') as min_closed,
-        max(value) filter (where parameter = 'prior_deals') as prior_deals,
-        max(value) filter (where parameter = 'interval_quantile') as interval_quantile
-    from {{ ref('performance_parameters') }}
-    where area = 'pipeline' and {{ is_in_force() }}
+    select * from {{ parameters_in_force(
+        'performance_parameters',
+        [
+            'window_months', 'min_closed', 'prior_deals', 'interval_quantile',
+        ],
+        area='pipeline',
+    ) }}
 ),
 
 opportunities as (
@@ -148,13 +148,7 @@ cycles as (
         cycles_at_risk.*,
         count_closed = count_at_risk as is_last,
         sum(
-            case
-                when count_closed < count_at_risk
-                    then cast(
-                        round(ln(1 - count_closed / cast(count_at_risk as double)), 12)
-                        as decimal(18, 12)
-                    )
-            end
+            {{ log_share_left_open() }}
         ) over (
             partition by dimension, member, month_on
             order by age_days

@@ -12,9 +12,9 @@ statuses as (
 ),
 
 pipeline_rules as (
-    select max(value) filter (where parameter = 'interval_quantile') as interval_quantile
-    from {{ ref('performance_parameters') }}
-    where area = 'pipeline' and {{ is_in_force() }}
+    select * from {{ parameters_in_force(
+        'performance_parameters', ['interval_quantile'], area='pipeline'
+    ) }}
 ),
 
 cells as (

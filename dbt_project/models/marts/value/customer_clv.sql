@@ -48,13 +48,6 @@ default_horizon as (
     where {{ is_in_force() }}
 ),
 
--- of customers without a balance the loss is not known on its own: the rule for all others
-loss_rule as (
-    select max(loss_given_default) as loss_given_default
-    from {{ ref('loss_given_default') }}
-    where customer_type is null and size_class is null and {{ is_in_force() }}
-),
-
 parameters as (
     select
         {%- for name in ['prior_purchases', 'price_recent_days', 'alive_at_least'] %}
@@ -210,10 +203,9 @@ buyers as (
         case
             when not coalesce(credit_scores.is_in_default, false) then credit_scores.pd_probability
         end as pd_probability,
-        coalesce(credit_losses.loss_given_default_rate, loss_rule.loss_given_default)
+        coalesce(credit_losses.loss_given_default_rate, {{ loss_given_default_of_others() }})
             as loss_given_default
     from histories
-    cross join loss_rule
     inner join valued_customers on histories.customer_id = valued_customers.customer_id
     left join credit_exposures on histories.customer_id = credit_exposures.customer_id
     left join credit_scores on histories.customer_id = credit_scores.customer_id

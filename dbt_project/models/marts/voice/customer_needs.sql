@@ -15,7 +15,7 @@ need_type_labels as (
 ),
 
 parameters as (
-    select * from {{ voice_parameters_by_column(parameter_names) }}
+    select * from {{ parameters_in_force('voice_parameters', parameter_names) }}
 ),
 
 points as (

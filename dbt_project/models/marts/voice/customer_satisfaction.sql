@@ -34,7 +34,7 @@ segment_labels as (
 ),
 
 parameters as (
-    select * from {{ voice_parameters_by_column(parameter_names) }}
+    select * from {{ parameters_in_force('voice_parameters', parameter_names) }}
 ),
 
 t_quantiles as (

@@ -12,7 +12,7 @@ voice_texts as (
 ),
 
 parameters as (
-    select * from {{ voice_parameters_by_column(parameter_names) }}
+    select * from {{ parameters_in_force('voice_parameters', parameter_names) }}
 ),
 
 weights as (

@@ -15,7 +15,7 @@ voice_texts as (
 ),
 
 parameters as (
-    select * from {{ voice_parameters_by_column(['follow_up_days']) }}
+    select * from {{ parameters_in_force('voice_parameters', ['follow_up_days']) }}
 ),
 
 interactions as (
