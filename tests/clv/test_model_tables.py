@@ -18,7 +18,7 @@ from customer_marts.clv.fitting import FitStatus
 from customer_marts.clv.forecasts import ForecastRules, purchase_interval
 from customer_marts.clv.holdouts import PurchaseFit
 from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd
-from customer_marts.clv.model_tables import forecast_table, model_runs
+from customer_marts.clv.model_tables import forecast_table, model_runs, renewal_table
 from customer_marts.errors import ConfigurationError
 from customer_marts.model_runs import MODEL_RUN_COLUMNS, ModelRun
 from tests.clv.simulated import coin_days
@@ -38,9 +38,16 @@ PARAMETERS = {
     "promote_maximum_bias": 0.1,
     "promote_maximum_mae_loss": 0.02,
     "margins_at_least": 10,
+    "renewals_at_least": 30,
     "covariate_customers_at_least": 50,
     "covariate_minimum_mae_gain": 0.01,
 }
+# 200 runs over two ends, 100 of them lost at the first
+CONTRACTS = """
+    select 1 as first_year_no, 1 + cast(number >= 100 as integer) * 2 as last_year_no,
+        2 as complete_years
+    from range(200) as runs(number)
+"""
 SPOT = {"k": 1, "r": 3.0, "alpha": 100.0, "a": 0.8, "b": 6.0}
 CONTRACT = {"k": 4, "r": 6.0, "alpha": 30.0, "a": 0.6, "b": 12.0}
 # What int_clv_histories does, of purchase days told as (type, customer, day).
@@ -138,6 +145,7 @@ def runs_of(
         context,
         session.sql(f"from histories where {where}"),
         session.sql("from tracking"),
+        session.sql(CONTRACTS),
         parameters_of(session, **changed),
     )
     return list(found.to_pylist())
@@ -205,6 +213,10 @@ def test_between_fits_nothing_is_fitted(session: Any, first: list[dict[str, Any]
     assert runs_of(session, known, AS_OF + timedelta(1), sequence=2) == first
     too_soon = AS_OF + timedelta(6)
     assert runs_of(session, known, too_soon, is_refit=True, sequence=2) == first
+    # a model that came later is fitted at once
+    before = [run for run in known if run.model != "clv_renewals_contract"]
+    rows = runs_of(session, before, AS_OF + timedelta(1), sequence=2)
+    assert named(rows)["clv_renewals_contract"]["release_sequence"] == 2
 
 
 def test_a_refused_challenger_keeps_the_champion(session: Any, first: list[dict[str, Any]]) -> None:
@@ -256,7 +268,7 @@ def test_a_past_day_is_scored_by_the_fit_in_force_then(
     for as_of, version in ((AS_OF + timedelta(29), None), (AS_OF + timedelta(30), "later")):
         rows = runs_of(session, known + later, as_of, sequence=9)
         scoring = [row for row in rows if row["is_scoring"]]
-        assert len(scoring) == 4
+        assert len(scoring) == 5
         assert {row["version"] == "later" for row in scoring} == {version == "later"}
 
 
@@ -439,6 +451,27 @@ def test_at_least_four_in_five_numbers_lie_in_their_interval(session: Any) -> No
         # whole numbers: an end between two of them takes in the next, hence more than four in five
         covered = (bought >= np.floor(low)) & (bought <= np.ceil(high))
         assert 0.8 <= covered.mean() <= 0.97
+
+
+def test_renewals_are_fitted_beside_and_forecast_by_how_often_renewed(
+    session: Any, first: list[dict[str, Any]]
+) -> None:
+    run = named(first)["clv_renewals_contract"]
+    assert (run["is_promoted"], run["is_scoring"]) == (False, True)
+    assert run["verdict_en"].startswith("Refused: no holdout: 0 contract years judged")
+    session.from_arrow(pa.Table.from_pylist(first)).create_view("scored", replace=True)
+    found = renewal_table(
+        session.sql("from scored"), session.sql(CONTRACTS), parameters_of(session)
+    ).to_pylist()
+    assert [row["renewals"] for row in found] == [0, 2]
+    once, thrice = found
+    assert once["renewal_probability"] == pytest.approx(0.5, abs=0.1)
+    assert once["renewal_probability"] < thrice["renewal_probability"]
+    for row in found:
+        assert not row["is_promoted"]
+        assert row["model_version"] == run["version"]
+        low, high = row["renewal_probability_low"], row["renewal_probability_high"]
+        assert 0 < low < row["renewal_probability"] < high < 1
 
 
 def test_an_absent_parameter_is_named(session: Any) -> None:

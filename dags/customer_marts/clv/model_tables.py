@@ -16,8 +16,10 @@ from customer_marts.clv.coding import COVARIATES, PartedBook
 from customer_marts.clv.fitting import USABLE
 from customer_marts.clv.forecasts import FORECAST_COLUMNS, ForecastRules, forecasts
 from customer_marts.clv.holdouts import Holdout, PurchaseFit
-from customer_marts.clv.refit import SALE_TYPES, Refit, refit_margins, refit_purchases
+from customer_marts.clv.refit import SALE_TYPES, refit_margins, refit_purchases
+from customer_marts.clv.refit_results import Refit
 from customer_marts.clv.refit_rules import RefitRules
+from customer_marts.clv.renewals import Runs, refit_renewals, renewal_fit, renewal_forecasts
 from customer_marts.model_run_tables import RUN_COLUMNS, ThisRun, known_runs, table_of
 from customer_marts.model_runs import ModelRun, in_force, is_due
 
@@ -25,7 +27,19 @@ if TYPE_CHECKING:
     import duckdb
 
 PURCHASES, MARGIN = "clv_purchases_", "clv_margin_"
-MODELS = tuple(prefix + sale_type for prefix in (PURCHASES, MARGIN) for sale_type in SALE_TYPES)
+RENEWALS = "clv_renewals_contract"
+MODELS = (
+    *(prefix + sale_type for prefix in (PURCHASES, MARGIN) for sale_type in SALE_TYPES),
+    RENEWALS,
+)
+RENEWAL_COLUMNS = {
+    "renewals": pa.int32(),
+    "renewal_probability": pa.float64(),
+    "renewal_probability_low": pa.float64(),
+    "renewal_probability_high": pa.float64(),
+    "model_version": pa.string(),
+    "is_promoted": pa.bool_(),
+}
 GROUP = "repeats, last_at_days, age_days"
 
 
@@ -34,6 +48,7 @@ def model_runs(
     context: duckdb.DuckDBPyRelation,
     histories: duckdb.DuckDBPyRelation,
     tracking: duckdb.DuckDBPyRelation,
+    contracts: duckdb.DuckDBPyRelation,
     parameters: duckdb.DuckDBPyRelation,
 ) -> pa.Table:
     """The fits known before this run, and its own where one is due.
@@ -59,6 +74,11 @@ def model_runs(
             )
             known.append(this.record(name, fitted))
             known.append(this.record(MARGIN + sale_type, _margins(of_type, rules)))
+    if is_due(known, RENEWALS, this.as_of, is_refit=this.is_refit, every_days=rules.refit_days):
+        run = in_force(known, RENEWALS, this.as_of)
+        renewing = renewal_fit(run.artefact) if run is not None and run.artefact else None
+        fitted = refit_renewals(_contract_runs(contracts), this.as_of, renewing, rules)
+        known.append(this.record(RENEWALS, fitted))
     rows = [
         (
             *astuple(run),
@@ -125,6 +145,34 @@ def forecast_table(
                 for categories in _combinations(of_type, fit)
             ]
     return pa.concat_tables([table_of([], FORECAST_COLUMNS), *found])
+
+
+def renewal_table(
+    runs: duckdb.DuckDBPyRelation,
+    contracts: duckdb.DuckDBPyRelation,
+    parameters: duckdb.DuckDBPyRelation,
+) -> pa.Table:
+    """What the scoring fit of renewals forecasts, by how often a run was renewed: RENEWAL_COLUMNS.
+
+    Nothing without a fit.
+    """
+    rules = ForecastRules.of(dict(parameters.project("parameter, value").fetchall()))
+    scoring = runs.filter(f"is_scoring and model = '{RENEWALS}'")
+    told = scoring.project("version, is_in_force, artefact").fetchall()
+    often = contracts.project("last_year_no - first_year_no as renewals").distinct()
+    renewals = _whole(often.order("renewals").fetchnumpy()["renewals"])
+    if not told or renewals.size == 0:
+        return table_of([], RENEWAL_COLUMNS)
+    ((version, is_promoted, artefact),) = told
+    found = renewal_forecasts(renewal_fit(artefact), renewals, rules.interval_level)
+    rows = zip(*(each.tolist() for each in found.values()), strict=True)
+    return table_of([(*row, version, is_promoted) for row in rows], RENEWAL_COLUMNS)
+
+
+def _contract_runs(contracts: duckdb.DuckDBPyRelation) -> Runs:
+    keys = "first_year_no, last_year_no, complete_years"
+    grouped = contracts.aggregate(f"{keys}, count(*) as runs", keys).order(keys).fetchnumpy()
+    return Runs(*(np.ma.getdata(each).astype(np.int64) for each in grouped.values()))
 
 
 def _combinations(histories: duckdb.DuckDBPyRelation, fit: PurchaseFit) -> list[dict[str, str]]:

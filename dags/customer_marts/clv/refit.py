@@ -8,7 +8,6 @@ some of the holdout: the comparison favours it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -41,31 +40,11 @@ from customer_marts.clv.margin import Credibility, MarginBasis, fit_credibility
 from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd, fit_mbgcnbd_best, fit_mbgnbd
 from customer_marts.clv.paretonbd import ParetoNbd, fit_paretonbd
 from customer_marts.clv.purchases import PurchaseModel
+from customer_marts.clv.refit_results import Refit, as_json
 from customer_marts.clv.refit_rules import RefitRules
 
 SALE_TYPES = ("contract", "spot")
 CHAMPION = "champion"
-KEPT_DECIMALS = 6
-
-
-@dataclass(frozen=True)
-class Refit:
-    """What a fit came to. artefact: JSON of what was fitted, None where nothing was.
-
-    version: the artefact's hash; without one, that of what was found instead.
-    """
-
-    fit_status: str
-    artefact: str | None
-    is_promoted: bool
-    verdict_en: str
-    verdict_zh: str
-    measures: str
-
-    @property
-    def version(self) -> str:
-        told = self.artefact or self.fit_status + self.measures
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -120,7 +99,7 @@ def refit_purchases(
             False,
             f"Not fitted: {repeaters} customers bought again; {needed} are needed",
             f"未建模:仅 {repeaters} 个客户重复购买,至少需要 {needed} 个",
-            _as_json(found),
+            as_json(found),
         )
     usable = [
         each for each in holdouts if each.book.repeat_buyers >= rules.test_repeat_buyers_at_least
@@ -147,7 +126,7 @@ def refit_purchases(
             False,
             "Not fitted: no candidate's likelihood has a maximum",
             "未建模:所有候选模型均未收敛",
-            _as_json(found),
+            as_json(found),
         )
     sound = {name: promotion_verdict(tests[name], rules.maximum_bias).is_promoted for name in able}
     chosen = min(able, key=lambda name: (not sound[name], _error(tests[name]), able.index(name)))
@@ -177,7 +156,7 @@ def refit_purchases(
         is_promoted,
         f"{word_en}: {'; '.join([*reasons_en, trial.reason_en])}",
         f"{word_zh}:{';'.join([*reasons_zh, trial.reason_zh])}",
-        _as_json(found),
+        as_json(found),
     )
 
 
@@ -214,7 +193,7 @@ def refit_margins(
             f"Not fitted: the margin of {number} customers is known; {rules.margins_at_least} are "
             "needed",
             f"未建模:仅 {number} 个客户毛利已知,至少需要 {rules.margins_at_least} 个",
-            _as_json(found),
+            as_json(found),
         )
     credibility = fit_credibility(purchases, mean_value, variance=variance)
     correlation = frequency_value_correlation(purchases, mean_value)
@@ -244,7 +223,7 @@ def refit_margins(
         True,
         f"Promoted: {text_en}",
         f"启用:{text_zh}",
-        _as_json(found),
+        as_json(found),
     )
 
 
@@ -308,18 +287,3 @@ def _fit_told(made: PurchaseFit) -> dict[str, Any]:
         "log_likelihood": fit.log_likelihood,
         "parameters": told,
     }
-
-
-def _kept(value: Any) -> Any:
-    """Figures to six decimals; what is not a number is not known."""
-    if isinstance(value, dict):
-        return {name: _kept(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_kept(each) for each in value]
-    if isinstance(value, float):
-        return round(value, KEPT_DECIMALS) if np.isfinite(value) else None
-    return value
-
-
-def _as_json(found: dict[str, Any]) -> str:
-    return json.dumps(_kept(found), sort_keys=True, ensure_ascii=False, allow_nan=False)

@@ -5,12 +5,13 @@
 
 with model_runs as (
     select * from {{ ref('int_clv_model_runs') }}
-    where model like 'clv_purchases_%'
 ),
 
 candidate_texts as (
     select * from {{ ref('clv_texts') }}
-    where dimension = 'purchase_model' and {{ is_in_force() }}
+    where
+        dimension in ('purchase_model', 'renewal_model')
+        and {{ is_in_force() }}
 ),
 
 tests as (

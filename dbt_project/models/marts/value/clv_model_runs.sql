@@ -50,7 +50,7 @@ final as (
     from told_runs
     left join texts as candidate_texts
         on
-            candidate_texts.dimension in ('purchase_model', 'margin_model')
+            candidate_texts.dimension in ('purchase_model', 'margin_model', 'renewal_model')
             and coalesce(told_runs.purchase_model, told_runs.margin_model) = candidate_texts.code
     inner join texts as status_texts
         on
