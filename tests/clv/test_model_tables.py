@@ -17,6 +17,7 @@ from customer_marts.clv.coding import Coding
 from customer_marts.clv.fitting import FitStatus
 from customer_marts.clv.forecasts import ForecastRules, purchase_interval
 from customer_marts.clv.holdouts import PurchaseFit
+from customer_marts.clv.margin_refit import MarginFit
 from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd
 from customer_marts.clv.model_tables import forecast_table, model_runs, renewal_table
 from customer_marts.errors import ConfigurationError
@@ -71,9 +72,12 @@ HISTORIES = f"""
         coalesce(sum(cast(log_gap as decimal(18, 12))) filter (day < origin), 0) as log_gap_sum,
         cast(count(*) filter (day >= origin and day < origin + {HOLDOUT}) as integer)
             as holdout_purchases,
-        cast(count(*) as integer) as value_purchases,
-        100.0 + 7 * (count(*) % 11) as value_mean,
-        case when count(*) > 1 then 25.0 end as value_variance
+        cast(count(*) filter (day < origin) as integer) as value_purchases,
+        avg(value) filter (day < origin) as value_mean,
+        var_samp(value) filter (day < origin) as value_variance,
+        cast(count(*) filter (day >= origin and day < origin + {HOLDOUT}) as integer)
+            as holdout_value_purchases,
+        avg(value) filter (day >= origin and day < origin + {HOLDOUT}) as holdout_value_mean
     from spread cross join origins
     group by customer_id, sale_type, industry, region, size_class, origin_no, origin
     having count(*) filter (day < origin) > 0
@@ -103,7 +107,11 @@ def put(connection: duckdb.DuckDBPyConnection, rows: list[tuple[str, str, int, s
     )
     told = {name: list(values) for name, values in columns}
     table = connection.from_arrow(pa.table(told))
-    table.project("*, 'unknown' as industry, 'small' as size_class").create("purchase_days")
+    # a customer's own mean, and around it the luck of the day
+    value = "200 + 10 * (hash(customer_id) % 11) + 30 * (hash(customer_id || day) % 13)"
+    table.project(
+        f"*, 'unknown' as industry, 'small' as size_class, cast({value} as double) as value"
+    ).create("purchase_days")
     connection.execute(HISTORIES)
     connection.execute(
         f"""
@@ -201,11 +209,64 @@ def test_the_first_run_finds_the_worlds_it_was_simulated_from(first: list[dict[s
             assert leaves == pytest.approx(world["a"] / (world["a"] + world["b"]), rel=0.3)
 
 
-def test_margins_fall_back_and_say_so(first: list[dict[str, Any]]) -> None:
-    run = named(first)["clv_margin_spot"]
-    assert run["is_in_force"]
-    assert ("Gamma-Gamma: " in run["verdict_en"]) == (run["fit_status"] == "ok")
-    assert "启用" in run["verdict_zh"]
+def test_margins_are_held_against_what_purchases_brought(first: list[dict[str, Any]]) -> None:
+    for sale_type in ("contract", "spot"):
+        run = named(first)[f"clv_margin_{sale_type}"]
+        assert run["is_in_force"], run["verdict_en"]
+        assert "beats both naive rules, bias" in run["verdict_en"]
+        assert ("Gamma-Gamma does not hold" in run["verdict_en"]) == (run["fit_status"] != "ok")
+        assert "启用" in run["verdict_zh"]
+        told = json.loads(run["measures"])
+        assert told["origins"] == 2
+        assert abs(told["bias"]) < 0.1
+        for test in told["tests"]:
+            assert {"shrunken_mean", "naive_mean", "naive_own_mean"} <= {
+                other["candidate"]
+                for other in told["tests"]
+                if other["origin_on"] == test["origin_on"]
+            }
+        made = MarginFit.from_json(run["artefact"])
+        assert made.to_json() == run["artefact"]
+        assert made.credibility.mean == pytest.approx(430, rel=0.1)
+
+
+def test_margins_that_moved_are_refused_and_give_provisional_figures(
+    session: Any, first: list[dict[str, Any]]
+) -> None:
+    session.execute("create or replace table kept as from histories")
+    session.execute("update histories set holdout_value_mean = 1.5 * holdout_value_mean")
+    run = named(runs_of(session))["clv_margin_spot"]
+    session.execute("create or replace table histories as from kept")
+    assert (run["is_promoted"], run["is_scoring"]) == (False, True)
+    assert "beyond ±10%" in run["verdict_en"]
+    assert "偏差" in run["verdict_zh"]
+    # the margins it expects are those of before: only what came after them differs
+    before = MarginFit.from_json(named(first)["clv_margin_spot"]["artefact"])
+    assert MarginFit.from_json(run["artefact"]).credibility == before.credibility
+
+
+def test_a_champion_of_margins_is_measured_beside(
+    session: Any, first: list[dict[str, Any]]
+) -> None:
+    rows = runs_of(
+        session,
+        [as_run(row) for row in first],
+        AS_OF + timedelta(7),
+        is_refit=True,
+        sequence=2,
+        promote_maximum_mae_loss=-0.5,
+    )
+    refused = [row for row in rows if row["model"] == "clv_margin_spot"][-1]
+    assert not refused["is_promoted"]
+    assert "of the champion" in refused["verdict_en"]
+    candidates = {row["candidate"] for row in json.loads(refused["measures"])["tests"]}
+    assert "champion" in candidates
+
+
+def test_margins_without_a_holdout_are_provisional(session: Any) -> None:
+    run = named(runs_of(session, where="origin_no = 0"))["clv_margin_spot"]
+    assert (run["is_promoted"], run["is_scoring"]) == (False, True)
+    assert "there is no backtest" in run["verdict_en"]
 
 
 def test_between_fits_nothing_is_fitted(session: Any, first: list[dict[str, Any]]) -> None:

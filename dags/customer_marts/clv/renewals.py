@@ -17,12 +17,12 @@ import numpy as np
 from customer_marts.clv.backtest import Metrics, calibration_curve, metrics
 from customer_marts.clv.books import Floats, Integers, tally
 from customer_marts.clv.fitting import USABLE, Fit
-from customer_marts.clv.refit_results import Refit, as_json
+from customer_marts.clv.refit_results import CHAMPION, Refit, as_json
 from customer_marts.clv.refit_rules import RefitRules
 from customer_marts.clv.sbg import ShiftedBetaGeometric, fit_sbg
 from customer_marts.clv.value import parameter_interval
 
-SBG, NAIVE_RENEWAL, CHAMPION = "sbg", "naive_renewal", "champion"
+SBG, NAIVE_RENEWAL = "sbg", "naive_renewal"
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ with model_runs as (
 candidate_texts as (
     select * from {{ ref('clv_texts') }}
     where
-        dimension in ('purchase_model', 'renewal_model')
+        dimension in ('purchase_model', 'margin_model', 'renewal_model')
         and {{ is_in_force() }}
 ),
 
@@ -99,6 +99,7 @@ final as (
         all_points.point_no,
         all_points.fitted_as_of,
         all_points.is_scoring,
+        {{ reporting_currency() }} as currency,
         candidate_texts.label_en as candidate_label_en,
         candidate_texts.label_zh as candidate_label_zh,
         all_points.candidate = all_points.chosen_candidate as is_challenger,

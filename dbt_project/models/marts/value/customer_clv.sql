@@ -99,7 +99,8 @@ margin_fits as (
         {%- for name in ['mean', 'between', 'within', 'p', 'q', 'gamma'] %}
             {{ json_number('artefact', '$.' ~ name) }} as fit_{{ name }},
         {%- endfor %}
-        {{ json_text('artefact', '$.basis') }} as fit_basis
+        {{ json_text('artefact', '$.basis') }} as fit_basis,
+        is_in_force as is_margin_promoted
     from {{ ref('int_clv_model_runs') }}
     where is_scoring and model in ('clv_margin_contract', 'clv_margin_spot')
 ),
@@ -297,6 +298,7 @@ expected_margins as (
         shrunken_buyers.*,
         margin_fits.margin_model_version,
         margin_fits.fit_within,
+        margin_fits.is_margin_promoted,
         coalesce(
             shrunken_buyers.value_purchases * margin_fits.fit_between
             / nullif(
@@ -331,6 +333,7 @@ forecast_customers as (
         shrunken_buyers.credit_loss_basis,
         expected_margins.margin_model,
         expected_margins.margin_model_version,
+        expected_margins.is_margin_promoted,
         forecasts.model_version,
         forecasts.purchase_model,
         forecasts.fit_status,
@@ -536,7 +539,7 @@ judged_customers as (
             when value_errors.customer_id is null then 'no_purchase'
             when value_errors.model_version is null then 'no_model'
             when value_errors.margin_per_purchase is null then 'margin_unknown'
-            when value_errors.is_promoted then 'expected'
+            when value_errors.is_promoted and value_errors.is_margin_promoted then 'expected'
             else 'provisional'
         end as clv_status
     from valued_customers
