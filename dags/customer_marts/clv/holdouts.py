@@ -14,9 +14,11 @@ import numpy as np
 from customer_marts.clv.backtest import (
     Backtest,
     Metrics,
-    backtest_forecasts,
     calibration_curve,
     cumulative_tracking,
+    metrics,
+    naive_rate,
+    naive_silence,
 )
 from customer_marts.clv.books import Book, Floats
 from customer_marts.clv.coding import Coding, PartedBook
@@ -53,6 +55,15 @@ class Holdout:
     def parted(self) -> PartedBook:
         """The same book split by category."""
         return self.load_parted()
+
+    @cached_property
+    def naive(self) -> tuple[Metrics, Metrics]:
+        """How the naive rules did: the rate, and the rate while not silent."""
+        x, last, upto = self.book.repeats, self.book.last_at, self.book.age
+        return (
+            metrics(naive_rate(x, upto, self.days), self.bought, self.book.customers),
+            metrics(naive_silence(x, last, upto, self.days), self.bought, self.book.customers),
+        )
 
 
 @dataclass(frozen=True)
@@ -109,9 +120,14 @@ def tested(fit: PurchaseFit, holdout: Holdout) -> Backtest:
         model.expected_purchases(book.repeats, book.last_at, book.age, holdout.days)
         for model, book, _ in parts
     ]
-    book = Book.joined([book for _, book, _ in parts])
     bought = np.concatenate([actual for _, _, actual in parts])
-    return backtest_forecasts(np.concatenate(expected), book, bought, holdout.days)
+    customers = np.concatenate([book.customers for _, book, _ in parts])
+    return Backtest(
+        metrics(np.concatenate(expected), bought, customers),
+        *holdout.naive,
+        holdout.book.size,
+        float(holdout.book.customers @ holdout.bought),
+    )
 
 
 def told_row(name: str, holdout: Holdout, test: Backtest) -> dict[str, Any]:
