@@ -131,7 +131,7 @@ from scripts.company.writing import (
     write_lines,
 )
 
-GENERATOR_VERSION = 4
+GENERATOR_VERSION = 5
 """Raised when the same parameters give other rows: `advance` refuses other versions' folders."""
 
 MARKER = "company.json"
