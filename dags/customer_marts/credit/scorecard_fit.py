@@ -63,8 +63,9 @@ class ScorecardOptions:
     variable below it is left out. maximum_correlation: of two variables whose WoE correlate more
     (in absolute value), the one with the lower IV is left out. ridge: see fit_ridge_logistic.
     shrinkage: what the fitted coefficients are multiplied by, in (0, 1]; the intercept then gives
-    the rows' default rate again. long_run_default_rate: the mean probability that the scorecard is calibrated to; None: the
-    default rate of the rows. specials: by variable, codes with a bin of their own.
+    the rows' default rate again. long_run_default_rate: the mean probability that the scorecard is
+    calibrated to; None: the default rate of the rows. specials: by variable, codes with a bin of
+    their own.
     """
 
     binning: BinningOptions = field(default_factory=BinningOptions)
@@ -94,7 +95,8 @@ class ScorecardOptions:
                 "The scorecard options contradict themselves",
                 where=repr(self),
                 todo="minimum_defaults and maximum_variables at least 1, minimum_iv and ridge not "
-                "negative, maximum_correlation and shrinkage in (0, 1], long_run_default_rate in (0, 1)",
+                "negative, maximum_correlation and shrinkage in (0, 1], long_run_default_rate in "
+                "(0, 1)",
             )
 
 
