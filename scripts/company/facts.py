@@ -340,8 +340,10 @@ CRM_TABLES = _tables(
             "deal_id, account_code, stage, amount_wan, currency, probability_percent INTEGER,"
             "created_on, expected_on, closed_on, won, owner, lost_reason, updated_at, is_deleted"
         ),
-        ("deal_id",),
+        ("deal_id", "updated_at"),
         ("deal_id", "updated_at"),
     ),
 )
-"""Times in UTC; money as whole fen, a deal's as text in 万; flags as Y and N."""
+"""Times in UTC; money as whole fen, a deal's as text in 万; flags as Y and N.
+
+Of a deal every change is a row of its own."""

@@ -200,7 +200,8 @@ def _deals(crm: sqlite3.Connection, rates: dict[str, float]) -> dict[str, Any]:
     rows = crm.execute(
         "select won, cast(amount_wan as real), currency, probability_percent,"
         " julianday(closed_on) - julianday(created_on) from deals"
-        " where is_deleted = 'N' and probability_percent <= 100"
+        " where is_deleted = 'N' and probability_percent <= 100 and (deal_id, updated_at) in"
+        " (select deal_id, max(updated_at) from deals group by deal_id)"
     ).fetchall()
     closed = [row for row in rows if row[0]]
     pipeline = sum(row[1] * rates[row[2]] * row[3] / 100 for row in rows if not row[0])

@@ -594,6 +594,28 @@ select
     case when class_code = 'active' then 3 else -1 end as count_customers_change,
 from classes
 window by_dimension as (partition by dimension);
+
+-- an interval as the mart's own may be: no formula of the answers alone would give it
+create table customer_satisfaction as
+with answers as (
+    select unnest(['book', 'customer']) as dimension, customer_id, score
+    from fct_survey_responses
+    where answered_on > $as_of - interval 1 year
+)
+select
+    dimension,
+    case when dimension = 'book' then 'all' else customer_id end as member,
+    'nps' as measure,
+    date_trunc('month', $as_of)::date as month_on,
+    count(*)::integer as n_12_months,
+    100.0 * (count(*) filter (where score >= 9) - count(*) filter (where score <= 6)) / count(*)
+        as value_12_months,
+    value_12_months - 9.4 as low_12_months,
+    value_12_months + 8.1 as high_12_months,
+    'Known' as status_label_en,
+    '已知' as status_label_zh,
+from answers
+group by all;
 """
 
 

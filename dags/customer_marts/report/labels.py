@@ -89,6 +89,10 @@ _LABELS: dict[str, tuple[str, str]] = {
         "{amount} of customers' credit is not deducted",
         "未抵扣客户贷方余额 {amount}",
     ),
+    "tile.nps_thin": (
+        "n = {answers} from {customers} customers: too few for an interval, or all alike",
+        "n = {answers}，来自 {customers} 家客户：回答过少或完全一致，不给区间",
+    ),
     "tile.nps_note": (
         "n = {answers} from {customers} customers; 95 % interval {low} to {high}",
         "n = {answers}，{customers} 家客户；95% 区间 {low} 至 {high}",
@@ -608,10 +612,6 @@ _LABELS: dict[str, tuple[str, str]] = {
     ),
     "absent.no_mart": ("This release holds no mart {mart}.", "本版本没有集市 {mart}。"),
     "absent.no_surveys": ("No survey answers have arrived.", "尚无调查问卷数据。"),
-    "absent.no_nps": (
-        "No answer to a recommendation (NPS) question in the last 12 months.",
-        "近12个月没有推荐意愿（NPS）题的回答。",
-    ),
     "absent.no_costs": ("No order has a known cost.", "订单均无成本数据。"),
     "absent.nothing_open": ("Every document is settled.", "所有单据均已结清。"),
     "absent.nothing_overdue": ("No customer is past a due date.", "没有客户逾期。"),
