@@ -125,10 +125,18 @@ def backtest_model(
     book: the histories at the origin (one entry a customer, or groups of customers with the same
     history and the same number bought). actual: purchases each made in the holdout.
     """
+    expected = model.expected_purchases(book.repeats, book.last_at, book.age, horizon)
+    return backtest_forecasts(expected, book, actual, horizon)
+
+
+def backtest_forecasts(
+    expected: npt.ArrayLike, book: Book, actual: npt.ArrayLike, horizon: float
+) -> Backtest:
+    """The same of forecasts made already, one a group."""
     x, last, upto = book.repeats, book.last_at, book.age
     true = as_floats(actual, "actual")
     return Backtest(
-        metrics(model.expected_purchases(x, last, upto, horizon), true, book.customers),
+        metrics(expected, true, book.customers),
         metrics(naive_rate(x, upto, horizon), true, book.customers),
         metrics(naive_silence(x, last, upto, horizon), true, book.customers),
         book.size,

@@ -5,25 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from customer_marts.clv.books import Book
-from customer_marts.clv.fitting import Fit
+from customer_marts.clv.coding import COVARIATES, PartedBook
+from customer_marts.clv.fitting import USABLE
 from customer_marts.clv.forecasts import FORECAST_COLUMNS, ForecastRules, forecasts
-from customer_marts.clv.purchases import PurchaseModel
-from customer_marts.clv.refit import (
-    SALE_TYPES,
-    USABLE,
-    Holdout,
-    Refit,
-    RefitRules,
-    purchase_fit,
-    refit_margins,
-    refit_purchases,
-)
+from customer_marts.clv.holdouts import Holdout, PurchaseFit
+from customer_marts.clv.refit import SALE_TYPES, Refit, refit_margins, refit_purchases
+from customer_marts.clv.refit_rules import RefitRules
 from customer_marts.model_run_tables import RUN_COLUMNS, ThisRun, known_runs, table_of
 from customer_marts.model_runs import ModelRun, in_force, is_due
 
@@ -57,7 +51,11 @@ def model_runs(
             of_type = histories.filter(f"sale_type = '{sale_type}'")
             champion = fit_in_force(known, name, this.as_of)
             fitted = refit_purchases(
-                _book(of_type), _holdouts(of_type, tracking, sale_type), champion, rules
+                _book(of_type),
+                _holdouts(of_type, tracking, sale_type),
+                champion,
+                rules,
+                partial(_parted, of_type, 0),
             )
             known.append(this.record(name, fitted))
             known.append(this.record(MARGIN + sale_type, _margins(of_type, rules)))
@@ -72,10 +70,10 @@ def model_runs(
     return table_of(rows, {**RUN_COLUMNS, "is_in_force": pa.bool_(), "is_scoring": pa.bool_()})
 
 
-def fit_in_force(runs: Iterable[ModelRun], model: str, as_of: date) -> Fit[PurchaseModel] | None:
+def fit_in_force(runs: Iterable[ModelRun], model: str, as_of: date) -> PurchaseFit | None:
     """The promoted fit of purchases that scores on a day."""
     run = in_force(runs, model, as_of)
-    return purchase_fit(run.artefact)[1] if run is not None and run.artefact else None
+    return PurchaseFit.from_json(run.artefact) if run is not None and run.artefact else None
 
 
 def is_scoring(runs: Sequence[ModelRun], run: ModelRun, as_of: date) -> bool:
@@ -102,50 +100,66 @@ def forecast_table(
 ) -> pa.Table:
     """What the scoring fits forecast for every different history: FORECAST_COLUMNS.
 
-    One row per sale type and (repeats, last_at_days, age_days) at the as-of date; none for a sale
+    One row per sale type and (repeats, last_at_days, age_days) at the as-of date, and of a fit
+    with covariates per category of these; categories it does not read are null. None for a sale
     type without a fit that may forecast.
     """
     rules = ForecastRules.of(dict(parameters.project("parameter, value").fetchall()))
     found = []
     for sale_type in SALE_TYPES:
         scoring = runs.filter(f"is_scoring and model = '{PURCHASES}{sale_type}'")
+        of_type = histories.filter(f"sale_type = '{sale_type}' and origin_no = 0")
         for version, status, is_promoted, artefact in scoring.project(
             "version, fit_status, is_in_force, artefact"
         ).fetchall():
-            candidate, fit = purchase_fit(artefact)
-            groups = (
-                histories.filter(f"sale_type = '{sale_type}' and origin_no = 0")
-                .project(GROUP)
-                .distinct()
-                .order(GROUP)
-                .fetchnumpy()
-            )
-            if groups["repeats"].size == 0:
-                continue
+            fit = PurchaseFit.from_json(artefact)
             told = {
                 "sale_type": sale_type,
                 "model_version": version,
-                "purchase_model": candidate,
+                "purchase_model": fit.candidate,
                 "fit_status": status,
                 "is_promoted": is_promoted,
             }
-            history = [_whole(groups[name]) for name in GROUP.split(", ")]
-            columns = forecasts(fit, history[0], history[1], history[2], rules)
-            size = columns["repeats"].size
-            found.append(
-                pa.table(
-                    {
-                        name: pa.array(
-                            [told[name]] * size if name in told else columns[name],
-                            kind,
-                            from_pandas=True,
-                        )
-                        for name, kind in FORECAST_COLUMNS.items()
-                    }
-                )
+            found += [
+                _forecast_of(of_type, fit, categories, told, rules)
+                for categories in _combinations(of_type, fit)
+            ]
+    return pa.concat_tables([table_of([], FORECAST_COLUMNS), *found])
+
+
+def _combinations(histories: duckdb.DuckDBPyRelation, fit: PurchaseFit) -> list[dict[str, str]]:
+    """The customers' categories that the fit reads; one of nothing for a fit that reads none."""
+    if fit.coding is None:
+        return [{}] if histories.limit(1).fetchall() else []
+    names = list(fit.coding.levels)
+    rows = histories.project(", ".join(names)).distinct().order(", ".join(names)).fetchall()
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _forecast_of(
+    histories: duckdb.DuckDBPyRelation,
+    fit: PurchaseFit,
+    categories: dict[str, str],
+    told: dict[str, Any],
+    rules: ForecastRules,
+) -> pa.Table:
+    from duckdb import ColumnExpression, ConstantExpression
+
+    for name, category in categories.items():
+        histories = histories.filter(ColumnExpression(name) == ConstantExpression(category))
+    groups = histories.project(GROUP).distinct().order(GROUP).fetchnumpy()
+    history = [_whole(groups[name]) for name in GROUP.split(", ")]
+    columns = forecasts(fit.of_categories(categories), history[0], history[1], history[2], rules)
+    told = dict.fromkeys(COVARIATES) | told | categories
+    size = history[0].size
+    return pa.table(
+        {
+            name: pa.array(
+                [told[name]] * size if name in told else columns[name], kind, from_pandas=True
             )
-    empty = table_of([], FORECAST_COLUMNS)
-    return pa.concat_tables([empty, *found])
+            for name, kind in FORECAST_COLUMNS.items()
+        }
+    )
 
 
 def _grouped(histories: duckdb.DuckDBPyRelation, more: str = "") -> dict[str, Any]:
@@ -171,6 +185,27 @@ def _book(histories: duckdb.DuckDBPyRelation) -> Book | None:
     return _book_of(groups) if groups["repeats"].size else None
 
 
+def _parted(histories: duckdb.DuckDBPyRelation, origin_no: int) -> PartedBook:
+    """The book of an origin split by category."""
+    keys = ", ".join([GROUP, "holdout_purchases", *COVARIATES])
+    table = (
+        histories.filter(f"origin_no = {origin_no}")
+        .aggregate(f"{keys}, count(*) as customers", keys)
+        .order(keys)
+        .to_arrow_table()
+    )
+    numbers = {name: table[name].to_numpy() for name in (*GROUP.split(", "), "customers")}
+    encoded = {name: table[name].combine_chunks().dictionary_encode() for name in COVARIATES}
+    return PartedBook(
+        Book.of(
+            numbers["repeats"], numbers["last_at_days"], numbers["age_days"], numbers["customers"]
+        ),
+        table["holdout_purchases"].fill_null(0).to_numpy().astype(np.float64),
+        {name: each.dictionary.to_pylist() for name, each in encoded.items()},
+        {name: each.indices.to_numpy().astype(np.int64) for name, each in encoded.items()},
+    )
+
+
 def _holdouts(
     histories: duckdb.DuckDBPyRelation, tracking: duckdb.DuckDBPyRelation, sale_type: str
 ) -> list[Holdout]:
@@ -192,6 +227,7 @@ def _holdouts(
                 _book_of(groups),
                 groups["holdout_purchases"].astype(np.float64),
                 dict(repeats.project("month_no, count_repeats").fetchall()),
+                partial(_parted, histories, number),
             )
         )
     return found

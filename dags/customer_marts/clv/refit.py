@@ -12,85 +12,40 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
 
-from customer_marts.clv.backtest import (
-    Backtest,
-    Metrics,
-    backtest_model,
-    calibration_curve,
-    cumulative_tracking,
-    promotion_verdict,
-)
+from customer_marts.clv.backtest import Backtest, promotion_verdict
 from customer_marts.clv.bgnbd import BgNbd, fit_bgnbd
 from customer_marts.clv.books import Book, Floats
-from customer_marts.clv.fitting import Fit, FitStatus
+from customer_marts.clv.coding import PartedBook
+from customer_marts.clv.covariate_trial import Plain, try_covariates
+from customer_marts.clv.covariates import CovariateModel
+from customer_marts.clv.fitting import USABLE, Fit, FitStatus
 from customer_marts.clv.gammagamma import (
     GammaGamma,
     fit_gammagamma,
     frequency_value_correlation,
 )
+from customer_marts.clv.holdouts import (
+    Holdout,
+    PurchaseFit,
+    Rows,
+    curves,
+    naive_rows,
+    tested,
+    told_row,
+)
 from customer_marts.clv.margin import Credibility, MarginBasis, fit_credibility
 from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd, fit_mbgcnbd_best, fit_mbgnbd
 from customer_marts.clv.paretonbd import ParetoNbd, fit_paretonbd
 from customer_marts.clv.purchases import PurchaseModel
-from customer_marts.errors import absent_parameter
+from customer_marts.clv.refit_rules import RefitRules
 
 SALE_TYPES = ("contract", "spot")
 CHAMPION = "champion"
-NAIVE_RATE, NAIVE_SILENCE = "naive_rate", "naive_silence"
-TRACKED_DAYS = 30
 KEPT_DECIMALS = 6
-# Fits that may forecast.
-USABLE = frozenset({FitStatus.OK, FitStatus.NO_CHURN, FitStatus.WEAK_DATA})
-
-Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class RefitRules:
-    """What the seed clv_parameters says of fits and of promotion."""
-
-    refit_days: int
-    repeat_buyers_at_least: int
-    test_repeat_buyers_at_least: int
-    margins_at_least: int
-    maximum_bias: float
-    maximum_mae_loss: float
-
-    @classmethod
-    def of(cls, parameters: Mapping[str, float]) -> RefitRules:
-        """Read the parameters in force; ConfigurationError where one is absent."""
-        try:
-            return cls(
-                int(parameters["refit_days"]),
-                int(parameters["repeat_buyers_at_least"]),
-                int(parameters["test_repeat_buyers_at_least"]),
-                int(parameters["margins_at_least"]),
-                parameters["promote_maximum_bias"],
-                parameters["promote_maximum_mae_loss"],
-            )
-        except KeyError as error:
-            raise absent_parameter("the value models", "clv_parameters", error) from error
-
-
-@dataclass(frozen=True, eq=False)
-class Holdout:
-    """A book as of a past day and what came after it.
-
-    on: the origin, the as-of date of ``book``. days: length of the holdout. bought: purchases in
-    it of one customer of each group (all customers of a group bought as many). tracked: repeat
-    purchases of these customers by months of 30 days, month 1 the first after the origin.
-    """
-
-    on: date
-    days: int
-    book: Book
-    bought: Floats
-    tracked: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -143,10 +98,14 @@ UNTESTED = CANDIDATES[1]
 def refit_purchases(
     book: Book | None,
     holdouts: Sequence[Holdout],
-    champion: Fit[PurchaseModel] | None,
+    champion: PurchaseFit | None,
     rules: RefitRules,
+    load_parted: Callable[[], PartedBook],
 ) -> Refit:
-    """Fit, test and judge the models of when customers buy. ``book``: None without customers."""
+    """Fit, test and judge the models of when customers buy.
+
+    book: None without customers. load_parted: reads the same book split by category.
+    """
     needed = rules.repeat_buyers_at_least
     repeaters = int(book.repeat_buyers) if book is not None else 0
     found: dict[str, Any] = {
@@ -167,24 +126,21 @@ def refit_purchases(
         each for each in holdouts if each.book.repeat_buyers >= rules.test_repeat_buyers_at_least
     ]
     candidates = CANDIDATES if usable else (UNTESTED,)
-    fits = {each.name: each.fit(book, None) for each in candidates}
-    tests: dict[str, list[Backtest]] = {each.name: [] for each in candidates}
-    rows: Rows = []
-    for holdout in usable:
-        models = {
-            each.name: each.fit(holdout.book, fits[each.name].model).model for each in candidates
-        }
-        if champion is not None:
-            models[CHAMPION] = champion.model
-        for name, model in models.items():
-            test = backtest_model(model, holdout.book, holdout.bought, holdout.days)
-            tests.setdefault(name, []).append(test)
-            rows.append(_tested(name, holdout, test))
-        rows += _naive(holdout, test)
-    found["fits"] = [_fit_told(name, fit) for name, fit in fits.items()]
-    found["tests"] = rows
-    able = [name for name, fit in fits.items() if fit.status in USABLE]
+    fits = {each.name: PurchaseFit(each.name, each.fit(book, None)) for each in candidates}
+    at_origins = {
+        each.name: [
+            PurchaseFit(each.name, each.fit(holdout.book, fits[each.name].fit.model))
+            for holdout in usable
+        ]
+        for each in candidates
+    }
+    tests = {name: _tests(made, usable) for name, made in at_origins.items()}
+    if champion is not None:
+        tests[CHAMPION] = _tests([champion] * len(usable), usable)
+    able = [name for name, each in fits.items() if each.fit.status in USABLE]
     if not able:
+        found["fits"] = [_fit_told(each) for each in fits.values()]
+        found["tests"] = _test_rows(tests, usable)
         return Refit(
             FitStatus.FAILED.value,
             None,
@@ -195,31 +151,46 @@ def refit_purchases(
         )
     sound = {name: promotion_verdict(tests[name], rules.maximum_bias).is_promoted for name in able}
     chosen = min(able, key=lambda name: (not sound[name], _error(tests[name]), able.index(name)))
+    plain = Plain(fits[chosen], at_origins[chosen], tests[chosen])
+    trial = try_covariates(plain, usable, rules, load_parted)
+    if trial.tests:
+        tests[trial.name] = trial.tests
+        at_origins[trial.name] = trial.at_origins
+    if trial.fit is not None:
+        chosen, fits[trial.name] = trial.name, trial.fit
+    found["fits"] = [_fit_told(each) for each in fits.values()]
+    found["tests"] = _test_rows(tests, usable)
     found["candidate"] = chosen
+    found["covariates"] = trial.told
     found["curves"] = [
-        curve
-        for holdout in usable
-        for curve in _curves(chosen, fits[chosen].model, holdout, candidates)
+        point
+        for made, holdout in zip(at_origins[chosen], usable, strict=True)
+        for point in curves(made, holdout)
     ]
     found |= _bias_told(tests[chosen])
-    fit = fits[chosen]
     verdict = _verdict(chosen, tests[chosen], tests.get(CHAMPION, []), rules)
     is_promoted, reasons_en, reasons_zh = verdict
     word_en, word_zh = ("Promoted", "启用") if is_promoted else ("Refused", "不启用")
     return Refit(
-        fit.status.value,
-        json.dumps({"candidate": chosen, "fit": json.loads(fit.to_json())}, sort_keys=True),
+        fits[chosen].fit.status.value,
+        fits[chosen].to_json(),
         is_promoted,
-        f"{word_en}: {'; '.join(reasons_en)}",
-        f"{word_zh}:{';'.join(reasons_zh)}",
+        f"{word_en}: {'; '.join([*reasons_en, trial.reason_en])}",
+        f"{word_zh}:{';'.join([*reasons_zh, trial.reason_zh])}",
         _as_json(found),
     )
 
 
-def purchase_fit(artefact: str) -> tuple[str, Fit[PurchaseModel]]:
-    """The candidate's name and the fit that ``refit_purchases`` wrote."""
-    content = json.loads(artefact)
-    return content["candidate"], Fit.from_json(json.dumps(content["fit"]))
+def _tests(fits: Sequence[PurchaseFit], holdouts: Sequence[Holdout]) -> list[Backtest]:
+    return [tested(fit, holdout) for fit, holdout in zip(fits, holdouts, strict=True)]
+
+
+def _test_rows(tests: Mapping[str, Sequence[Backtest]], holdouts: Sequence[Holdout]) -> Rows:
+    rows: Rows = []
+    for at, holdout in enumerate(holdouts):
+        rows += [told_row(name, holdout, found[at]) for name, found in tests.items()]
+        rows += naive_rows(holdout, next(iter(tests.values()))[at])
+    return rows
 
 
 def refit_margins(
@@ -324,95 +295,18 @@ def _bias_told(tests: Sequence[Backtest]) -> dict[str, Any]:
     }
 
 
-def _fit_told(name: str, fit: Fit[PurchaseModel]) -> dict[str, Any]:
-    names = fit.model.names
-    told = {parameter: float(getattr(fit.model, parameter)) for parameter in names}
-    if isinstance(fit.model, MbgCnbdK):
-        told["k"] = fit.model.k
+def _fit_told(made: PurchaseFit) -> dict[str, Any]:
+    fit = made.fit
+    base = fit.model.base if isinstance(fit.model, CovariateModel) else fit.model
+    told = {parameter: float(getattr(base, parameter)) for parameter in base.names}
+    if isinstance(base, MbgCnbdK):
+        told["k"] = base.k
     return {
-        "candidate": name,
+        "candidate": made.candidate,
         "status": fit.status.value,
         "reasons": list(fit.reasons),
         "log_likelihood": fit.log_likelihood,
         "parameters": told,
-    }
-
-
-def _tested(name: str, holdout: Holdout, test: Backtest) -> dict[str, Any]:
-    return _measured(name, holdout, test, test.model)
-
-
-def _naive(holdout: Holdout, test: Backtest) -> Rows:
-    return [
-        _measured(NAIVE_RATE, holdout, test, test.naive_rate),
-        _measured(NAIVE_SILENCE, holdout, test, test.naive_silence),
-    ]
-
-
-def _measured(name: str, holdout: Holdout, test: Backtest, found: Metrics) -> dict[str, Any]:
-    return {
-        "candidate": name,
-        "origin_on": holdout.on.isoformat(),
-        "holdout_days": holdout.days,
-        "customers": int(test.customers),
-        "actual": test.actual,
-        **asdict(found),
-    }
-
-
-def _curves(
-    chosen: str, model: PurchaseModel, holdout: Holdout, candidates: Sequence[_Candidate]
-) -> Rows:
-    """Calibration and tracking of the challenger, fitted as of the origin."""
-    fitted = next(each for each in candidates if each.name == chosen).fit(holdout.book, model).model
-    return calibrated(chosen, fitted, holdout) + tracked(chosen, fitted, holdout)
-
-
-def calibrated(name: str, model: PurchaseModel, holdout: Holdout) -> Rows:
-    """Forecast chance of a purchase in the holdout against the share that bought, by tenths."""
-    book = holdout.book
-    silent = model.probability_silent(book.repeats, book.last_at, book.age, holdout.days)
-    curve = calibration_curve(1 - silent, holdout.bought > 0, book.customers)
-    points = zip(curve.forecast, curve.happened, curve.customers, strict=True)
-    return [
-        _point(name, holdout, "calibration", at, forecast, happened, number)
-        for at, (forecast, happened, number) in enumerate(points, start=1)
-    ]
-
-
-def tracked(name: str, model: PurchaseModel, holdout: Holdout) -> Rows:
-    """Repeat purchases of the book so far, expected and actual, by months of 30 days."""
-    book, last = holdout.book, -(-holdout.days // TRACKED_DAYS)
-    first = min(holdout.tracked, default=0)
-    months = np.arange(max(first, -11), last + 1)
-    oldest = float(book.age.max())
-    times = oldest + np.minimum(months * TRACKED_DAYS, holdout.days)
-    expected = cumulative_tracking(model, oldest - book.age, book.customers, times)
-    sums = [sum(n for at, n in holdout.tracked.items() if at <= month) for month in months]
-    return [
-        _point(name, holdout, "tracking", int(month), forecast, actual, book.size)
-        for month, forecast, actual in zip(months, expected, sums, strict=True)
-    ]
-
-
-def _point(
-    name: str,
-    holdout: Holdout,
-    curve: str,
-    at: int,
-    forecast: float,
-    actual: float,
-    customers: float,
-) -> dict[str, Any]:
-    return {
-        "candidate": name,
-        "origin_on": holdout.on.isoformat(),
-        "holdout_days": holdout.days,
-        "curve": curve,
-        "point": at,
-        "forecast": float(forecast),
-        "actual": float(actual),
-        "customers": int(customers),
     }
 
 

@@ -3,6 +3,10 @@ with orders as (
     where not is_cancelled
 ),
 
+customers as (
+    select * from {{ ref('dim_customers') }}
+),
+
 run_context as (
     select * from {{ ref('stg_landing__run_context') }}
 ),
@@ -162,6 +166,10 @@ final as (
             when 2 * histories.count_contract_orders >= histories.count_orders then 'contract'
             else 'spot'
         end as sale_type,
+        -- as they are known today: no feed says since when
+        {%- for covariate in ['industry', 'region', 'size_class'] %}
+            coalesce(customers.{{ covariate }}, 'unknown') as {{ covariate }},
+        {%- endfor %}
         histories.first_purchase_on,
         histories.last_purchase_on,
         cast(histories.count_purchases - 1 as integer) as repeats,
@@ -205,6 +213,7 @@ final as (
             as weighed_purchases,
         case when histories.origin_no = 0 then histories.weight_tonnes end as weight_tonnes
     from histories
+    left join customers on histories.customer_id = customers.customer_id
     left join customer_returns on histories.customer_id = customer_returns.customer_id
     -- who had not bought by then was no customer yet
     where histories.count_purchases > 0

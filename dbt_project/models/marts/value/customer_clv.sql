@@ -1,4 +1,5 @@
 {%- set horizons = {'12_months': 12, '36_months': 36} %}
+{%- set covariates = ['industry', 'region', 'size_class'] %}
 
 with customers as (
     select * from {{ ref('dim_customers') }}
@@ -28,6 +29,18 @@ histories as (
 
 forecasts as (
     select * from {{ ref('int_clv_forecasts') }}
+),
+
+-- the covariates that the fit of a sale type reads: null in its forecasts are those it does not
+read_covariates as (
+    select
+        sale_type,
+    {%- for covariate in covariates %}
+        count({{ covariate }}) > 0 as reads_{{ covariate }}
+        {{- ',' if not loop.last }}
+    {%- endfor %}
+    from forecasts
+    group by sale_type
 ),
 
 credit_scores as (
@@ -340,12 +353,18 @@ forecast_customers as (
     from shrunken_buyers
     cross join default_horizon
     left join expected_margins on shrunken_buyers.customer_id = expected_margins.customer_id
+    left join read_covariates on shrunken_buyers.sale_type = read_covariates.sale_type
     left join forecasts
         on
             shrunken_buyers.sale_type = forecasts.sale_type
             and shrunken_buyers.repeats = forecasts.repeats
             and shrunken_buyers.last_at_days = forecasts.last_at_days
             and shrunken_buyers.age_days = forecasts.age_days
+            {%- for covariate in covariates %}
+                and case
+                    when read_covariates.reads_{{ covariate }} then shrunken_buyers.{{ covariate }}
+                end is not distinct from forecasts.{{ covariate }}
+            {%- endfor %}
 ),
 
 -- to the cent, so that the published parts add up to the published value
