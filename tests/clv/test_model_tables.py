@@ -17,8 +17,9 @@ from customer_marts.clv.coding import Coding
 from customer_marts.clv.fitting import FitStatus
 from customer_marts.clv.forecasts import ForecastRules, purchase_interval
 from customer_marts.clv.holdouts import PurchaseFit
+from customer_marts.clv.margin_refit import MarginFit
 from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd
-from customer_marts.clv.model_tables import forecast_table, model_runs
+from customer_marts.clv.model_tables import forecast_table, model_runs, renewal_table
 from customer_marts.errors import ConfigurationError
 from customer_marts.model_runs import MODEL_RUN_COLUMNS, ModelRun
 from tests.clv.simulated import coin_days
@@ -38,9 +39,16 @@ PARAMETERS = {
     "promote_maximum_bias": 0.1,
     "promote_maximum_mae_loss": 0.02,
     "margins_at_least": 10,
+    "renewals_at_least": 30,
     "covariate_customers_at_least": 50,
     "covariate_minimum_mae_gain": 0.01,
 }
+# 200 runs over two ends, 100 of them lost at the first
+CONTRACTS = """
+    select 1 as first_year_no, 1 + cast(number >= 100 as integer) * 2 as last_year_no,
+        2 as complete_years
+    from range(200) as runs(number)
+"""
 SPOT = {"k": 1, "r": 3.0, "alpha": 100.0, "a": 0.8, "b": 6.0}
 CONTRACT = {"k": 4, "r": 6.0, "alpha": 30.0, "a": 0.6, "b": 12.0}
 # What int_clv_histories does, of purchase days told as (type, customer, day).
@@ -64,9 +72,12 @@ HISTORIES = f"""
         coalesce(sum(cast(log_gap as decimal(18, 12))) filter (day < origin), 0) as log_gap_sum,
         cast(count(*) filter (day >= origin and day < origin + {HOLDOUT}) as integer)
             as holdout_purchases,
-        cast(count(*) as integer) as value_purchases,
-        100.0 + 7 * (count(*) % 11) as value_mean,
-        case when count(*) > 1 then 25.0 end as value_variance
+        cast(count(*) filter (day < origin) as integer) as value_purchases,
+        avg(value) filter (day < origin) as value_mean,
+        var_samp(value) filter (day < origin) as value_variance,
+        cast(count(*) filter (day >= origin and day < origin + {HOLDOUT}) as integer)
+            as holdout_value_purchases,
+        avg(value) filter (day >= origin and day < origin + {HOLDOUT}) as holdout_value_mean
     from spread cross join origins
     group by customer_id, sale_type, industry, region, size_class, origin_no, origin
     having count(*) filter (day < origin) > 0
@@ -96,7 +107,11 @@ def put(connection: duckdb.DuckDBPyConnection, rows: list[tuple[str, str, int, s
     )
     told = {name: list(values) for name, values in columns}
     table = connection.from_arrow(pa.table(told))
-    table.project("*, 'unknown' as industry, 'small' as size_class").create("purchase_days")
+    # a customer's own mean, and around it the luck of the day
+    value = "200 + 10 * (hash(customer_id) % 11) + 30 * (hash(customer_id || day) % 13)"
+    table.project(
+        f"*, 'unknown' as industry, 'small' as size_class, cast({value} as double) as value"
+    ).create("purchase_days")
     connection.execute(HISTORIES)
     connection.execute(
         f"""
@@ -138,6 +153,7 @@ def runs_of(
         context,
         session.sql(f"from histories where {where}"),
         session.sql("from tracking"),
+        session.sql(CONTRACTS),
         parameters_of(session, **changed),
     )
     return list(found.to_pylist())
@@ -193,11 +209,64 @@ def test_the_first_run_finds_the_worlds_it_was_simulated_from(first: list[dict[s
             assert leaves == pytest.approx(world["a"] / (world["a"] + world["b"]), rel=0.3)
 
 
-def test_margins_fall_back_and_say_so(first: list[dict[str, Any]]) -> None:
-    run = named(first)["clv_margin_spot"]
-    assert run["is_in_force"]
-    assert ("Gamma-Gamma: " in run["verdict_en"]) == (run["fit_status"] == "ok")
-    assert "启用" in run["verdict_zh"]
+def test_margins_are_held_against_what_purchases_brought(first: list[dict[str, Any]]) -> None:
+    for sale_type in ("contract", "spot"):
+        run = named(first)[f"clv_margin_{sale_type}"]
+        assert run["is_in_force"], run["verdict_en"]
+        assert "beats both naive rules, bias" in run["verdict_en"]
+        assert ("Gamma-Gamma does not hold" in run["verdict_en"]) == (run["fit_status"] != "ok")
+        assert "启用" in run["verdict_zh"]
+        told = json.loads(run["measures"])
+        assert told["origins"] == 2
+        assert abs(told["bias"]) < 0.1
+        for test in told["tests"]:
+            assert {"shrunken_mean", "naive_mean", "naive_own_mean"} <= {
+                other["candidate"]
+                for other in told["tests"]
+                if other["origin_on"] == test["origin_on"]
+            }
+        made = MarginFit.from_json(run["artefact"])
+        assert made.to_json() == run["artefact"]
+        assert made.credibility.mean == pytest.approx(430, rel=0.1)
+
+
+def test_margins_that_moved_are_refused_and_give_provisional_figures(
+    session: Any, first: list[dict[str, Any]]
+) -> None:
+    session.execute("create or replace table kept as from histories")
+    session.execute("update histories set holdout_value_mean = 1.5 * holdout_value_mean")
+    run = named(runs_of(session))["clv_margin_spot"]
+    session.execute("create or replace table histories as from kept")
+    assert (run["is_promoted"], run["is_scoring"]) == (False, True)
+    assert "beyond ±10%" in run["verdict_en"]
+    assert "偏差" in run["verdict_zh"]
+    # the margins it expects are those of before: only what came after them differs
+    before = MarginFit.from_json(named(first)["clv_margin_spot"]["artefact"])
+    assert MarginFit.from_json(run["artefact"]).credibility == before.credibility
+
+
+def test_a_champion_of_margins_is_measured_beside(
+    session: Any, first: list[dict[str, Any]]
+) -> None:
+    rows = runs_of(
+        session,
+        [as_run(row) for row in first],
+        AS_OF + timedelta(7),
+        is_refit=True,
+        sequence=2,
+        promote_maximum_mae_loss=-0.5,
+    )
+    refused = [row for row in rows if row["model"] == "clv_margin_spot"][-1]
+    assert not refused["is_promoted"]
+    assert "of the champion" in refused["verdict_en"]
+    candidates = {row["candidate"] for row in json.loads(refused["measures"])["tests"]}
+    assert "champion" in candidates
+
+
+def test_margins_without_a_holdout_are_provisional(session: Any) -> None:
+    run = named(runs_of(session, where="origin_no = 0"))["clv_margin_spot"]
+    assert (run["is_promoted"], run["is_scoring"]) == (False, True)
+    assert "there is no backtest" in run["verdict_en"]
 
 
 def test_between_fits_nothing_is_fitted(session: Any, first: list[dict[str, Any]]) -> None:
@@ -205,6 +274,10 @@ def test_between_fits_nothing_is_fitted(session: Any, first: list[dict[str, Any]
     assert runs_of(session, known, AS_OF + timedelta(1), sequence=2) == first
     too_soon = AS_OF + timedelta(6)
     assert runs_of(session, known, too_soon, is_refit=True, sequence=2) == first
+    # a model that came later is fitted at once
+    before = [run for run in known if run.model != "clv_renewals_contract"]
+    rows = runs_of(session, before, AS_OF + timedelta(1), sequence=2)
+    assert named(rows)["clv_renewals_contract"]["release_sequence"] == 2
 
 
 def test_a_refused_challenger_keeps_the_champion(session: Any, first: list[dict[str, Any]]) -> None:
@@ -256,7 +329,7 @@ def test_a_past_day_is_scored_by_the_fit_in_force_then(
     for as_of, version in ((AS_OF + timedelta(29), None), (AS_OF + timedelta(30), "later")):
         rows = runs_of(session, known + later, as_of, sequence=9)
         scoring = [row for row in rows if row["is_scoring"]]
-        assert len(scoring) == 4
+        assert len(scoring) == 5
         assert {row["version"] == "later" for row in scoring} == {version == "later"}
 
 
@@ -439,6 +512,27 @@ def test_at_least_four_in_five_numbers_lie_in_their_interval(session: Any) -> No
         # whole numbers: an end between two of them takes in the next, hence more than four in five
         covered = (bought >= np.floor(low)) & (bought <= np.ceil(high))
         assert 0.8 <= covered.mean() <= 0.97
+
+
+def test_renewals_are_fitted_beside_and_forecast_by_how_often_renewed(
+    session: Any, first: list[dict[str, Any]]
+) -> None:
+    run = named(first)["clv_renewals_contract"]
+    assert (run["is_promoted"], run["is_scoring"]) == (False, True)
+    assert run["verdict_en"].startswith("Refused: no holdout: 0 contract years judged")
+    session.from_arrow(pa.Table.from_pylist(first)).create_view("scored", replace=True)
+    found = renewal_table(
+        session.sql("from scored"), session.sql(CONTRACTS), parameters_of(session)
+    ).to_pylist()
+    assert [row["renewals"] for row in found] == [0, 2]
+    once, thrice = found
+    assert once["renewal_probability"] == pytest.approx(0.5, abs=0.1)
+    assert once["renewal_probability"] < thrice["renewal_probability"]
+    for row in found:
+        assert not row["is_promoted"]
+        assert row["model_version"] == run["version"]
+        low, high = row["renewal_probability_low"], row["renewal_probability_high"]
+        assert 0 < low < row["renewal_probability"] < high < 1
 
 
 def test_an_absent_parameter_is_named(session: Any) -> None:

@@ -16,8 +16,15 @@ from customer_marts.clv.coding import COVARIATES, PartedBook
 from customer_marts.clv.fitting import USABLE
 from customer_marts.clv.forecasts import FORECAST_COLUMNS, ForecastRules, forecasts
 from customer_marts.clv.holdouts import Holdout, PurchaseFit
-from customer_marts.clv.refit import SALE_TYPES, Refit, refit_margins, refit_purchases
+from customer_marts.clv.margin_refit import (
+    MarginFit,
+    MarginHoldout,
+    Margins,
+    refit_margins,
+)
+from customer_marts.clv.refit import SALE_TYPES, refit_purchases
 from customer_marts.clv.refit_rules import RefitRules
+from customer_marts.clv.renewals import Runs, refit_renewals, renewal_fit, renewal_forecasts
 from customer_marts.model_run_tables import RUN_COLUMNS, ThisRun, known_runs, table_of
 from customer_marts.model_runs import ModelRun, in_force, is_due
 
@@ -25,7 +32,19 @@ if TYPE_CHECKING:
     import duckdb
 
 PURCHASES, MARGIN = "clv_purchases_", "clv_margin_"
-MODELS = tuple(prefix + sale_type for prefix in (PURCHASES, MARGIN) for sale_type in SALE_TYPES)
+RENEWALS = "clv_renewals_contract"
+MODELS = (
+    *(prefix + sale_type for prefix in (PURCHASES, MARGIN) for sale_type in SALE_TYPES),
+    RENEWALS,
+)
+RENEWAL_COLUMNS = {
+    "renewals": pa.int32(),
+    "renewal_probability": pa.float64(),
+    "renewal_probability_low": pa.float64(),
+    "renewal_probability_high": pa.float64(),
+    "model_version": pa.string(),
+    "is_promoted": pa.bool_(),
+}
 GROUP = "repeats, last_at_days, age_days"
 
 
@@ -34,6 +53,7 @@ def model_runs(
     context: duckdb.DuckDBPyRelation,
     histories: duckdb.DuckDBPyRelation,
     tracking: duckdb.DuckDBPyRelation,
+    contracts: duckdb.DuckDBPyRelation,
     parameters: duckdb.DuckDBPyRelation,
 ) -> pa.Table:
     """The fits known before this run, and its own where one is due.
@@ -58,7 +78,20 @@ def model_runs(
                 partial(_parted, of_type, 0),
             )
             known.append(this.record(name, fitted))
-            known.append(this.record(MARGIN + sale_type, _margins(of_type, rules)))
+        name = MARGIN + sale_type
+        if is_due(known, name, this.as_of, is_refit=this.is_refit, every_days=rules.refit_days):
+            run = in_force(known, name, this.as_of)
+            worth = MarginFit.from_json(run.artefact) if run is not None and run.artefact else None
+            of_type = histories.filter(f"sale_type = '{sale_type}' and value_purchases > 0")
+            fitted = refit_margins(
+                _margins(of_type.filter("origin_no = 0")), _margin_holdouts(of_type), worth, rules
+            )
+            known.append(this.record(name, fitted))
+    if is_due(known, RENEWALS, this.as_of, is_refit=this.is_refit, every_days=rules.refit_days):
+        run = in_force(known, RENEWALS, this.as_of)
+        renewing = renewal_fit(run.artefact) if run is not None and run.artefact else None
+        fitted = refit_renewals(_contract_runs(contracts), this.as_of, renewing, rules)
+        known.append(this.record(RENEWALS, fitted))
     rows = [
         (
             *astuple(run),
@@ -125,6 +158,34 @@ def forecast_table(
                 for categories in _combinations(of_type, fit)
             ]
     return pa.concat_tables([table_of([], FORECAST_COLUMNS), *found])
+
+
+def renewal_table(
+    runs: duckdb.DuckDBPyRelation,
+    contracts: duckdb.DuckDBPyRelation,
+    parameters: duckdb.DuckDBPyRelation,
+) -> pa.Table:
+    """What the scoring fit of renewals forecasts, by how often a run was renewed: RENEWAL_COLUMNS.
+
+    Nothing without a fit.
+    """
+    rules = ForecastRules.of(dict(parameters.project("parameter, value").fetchall()))
+    scoring = runs.filter(f"is_scoring and model = '{RENEWALS}'")
+    told = scoring.project("version, is_in_force, artefact").fetchall()
+    often = contracts.project("last_year_no - first_year_no as renewals").distinct()
+    renewals = _whole(often.order("renewals").fetchnumpy()["renewals"])
+    if not told or renewals.size == 0:
+        return table_of([], RENEWAL_COLUMNS)
+    ((version, is_promoted, artefact),) = told
+    found = renewal_forecasts(renewal_fit(artefact), renewals, rules.interval_level)
+    rows = zip(*(each.tolist() for each in found.values()), strict=True)
+    return table_of([(*row, version, is_promoted) for row in rows], RENEWAL_COLUMNS)
+
+
+def _contract_runs(contracts: duckdb.DuckDBPyRelation) -> Runs:
+    keys = "first_year_no, last_year_no, complete_years"
+    grouped = contracts.aggregate(f"{keys}, count(*) as runs", keys).order(keys).fetchnumpy()
+    return Runs(*(np.ma.getdata(each).astype(np.int64) for each in grouped.values()))
 
 
 def _combinations(histories: duckdb.DuckDBPyRelation, fit: PurchaseFit) -> list[dict[str, str]]:
@@ -209,15 +270,8 @@ def _parted(histories: duckdb.DuckDBPyRelation, origin_no: int) -> PartedBook:
 def _holdouts(
     histories: duckdb.DuckDBPyRelation, tracking: duckdb.DuckDBPyRelation, sale_type: str
 ) -> list[Holdout]:
-    origins = (
-        histories.filter("origin_no > 0")
-        .project("origin_no, origin_on, holdout_days")
-        .distinct()
-        .order("origin_no")
-        .fetchall()
-    )
     found = []
-    for number, on, days in origins:
+    for number, on, days in _origins(histories):
         groups = _grouped(histories.filter(f"origin_no = {number}"), ", holdout_purchases")
         repeats = tracking.filter(f"sale_type = '{sale_type}' and origin_no = {number}")
         found.append(
@@ -233,16 +287,36 @@ def _holdouts(
     return found
 
 
-def _margins(histories: duckdb.DuckDBPyRelation, rules: RefitRules) -> Refit:
-    known = histories.filter("origin_no = 0 and value_purchases > 0")
-    columns = known.order("customer_id").project("value_purchases, value_mean, value_variance")
-    arrays = columns.fetchnumpy()
-    return refit_margins(
-        np.ma.getdata(arrays["value_purchases"]).astype(np.float64),
-        np.ma.getdata(arrays["value_mean"]).astype(np.float64),
-        np.ma.filled(np.ma.asarray(arrays["value_variance"], dtype=np.float64), 0.0),
-        rules,
+def _margins(histories: duckdb.DuckDBPyRelation) -> Margins:
+    names = "value_purchases, value_mean, value_variance"
+    columns = histories.order("customer_id").project(names).fetchnumpy()
+    return Margins(*(_known(columns[name]) for name in names.split(", ")))
+
+
+def _margin_holdouts(histories: duckdb.DuckDBPyRelation) -> list[MarginHoldout]:
+    found = []
+    for number, on, days in _origins(histories):
+        of_origin = histories.filter(f"origin_no = {number}")
+        names = "holdout_value_purchases, holdout_value_mean"
+        columns = of_origin.order("customer_id").project(names).fetchnumpy()
+        bought, realised = (_known(columns[name]) for name in names.split(", "))
+        found.append(MarginHoldout(on, days, _margins(of_origin), bought, realised))
+    return found
+
+
+def _origins(histories: duckdb.DuckDBPyRelation) -> list[tuple[int, date, int]]:
+    return (
+        histories.filter("origin_no > 0")
+        .project("origin_no, origin_on, holdout_days")
+        .distinct()
+        .order("origin_no")
+        .fetchall()
     )
+
+
+def _known(values: Any) -> Any:
+    """Floats, 0 where nothing is known."""
+    return np.ma.filled(np.ma.asarray(values, dtype=np.float64), 0.0)
 
 
 def _whole(values: Any) -> Any:

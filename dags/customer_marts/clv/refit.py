@@ -8,26 +8,19 @@ some of the holdout: the comparison favours it.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from customer_marts.clv.backtest import Backtest, promotion_verdict
+from customer_marts.clv.backtest import Backtest
 from customer_marts.clv.bgnbd import BgNbd, fit_bgnbd
-from customer_marts.clv.books import Book, Floats
+from customer_marts.clv.books import Book
 from customer_marts.clv.coding import PartedBook
 from customer_marts.clv.covariate_trial import Plain, try_covariates
 from customer_marts.clv.covariates import CovariateModel
 from customer_marts.clv.fitting import USABLE, Fit, FitStatus
-from customer_marts.clv.gammagamma import (
-    GammaGamma,
-    fit_gammagamma,
-    frequency_value_correlation,
-)
 from customer_marts.clv.holdouts import (
     Holdout,
     PurchaseFit,
@@ -37,35 +30,20 @@ from customer_marts.clv.holdouts import (
     tested,
     told_row,
 )
-from customer_marts.clv.margin import Credibility, MarginBasis, fit_credibility
 from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd, fit_mbgcnbd_best, fit_mbgnbd
 from customer_marts.clv.paretonbd import ParetoNbd, fit_paretonbd
 from customer_marts.clv.purchases import PurchaseModel
+from customer_marts.clv.refit_results import (
+    CHAMPION,
+    Refit,
+    as_json,
+    best_of,
+    mean_error,
+    verdict_on,
+)
 from customer_marts.clv.refit_rules import RefitRules
 
 SALE_TYPES = ("contract", "spot")
-CHAMPION = "champion"
-KEPT_DECIMALS = 6
-
-
-@dataclass(frozen=True)
-class Refit:
-    """What a fit came to. artefact: JSON of what was fitted, None where nothing was.
-
-    version: the artefact's hash; without one, that of what was found instead.
-    """
-
-    fit_status: str
-    artefact: str | None
-    is_promoted: bool
-    verdict_en: str
-    verdict_zh: str
-    measures: str
-
-    @property
-    def version(self) -> str:
-        told = self.artefact or self.fit_status + self.measures
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -120,7 +98,7 @@ def refit_purchases(
             False,
             f"Not fitted: {repeaters} customers bought again; {needed} are needed",
             f"未建模:仅 {repeaters} 个客户重复购买,至少需要 {needed} 个",
-            _as_json(found),
+            as_json(found),
         )
     usable = [
         each for each in holdouts if each.book.repeat_buyers >= rules.test_repeat_buyers_at_least
@@ -147,10 +125,9 @@ def refit_purchases(
             False,
             "Not fitted: no candidate's likelihood has a maximum",
             "未建模:所有候选模型均未收敛",
-            _as_json(found),
+            as_json(found),
         )
-    sound = {name: promotion_verdict(tests[name], rules.maximum_bias).is_promoted for name in able}
-    chosen = min(able, key=lambda name: (not sound[name], _error(tests[name]), able.index(name)))
+    chosen = best_of({name: tests[name] for name in able}, rules)
     plain = Plain(fits[chosen], at_origins[chosen], tests[chosen])
     trial = try_covariates(plain, usable, rules, load_parted)
     if trial.tests:
@@ -168,7 +145,7 @@ def refit_purchases(
         for point in curves(made, holdout)
     ]
     found |= _bias_told(tests[chosen])
-    verdict = _verdict(chosen, tests[chosen], tests.get(CHAMPION, []), rules)
+    verdict = verdict_on(chosen, tests[chosen], tests.get(CHAMPION, []), rules)
     is_promoted, reasons_en, reasons_zh = verdict
     word_en, word_zh = ("Promoted", "启用") if is_promoted else ("Refused", "不启用")
     return Refit(
@@ -177,7 +154,7 @@ def refit_purchases(
         is_promoted,
         f"{word_en}: {'; '.join([*reasons_en, trial.reason_en])}",
         f"{word_zh}:{';'.join([*reasons_zh, trial.reason_zh])}",
-        _as_json(found),
+        as_json(found),
     )
 
 
@@ -193,94 +170,6 @@ def _test_rows(tests: Mapping[str, Sequence[Backtest]], holdouts: Sequence[Holdo
     return rows
 
 
-def refit_margins(
-    purchases: Floats, mean_value: Floats, variance: Floats, rules: RefitRules
-) -> Refit:
-    """Fit what a purchase is worth, over customers with a known margin; one entry a customer.
-
-    Gamma-Gamma where value does not go with frequency and its fit is ok, for the customers whose
-    mean is above 0; the shrunken mean (credibility) for all others, and for all where it is not.
-    """
-    number = purchases.size
-    found: dict[str, Any] = {
-        "customers": number,
-        "not_above_zero": int((mean_value <= 0).sum()),
-    }
-    if number < rules.margins_at_least:
-        return Refit(
-            "too_few",
-            None,
-            False,
-            f"Not fitted: the margin of {number} customers is known; {rules.margins_at_least} are "
-            "needed",
-            f"未建模:仅 {number} 个客户毛利已知,至少需要 {rules.margins_at_least} 个",
-            _as_json(found),
-        )
-    credibility = fit_credibility(purchases, mean_value, variance=variance)
-    correlation = frequency_value_correlation(purchases, mean_value)
-    fit = fit_gammagamma(purchases, mean_value) if (mean_value > 0).any() else None
-    found["frequency_value_correlation"] = correlation
-    found["gamma_gamma_reasons"] = list(fit.reasons) if fit else []
-    holds = fit is not None and fit.status is FitStatus.OK
-    basis = MarginBasis.GAMMA_GAMMA if holds else MarginBasis.SHRUNKEN_MEAN
-    left = found["not_above_zero"]
-    also_en = f"; {left} customers with a mean not above 0 take the shrunken mean" if left else ""
-    also_zh = f";{left} 个平均毛利不为正的客户采用收缩均值" if left else ""
-    if holds:
-        text_en = (
-            f"Gamma-Gamma: frequency and margin correlate by {correlation:.2f} over {number} "
-            f"customers{also_en}"
-        )
-        text_zh = (
-            f"采用Gamma-Gamma:{number} 个客户购买频率与毛利相关系数 {correlation:.2f}{also_zh}"
-        )
-    else:
-        why = "; ".join(fit.reasons) if fit else "no mean margin is above 0"
-        text_en = f"Shrunken mean, as Gamma-Gamma does not hold: {why}"
-        text_zh = f"采用收缩均值:Gamma-Gamma假设不成立(购买频率与毛利相关系数 {correlation:.2f})"
-    return Refit(
-        FitStatus.OK.value if holds else FitStatus.WEAK_DATA.value,
-        json.dumps(_margin_parameters(basis, credibility, fit), sort_keys=True),
-        True,
-        f"Promoted: {text_en}",
-        f"启用:{text_zh}",
-        _as_json(found),
-    )
-
-
-def _margin_parameters(
-    basis: MarginBasis, credibility: Credibility, fit: Fit[GammaGamma] | None
-) -> dict[str, Any]:
-    model = asdict(fit.model) if fit is not None and basis is MarginBasis.GAMMA_GAMMA else {}
-    return {"basis": basis.value, **asdict(credibility), **model}
-
-
-def _verdict(
-    chosen: str, tests: Sequence[Backtest], champion: Sequence[Backtest], rules: RefitRules
-) -> tuple[bool, list[str], list[str]]:
-    verdict = promotion_verdict(tests, rules.maximum_bias)
-    reasons_en, reasons_zh = [], []
-    if not verdict.is_promoted:
-        reasons_en += [f"{chosen}, {reason}" for reason in verdict.reasons]
-        reasons_zh += [f"{chosen},{reason}" for reason in verdict.reasons_zh]
-    is_better = True
-    if champion:
-        own, other = _error(tests), _error(champion)
-        is_better = own <= other * (1 + rules.maximum_mae_loss)
-        if not is_better or verdict.is_promoted:
-            reasons_en.append(f"mean absolute error {own:.4g} against {other:.4g} of the champion")
-            reasons_zh.append(f"平均绝对误差 {own:.4g},现用模型为 {other:.4g}")
-    if verdict.is_promoted and is_better:
-        biases = ", ".join(f"{test.model.bias:+.1%}" for test in tests)
-        reasons_en.insert(0, f"{chosen} beats both naive rules, bias {biases}")
-        reasons_zh.insert(0, f"{chosen} 优于两条朴素规则,偏差 {biases}")
-    return verdict.is_promoted and is_better, reasons_en, reasons_zh
-
-
-def _error(tests: Sequence[Backtest]) -> float:
-    return float(np.mean([test.model.mae for test in tests])) if tests else float("inf")
-
-
 def _bias_told(tests: Sequence[Backtest]) -> dict[str, Any]:
     if not tests:
         return {}
@@ -288,7 +177,7 @@ def _bias_told(tests: Sequence[Backtest]) -> dict[str, Any]:
     actual = sum(test.actual for test in tests)
     return {
         "bias": forecast / actual - 1 if actual else None,
-        "mae": _error(tests),
+        "mae": mean_error(tests),
         "naive_rate_mae": float(np.mean([test.naive_rate.mae for test in tests])),
         "naive_silence_mae": float(np.mean([test.naive_silence.mae for test in tests])),
         "origins": len(tests),
@@ -308,18 +197,3 @@ def _fit_told(made: PurchaseFit) -> dict[str, Any]:
         "log_likelihood": fit.log_likelihood,
         "parameters": told,
     }
-
-
-def _kept(value: Any) -> Any:
-    """Figures to six decimals; what is not a number is not known."""
-    if isinstance(value, dict):
-        return {name: _kept(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_kept(each) for each in value]
-    if isinstance(value, float):
-        return round(value, KEPT_DECIMALS) if np.isfinite(value) else None
-    return value
-
-
-def _as_json(found: dict[str, Any]) -> str:
-    return json.dumps(_kept(found), sort_keys=True, ensure_ascii=False, allow_nan=False)

@@ -18,6 +18,7 @@ class RefitRules:
     margins_at_least: int
     maximum_bias: float
     maximum_mae_loss: float
+    renewals_at_least: int
     covariate_customers_at_least: int
     covariate_minimum_mae_gain: float
 
@@ -32,6 +33,7 @@ class RefitRules:
                 int(parameters["margins_at_least"]),
                 parameters["promote_maximum_bias"],
                 parameters["promote_maximum_mae_loss"],
+                int(parameters["renewals_at_least"]),
                 int(parameters["covariate_customers_at_least"]),
                 parameters["covariate_minimum_mae_gain"],
             )
