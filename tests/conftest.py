@@ -14,7 +14,7 @@ import pytest
 from customer_marts import pipeline
 from customer_marts.feeds import AREAS
 from tests.mini import MiniCompany
-from tests.once import once
+from tests.once import once, shared_folder
 
 # The same examples in every run, so that the suite says of one commit what it said before, and a
 # failure can be repeated. HYPOTHESIS_PROFILE=explore draws new ones and remembers what failed.
@@ -51,6 +51,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order whole files; the order within each stays."""
     rank = {name: index for index, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Workers, and the processes that tests start, share what dbt has parsed."""
+    os.environ["MARTS_CACHE"] = str(shared_folder(tmp_path_factory) / "cache")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -63,18 +64,9 @@ def build(
     from dbt.cli.main import dbtRunner
 
     work.mkdir(parents=True, exist_ok=True)
-    cache = settings.paths.cache / "dbt"
-    cache.mkdir(parents=True, exist_ok=True)
-    common = [
-        f"--project-dir={DBT_PROJECT_DIR}",
-        f"--profiles-dir={DBT_PROJECT_DIR}",
-        f"--target-path={cache}",
-        f"--log-path={work}",
-        # dbt formats every debug line for each of its logs before it looks at the level
-        "--log-level=none",
-        "--log-level-file=none",
-    ]
-    arguments = ["build", *common, "--exclude-resource-type=unit_test"]
+    project = parsed_project(settings.dbt_cache, database.stem, work)
+    target = settings.paths.cache / "dbt"
+    arguments = ["build", *_options(target, work), "--exclude-resource-type=unit_test"]
     if full_refresh:
         arguments.append("--full-refresh")
     else:
@@ -85,21 +77,19 @@ def build(
     with _environment(
         MARTS_BUILD_DB=str(database),
         MARTS_MEMORY_LIMIT=settings.memory_limit,
-        DO_NOT_TRACK="1",
-        DBT_SEND_ANONYMOUS_USAGE_STATS="False",
+        **_SILENT,
         # a second for two files that no stage reads; the compiled SQL is written without them
         DBT_WRITE_JSON=os.environ.get("DBT_WRITE_JSON", "False"),
         # the same order of tests and models, from a tenth of the edges
         DBT_USE_FAST_TEST_EDGES="True",
     ):
-        log = _log_to(work / "dbt.log")
-        project = _parsed_project(["parse", *common], database.stem, work)
         marts = marts_of(project, areas)
         if not set(areas) >= set(AREAS):
             # without the tests of several models that also read one which is not built
             arguments += ["--select", *(f"+{mart}" for mart in marts)]
             arguments.append("--indirect-selection=cautious")
-        outcome = dbtRunner(project, callbacks=[log]).invoke(arguments)
+        with _warnings_and_errors_only():
+            outcome = dbtRunner(project, callbacks=[_log_to(work / "dbt.log")]).invoke(arguments)
         _close_adapters()
     if outcome.exception is not None or outcome.result is None:
         raise _cannot_run(outcome.exception, work)
@@ -199,15 +189,31 @@ def _raise_on_failure(results: list[NodeResult], work: Path) -> None:
         )
 
 
+_SILENT = {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "False"}
+
+
+def _options(target: Path, log: Path) -> list[str]:
+    return [
+        f"--project-dir={DBT_PROJECT_DIR}",
+        f"--profiles-dir={DBT_PROJECT_DIR}",
+        f"--target-path={target}",
+        f"--log-path={log}",
+        # dbt formats every debug line for each of its logs before it looks at the level
+        "--log-level=none",
+        "--log-level-file=none",
+    ]
+
+
 _parsed: dict[tuple[Any, ...], Manifest] = {}
 
 
-def _parsed_project(arguments: list[str], database_name: str, work: Path) -> Manifest:
-    """The parsed project.
+def parsed_project(cache: Path, database_name: str, work: Path) -> Manifest:
+    """The parsed project, for any database of this name; logs go to ``work``.
 
-    Dbt keeps it on disk for one path of the database. A process that builds for several companies
-    (the test suite) keeps it for all of them: it depends on the project's files and the name of
-    the database only. Raises MartsError when dbt cannot parse it.
+    This process keeps it as long as no file changes. Dbt keeps it in ``cache`` for other processes,
+    and parses the files that changed since; but all of them when the profile is another, so it
+    parses for a path and a memory limit that are always the same. Raises MartsError when dbt cannot
+    parse it.
     """
     from dbt.cli.main import dbtRunner
 
@@ -215,7 +221,16 @@ def _parsed_project(arguments: list[str], database_name: str, work: Path) -> Man
     stamps = [(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
     key = (database_name, *stamps)
     if key not in _parsed:
-        outcome = dbtRunner(callbacks=[_log_to(work / "dbt.log")]).invoke(arguments)
+        folder = cache / database_name
+        folder.mkdir(parents=True, exist_ok=True)
+        database = str(folder / f"{database_name}.duckdb")
+        with (
+            (folder / "lock").open("w") as lock,
+            _environment(MARTS_BUILD_DB=database, MARTS_MEMORY_LIMIT="1GB", **_SILENT),
+        ):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            runner = dbtRunner(callbacks=[_log_to(work / "dbt.log")])
+            outcome = runner.invoke(["parse", "--no-write-json", *_options(folder, work)])
         if outcome.exception is not None or not outcome.success:
             raise _cannot_run(outcome.exception, work)
         _parsed.clear()
@@ -234,6 +249,29 @@ def _log_to(file: Path) -> Callable[[Any], None]:
                 stream.write(f"{at} [{event.info.level}] {event.info.msg}\n")
 
     return write
+
+
+@contextmanager
+def _warnings_and_errors_only() -> Iterator[None]:
+    """Nothing is made of dbt's other events, which nobody hears.
+
+    dbt 1.11 writes out each of a thousand debug events, then finds that no log takes them. Can go
+    when it asks first.
+    """
+    from dbt_common.events.base_types import EventLevel
+    from dbt_common.events.event_manager import EventManager
+
+    fire = EventManager.fire_event
+
+    def fire_if_heard(self: Any, e: Any, level: Any = None, *rest: Any, **options: Any) -> None:
+        if (level or e.level_tag()) in (EventLevel.WARN, EventLevel.ERROR):
+            fire(self, e, level, *rest, **options)
+
+    EventManager.fire_event = fire_if_heard  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        EventManager.fire_event = fire  # type: ignore[method-assign]
 
 
 def _close_adapters() -> None:
