@@ -307,8 +307,8 @@ _LABELS: dict[str, tuple[str, str]] = {
         "共对 {count} 家客户估值：折现毛利减服务成本减信用损失。",
     ),
     "value.provisional": (
-        "* Provisional: no model of its sale type has passed its test yet.",
-        "* 暂估：该销售类型尚无通过检验的模型。",
+        "* Provisional: its sale type's models of purchases and margins have not both passed yet.",
+        "* 暂估：该销售类型的采购与毛利模型尚未全部通过检验。",
     ),
     "value.in_force": ("in force", "现用"),
     "value.not_promoted": ("provisional, not promoted", "暂估，未启用"),
