@@ -430,7 +430,7 @@ def test_expected_value_equals_sql(page: Page, marts: duckdb.DuckDBPyConnection)
     ).fetchall()[0]
     assert f"{count} customers are valued" in value.words
     assert "<span" not in value.words
-    assert "Provisional: no model of its sale type has passed its test yet." in value.words
+    assert "Provisional: its sale type's models of purchases and margins have not" in value.words
 
 
 def test_the_models_say_how_they_did(page: Page) -> None:
