@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import hypothesis
 import pytest
 
 from customer_marts import pipeline
+from customer_marts.feeds import AREAS
 from tests.mini import MiniCompany
-from tests.once import once
+from tests.once import once, shared_folder
 
 # The same examples in every run, so that the suite says of one commit what it said before, and a
 # failure can be repeated. HYPOTHESIS_PROFILE=explore draws new ones and remembers what failed.
@@ -31,6 +34,7 @@ LONGEST_FIRST = (
     "test_provision_increments",
     "test_unit_tests",
     "test_onboarding",
+    "test_areas",
     "test_quarantine",
     "test_receivables",
     "test_credit_metrics",
@@ -49,14 +53,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def parsed_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Workers, and the processes that tests start, share what dbt has parsed."""
+    os.environ["MARTS_CACHE"] = str(shared_folder(tmp_path_factory) / "cache")
+
+
 @pytest.fixture
 def mini(tmp_path: Path) -> MiniCompany:
     """A company of a few rows with a real SQLite ERP and real bank files."""
     return MiniCompany(tmp_path)
 
 
-def _release_once(root: Path) -> None:
-    company = MiniCompany(root)
+def _release_once(root: Path, areas: Sequence[str] = ("core",)) -> None:
+    company = MiniCompany(root, areas=areas)
     company.add_order("O1")
     company.add_order("O2", "C2", at="2026-01-12 09:00:00")
     company.add_invoice("F1", "O1")
@@ -68,14 +78,28 @@ def _release_once(root: Path) -> None:
 @pytest.fixture(scope="session")
 def first_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a company with its first release, for tests to copy: two orders, invoiced,
-    one of them paid in part.
+    one of them paid in part; the marts of ``core``.
     """
     return once(tmp_path_factory, "first-release", _release_once)
 
 
+@pytest.fixture(scope="session")
+def first_full_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the marts of every area."""
+    return once(tmp_path_factory, "first-full-release", partial(_release_once, areas=AREAS))
+
+
 @pytest.fixture
 def released(first_release: Path, tmp_path: Path) -> MiniCompany:
-    """That company, a test's own."""
+    """The company of ``core``, a test's own."""
     root = tmp_path / "released"
     shutil.copytree(first_release, root, symlinks=True)
     return MiniCompany.reopen(root)
+
+
+@pytest.fixture
+def released_in_full(first_full_release: Path, tmp_path: Path) -> MiniCompany:
+    """The company of every area, a test's own."""
+    root = tmp_path / "released-in-full"
+    shutil.copytree(first_full_release, root, symlinks=True)
+    return MiniCompany.reopen(root, AREAS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,14 @@ create table fi_invoice (invoice_no, order_no, cust_code, invoice_date, due_date
 
 class MiniCompany:
     """Two customers, one product, and what a test adds. Its mapping is the sample company's,
-    without the survey platform unless ``surveys`` is its URL.
+    without the survey platform unless ``surveys`` is its URL. It builds ``areas`` alone: how a
+    release comes about does not hang on how many marts it has.
     """
 
-    def __init__(self, root: Path, surveys: str | None = None) -> None:
-        self._place(root, surveys)
+    def __init__(
+        self, root: Path, surveys: str | None = None, areas: Sequence[str] = ("core",)
+    ) -> None:
+        self._place(root, surveys, areas)
         self.bank.mkdir(parents=True)
         self.save_mapping()
         with sqlite3.connect(self.erp) as connection:
@@ -59,13 +62,13 @@ class MiniCompany:
         self.write_bank("2026-01-05", [])
 
     @classmethod
-    def reopen(cls, root: Path) -> MiniCompany:
+    def reopen(cls, root: Path, areas: Sequence[str] = ("core",)) -> MiniCompany:
         """The company whose systems already lie at ``root``."""
         company = cls.__new__(cls)
-        company._place(root, None)
+        company._place(root, None, areas)
         return company
 
-    def _place(self, root: Path, surveys: str | None) -> None:
+    def _place(self, root: Path, surveys: str | None, areas: Sequence[str]) -> None:
         self.root = root
         self.erp = root / "erp.sqlite"
         self.bank = root / "bank"
@@ -73,6 +76,7 @@ class MiniCompany:
             (COMPANIES_DIR / "sample.yml").read_text(), yaml.CSafeLoader
         )
         self._keep_own_systems()
+        self.mapping["areas"] = list(areas)
         if surveys is None:
             del self.mapping["feeds"]["survey_responses"], self.mapping["sources"]["surveys"]
         self.environment = {
@@ -96,6 +100,7 @@ class MiniCompany:
             "contact_email",
         ):  # fmt: skip
             del feeds["customers"]["columns"][column]
+        del feeds["payments"]["columns"]["bill_status_on"]
 
     def save_mapping(self) -> None:
         folder = self.root / "companies"

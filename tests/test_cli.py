@@ -21,20 +21,29 @@ def test_before_the_first_run_there_is_no_release(mini: MiniCompany) -> None:
     assert "no release yet" in call(mini, ["status"]).output
 
 
-def test_a_customer_s_card(released: MiniCompany, tmp_path: Path) -> None:
+def test_a_customer_s_card(first_full_release: Path, tmp_path: Path) -> None:
+    company = MiniCompany.reopen(first_full_release)
     file = tmp_path / "card.html"
-    done = call(released, ["card", "C1", "--to", str(file)])
+    done = call(company, ["card", "C1", "--to", str(file)])
     assert done.exit_code == 0, done.output
     page = file.read_text("utf-8")
     assert "C1 · " in page
     # a label of the data dictionary, a dated block, a month, an amount still open
     for part in ("未收金额", "2026-01-20", "2026-01</th>", "Available"):
         assert part in page, part
-    nobody = call(released, ["card", "C"])
+    nobody = call(company, ["card", "C"])
     assert nobody.exit_code == 2
     for part in ("the release has no customer 'C'", "C1", "C2"):
         assert part in nobody.output + (nobody.stderr or "")
     assert not list(tmp_path.glob("card-*"))
+
+
+def test_a_card_of_a_release_without_its_marts(released: MiniCompany, tmp_path: Path) -> None:
+    file = tmp_path / "card.html"
+    done = call(released, ["card", "C1", "--to", str(file)])
+    assert done.exit_code == 2
+    assert "add management to areas in the company file" in done.output
+    assert not file.exists()
 
 
 def test_a_run_what_it_says_of_itself_and_back(released: MiniCompany) -> None:

@@ -34,10 +34,12 @@ def test_references_point_to_feeds_before_them() -> None:
         (("feeds", "orders", "query"), "select 1", "either table or query"),
         (("sources", "bank", "encoding"), "latin-1", "encoding"),
         (("reporting_currency",), "yuan", "reporting_currency"),
+        (("areas",), ["core", "marketing"], "'marketing' is not an area; areas are core, segments"),
+        (("areas",), [], "areas"),
     ],
 )
 def test_a_mistake_is_named(
-    mini: MiniCompany, path: tuple[str, ...], value: str | None, message: str
+    mini: MiniCompany, path: tuple[str, ...], value: str | list[str] | None, message: str
 ) -> None:
     place = mini.mapping
     for part in path[:-1]:

@@ -25,13 +25,18 @@ def mini(released: MiniCompany) -> MiniCompany:
 
 @pytest.fixture
 def first(mini: MiniCompany) -> releases.Release:
-    release = releases.current_release(mini.settings.paths)
+    return readers_see(mini)
+
+
+def readers_see(company: MiniCompany) -> releases.Release:
+    release = releases.current_release(company.settings.paths)
     assert release is not None
     return release
 
 
-def test_first_release_holds_what_readers_need(mini: MiniCompany, first: releases.Release) -> None:
-    current = mini.settings.paths.current
+def test_first_release_holds_what_readers_need(released_in_full: MiniCompany) -> None:
+    first = readers_see(released_in_full)
+    current = released_in_full.settings.paths.current
     assert current.is_symlink()
     for name in ("marts.duckdb", "manifest.json", "report.html", "parquet/customer_360.parquet"):
         assert (current / name).is_file(), name
@@ -53,8 +58,9 @@ def test_first_release_holds_what_readers_need(mini: MiniCompany, first: release
 
 
 def test_nothing_new_makes_no_release_and_an_increment_equals_a_rebuild(
-    mini: MiniCompany, first: releases.Release
+    released_in_full: MiniCompany,
 ) -> None:
+    mini, first = released_in_full, readers_see(released_in_full)
     assert refresh(mini) is None
     mini.add_order("O3", "C2", at="2026-02-03 09:00:00")
     mini.execute(
@@ -115,9 +121,8 @@ def test_faulty_and_orphaned_rows_wait_and_are_let_in(
     assert query(freed, f"{ledger} where feed = 'orders'") == [("0", "3")]
 
 
-def test_an_earlier_as_of_date_sees_no_later_row(
-    mini: MiniCompany, first: releases.Release
-) -> None:
+def test_an_earlier_as_of_date_sees_no_later_row(released_in_full: MiniCompany) -> None:
+    mini, first = released_in_full, readers_see(released_in_full)
     earlier = published(mini, as_of=date(2026, 1, 10))
     assert query(earlier, "select order_id from fct_orders") == [("O1",)]
     assert query(earlier, "select count(*) from fct_payments") == [("0",)]
@@ -140,9 +145,7 @@ def test_a_refused_batch_keeps_the_last_release_until_it_passes(
     mini.write_bank("2026-01-21", [mini.payment("B2")], trailer="合计,9,1.00")
     with pytest.raises(BatchFault):
         refresh(mini)
-    current = releases.current_release(mini.settings.paths)
-    assert current is not None
-    assert current.release_id == first.release_id
+    assert readers_see(mini).release_id == first.release_id
     mini.write_bank("2026-01-21", [mini.payment("B2", at="2026-01-21 10:00:00")])
     run = pipeline.open_run(mini.settings)
     pipeline.pull(run, "payments")

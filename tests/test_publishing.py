@@ -16,7 +16,7 @@ import pytest
 from customer_marts import pipeline, releases
 from customer_marts.errors import Busy, ConfigurationError, GateFailure
 from customer_marts.locks import writer_lock
-from customer_marts.settings import PROJECT_ROOT
+from customer_marts.settings import EXPECTATIONS_DIR, PROJECT_ROOT
 from tests.mini import MiniCompany
 from tests.runs import published, query, refresh, tables
 
@@ -75,13 +75,26 @@ def test_gate_two_refuses_a_candidate_and_names_the_rule(
     """Corrupt a built candidate: the suites stop it, readers keep the last release."""
     run = pipeline.open_run(mini.settings, RUN)
     with duckdb.connect(str(run.candidate / "build.duckdb")) as connection:
-        connection.execute("insert into marts.customer_360 select * from marts.customer_360")
-    with pytest.raises(GateFailure, match="customer_360"):
+        connection.execute("insert into marts.dim_customers select * from marts.dim_customers")
+    with pytest.raises(GateFailure, match="dim_customers"):
         pipeline.gate_candidate(run)
     assert run.candidate.exists()
     current = releases.current_release(mini.settings.paths)
     assert current is not None
     assert current.release_id == first.release_id
+
+
+def test_gate_two_demands_a_suite_of_every_mart_and_a_mart_of_every_suite(
+    mini: MiniCompany, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suites = tmp_path / "expectations" / "marts"
+    shutil.copytree(EXPECTATIONS_DIR / "marts", suites)
+    (suites / "fct_orders.json").rename(suites / "fct_sales.json")
+    monkeypatch.setattr(pipeline, "EXPECTATIONS_DIR", suites.parent)
+    with pytest.raises(ConfigurationError) as caught:
+        pipeline.gate_candidate(pipeline.open_run(mini.settings, RUN))
+    assert "fct_orders has none" in caught.value.what
+    assert "no mart for fct_sales.json" in caught.value.what
 
 
 def test_an_overtaken_candidate_is_not_published(

@@ -41,6 +41,9 @@ FEEDS = (
     "customer_costs",
 )
 
+# the folders of dbt_project/models/marts that a company chooses from; trust is always built
+AREAS = ("core", "segments", "value", "credit", "voice", "management")
+
 SQL_TYPES = {
     "text": "varchar",
     "integer": "bigint",
@@ -442,7 +445,7 @@ class Company(_Strict):
     public holidays the business keeps. is_small_or_medium: the company is a small or medium
     enterprise, whom large buyers must pay within the term of the law. as_of: the date figures are
     computed for unless asked otherwise: yesterday in the company's zone, or the last day the data
-    speak of (for data that stand still).
+    speak of (for data that stand still). areas: which marts are built, with those that they read.
     """
 
     name: Name
@@ -453,6 +456,7 @@ class Company(_Strict):
     calendar: Literal["china", "weekends"] = "china"
     is_small_or_medium: bool = True
     as_of: Literal["latest_data", "yesterday"] = "yesterday"
+    areas: list[str] = Field(default=list(AREAS), min_length=1)
     sources: dict[str, Source]
     feeds: dict[str, FeedMapping]
 
@@ -471,6 +475,9 @@ class Company(_Strict):
             self._check_mapping(feed, mapping)
         if self.currencies and "fx_rates" not in self.feeds:
             raise ValueError("currencies are declared, but the feed fx_rates is not mapped")
+        for area in self.areas:
+            if area not in AREAS:
+                raise ValueError(f"'{area}' is not an area; areas are {', '.join(AREAS)}")
         return self
 
     def _check_mapping(self, feed: str, mapping: FeedMapping) -> None:

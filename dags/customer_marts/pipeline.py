@@ -519,11 +519,15 @@ def build_candidate(
         from customer_marts import transform
 
         with run.journal.step("build marts (dbt)") as result:
-            nodes = transform.build(
-                run.settings, database, run.folder / "dbt", full_refresh=context.is_rebuild
+            built = transform.build(
+                run.settings,
+                database,
+                run.folder / "dbt",
+                full_refresh=context.is_rebuild,
+                areas=run.company.areas,
             )
-            tests = [node for node in nodes if node.kind == "test"]
-            result["models"] = sum(node.kind == "model" for node in nodes)
+            tests = [node for node in built.nodes if node.kind == "test"]
+            result["models"] = sum(node.kind == "model" for node in built.nodes)
             result["tests"] = len(tests)
         applied = {} if the_plan.parent is None else dict(the_plan.parent.manifest["batches"])
         for feed, batches in the_plan.batches.items():
@@ -556,6 +560,7 @@ def build_candidate(
                         if node.status == "warn"
                     ],
                 },
+                "marts": built.marts,
                 "stage": "built",
             },
         )
@@ -564,20 +569,18 @@ def build_candidate(
 
 def gate_candidate(run: Run) -> list[dict[str, Any]]:
     """Gate ②: the suites on the candidate's marts. Raises GateFailure when a critical rule fails;
-    the candidate stays for inspection until the next run.
+    the candidate stays for inspection until the next run. Raises ConfigurationError when a mart has
+    no suite or a suite no mart.
     """
     from customer_marts.gates.suites import validate
 
     with writer_lock(run.settings.paths) as lock:
         state = _read_state(run, lock.token, {"built", "gated"})
         with run.journal.step("gate 2 (marts)") as outcome:
-            suites = {
-                file.stem: file for file in sorted((EXPECTATIONS_DIR / "marts").glob("*.json"))
-            }
             results = validate(
                 run.candidate / "build.duckdb",
                 releases.MARTS_SCHEMA,
-                suites,
+                _suites_of(state["marts"]),
                 run.folder / "gate_marts",
                 run.today,
             )
@@ -606,6 +609,26 @@ def gate_candidate(run: Run) -> list[dict[str, Any]]:
         state["stage"] = "gated"
         _write_state(run, state)
         return lines
+
+
+def _suites_of(marts: list[str]) -> dict[str, Path]:
+    """The suite of every mart that was to be built."""
+    suites = {file.stem: file for file in (EXPECTATIONS_DIR / "marts").glob("*.json")}
+    models = {file.stem for file in (DBT_PROJECT_DIR / "models" / "marts").rglob("*.yml")}
+    without_suite = sorted(set(marts) - set(suites))
+    without_mart = sorted(set(suites) - models)
+    if without_suite or without_mart:
+        raise ConfigurationError(
+            "every mart has a suite: "
+            + "; ".join(
+                [f"{name} has none" for name in without_suite]
+                + [f"there is no mart for {name}.json" for name in without_mart]
+            ),
+            where=str(EXPECTATIONS_DIR / "marts"),
+            kept="the last release stands; the candidate stays for inspection",
+            todo="write or remove the suite, then run again",
+        )
+    return {mart: suites[mart] for mart in marts}
 
 
 def _landing_lines(run: Run, batches: dict[str, list[str]]) -> list[dict[str, Any]]:

@@ -95,7 +95,13 @@ def recompute(run: Run, as_of: date, file: Path, *, known_then: bool) -> Recompu
                     connection, run.company, context, batches, history, crosswalk, model_runs
                 )
         with run.journal.step("build marts (dbt)"):
-            transform.build(run.settings, database, work / "dbt", full_refresh=True)
+            transform.build(
+                run.settings,
+                database,
+                work / "dbt",
+                full_refresh=True,
+                areas=run.company.areas,
+            )
         with run.journal.step("write marts"):
             file.parent.mkdir(parents=True, exist_ok=True)
             with warehouse.connect(Path(":memory:"), run.settings, work) as connection:

@@ -85,6 +85,11 @@ class Settings:
         return StatePaths(self.home / self.company)
 
     @property
+    def dbt_cache(self) -> Path:
+        """Where dbt keeps the parsed project; the companies of a machine may share it."""
+        return Path(self.environment.get("MARTS_CACHE") or self.paths.cache) / "dbt"
+
+    @property
     def company_file(self) -> Path:
         folder = Path(self.environment.get("MARTS_COMPANIES_DIR") or COMPANIES_DIR)
         return folder / f"{self.company}.yml"
@@ -139,9 +144,7 @@ class StatePaths:
 
     @property
     def candidate(self) -> Path:
-        """The one candidate there may be. Its path is the same for every run, because dbt parses
-        the whole project anew when the database's path changes.
-        """
+        """The one candidate there may be."""
         return self.runs / "candidate"
 
     @property

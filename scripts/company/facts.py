@@ -222,8 +222,9 @@ PRICE_CODES = (
 
 BANK_HEADER = (
     "流水号,交易时间,客户编码,付款方名称,金额,币种,结算方式,业务类型,参考号,票据号,票据到期日,"
-    "票据状态,更新时间"
+    "票据状态,状态日期,更新时间"
 )
+COUNT_BANK_COLUMNS = BANK_HEADER.count(",") + 1
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.results import NodeStatus, TestStatus
 from dbt.cli.main import dbtRunner
 
-from customer_marts.transform import node_results
+from customer_marts.settings import Settings
+from customer_marts.transform import node_results, parsed_project
 from tests.dbt.landing_fixture import Landing
 from tests.dbt.toy_company import land_first_release, new_landing
 from tests.once import once
@@ -36,7 +37,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def database(workspace: Path) -> Path:
-    """The one path of the build: another path would make dbt parse the project again."""
+    """The one path of the build."""
     return workspace / "build.duckdb"
 
 
@@ -46,16 +47,16 @@ def dbt(workspace: Path, database: Path) -> Iterator[Dbt]:
     product runs on an increment: no views, which the copied database has already.
     """
     before = dict(os.environ)
+    parsed = parsed_project(Settings.load().dbt_cache, database.stem, workspace)
     os.environ |= {"MARTS_BUILD_DB": str(database), "DO_NOT_TRACK": "1"}
-    parsed: Any = None
 
     def run(command: str, *arguments: str) -> Any:
         outcome = dbtRunner(parsed).invoke(
             [
                 # the debug log costs a third of a build
                 *("--quiet", "--log-level", "none", "--log-level-file", "none"),
-                # a second a command; the manifest alone is read, and parsing writes it
-                *(() if command == "parse" else ("--no-write-json",)),
+                # a second a command
+                "--no-write-json",
                 command,
                 *arguments,
                 *(WITHOUT_VIEWS if command == "run" else ()),
@@ -80,7 +81,6 @@ def dbt(workspace: Path, database: Path) -> Iterator[Dbt]:
         assert not problems, "\n".join(problems)
         return outcome.result
 
-    parsed = run("parse")
     yield run
     os.environ.clear()
     os.environ.update(before)
@@ -122,5 +122,7 @@ def first_marts(first_build: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 @pytest.fixture(scope="session")
 def manifest(dbt: Dbt, workspace: Path) -> dict[str, Any]:
     """Dbt's own description of the project: nodes, their references, columns and tests."""
-    parsed: dict[str, Any] = json.loads((workspace / "target" / "manifest.json").read_text())
-    return parsed
+    file = workspace / "manifest.json"
+    dbt("parse").writable_manifest().write(str(file))
+    content: dict[str, Any] = json.loads(file.read_text())
+    return content

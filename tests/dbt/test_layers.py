@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from customer_marts.feeds import AREAS
+from customer_marts.transform import marts_of
+from tests.dbt.conftest import Dbt
+
 # What a layer may read, besides seeds. Within marts the folders are layers of their own.
 MAY_READ = {
     "staging": {"source"},
@@ -117,6 +121,23 @@ def test_references_point_one_way(manifest: Manifest) -> None:
     ]
     assert len(models(manifest)) > 30
     assert not wrong
+
+
+def test_the_areas_of_a_company_file_are_the_folders_of_marts(manifest: Manifest) -> None:
+    assert {layer(mart) for mart in marts(manifest)} == {*AREAS, "trust"}
+
+
+@pytest.mark.parametrize("area", ["core", "segments", "management"])
+def test_a_mart_that_an_area_brings_along_brings_all_its_rules(dbt: Dbt, area: str) -> None:
+    """Cautious selection leaves out a test that also reads what is not built."""
+    marts = marts_of(dbt("parse"), [area])
+    selected = [f"+{mart}" for mart in marts]
+    names = dbt("ls", "--resource-type=test", "--indirect-selection=cautious",
+                "--select", *selected)  # fmt: skip
+    assert {f"{mart}__is_sound" for mart in marts} <= {name.rpartition(".")[2] for name in names}
+    assert ("customer_360" in marts) == (area == "management")
+    # of which a segment is told, and its rule's own comparison
+    assert {"customer_clv", "clv_model_runs"} <= set(marts) or area == "core"
 
 
 def test_names_tell_the_layer(manifest: Manifest) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from customer_marts.commands.options import as_json, company_option, plain_errors, printed_json
+from customer_marts.errors import ConfigurationError
 from customer_marts.settings import Settings
 
 
@@ -53,6 +54,12 @@ def proposals(company: str | None, print_json: bool, limit: int) -> None:
     if current is None:
         click.echo(f"{settings.company}: no release yet (run: marts run)")
         return
+    if "identity_proposals" not in current.manifest["rows"]:
+        raise ConfigurationError(
+            "the release has no identity_proposals",
+            where=str(current.marts),
+            todo="add core to areas in the company file, then marts run",
+        )
     with duckdb.connect(str(current.marts), read_only=True) as connection:
         found = connection.execute("from identity_proposals order by all")
         names = [item[0] for item in found.description]

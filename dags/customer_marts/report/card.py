@@ -96,12 +96,20 @@ class Card:
 def read_card(marts: Path, customer_id: str) -> Card:
     """The card of one customer of a release.
 
-    Raises ConfigurationError where the release has no such customer, naming those whose id or name
-    come near.
+    Raises ConfigurationError where the release has no customer_360, or no such customer, naming
+    those whose id or name come near.
     """
     import duckdb
 
     with duckdb.connect(str(marts), read_only=True) as connection:
+        if not connection.execute(
+            "select 1 from duckdb_tables() where table_name = 'customer_360'"
+        ).fetchall():
+            raise ConfigurationError(
+                "a card shows customer_360, which this release does not have",
+                where=str(marts),
+                todo="add management to areas in the company file, then marts run",
+            )
         found = connection.execute(
             "select * from customer_360 where customer_id = $1", [customer_id]
         )
