@@ -13,6 +13,17 @@
     cast(round({{ number }}) as bigint)
 {%- endmacro %}
 
+{#- A number without decimals, its thousands apart, for a sentence that a person reads. -#}
+{% macro as_grouped(number) -%}
+    {{ adapter.dispatch('as_grouped', 'customer_marts')(number) }}
+{%- endmacro %}
+{% macro default__as_grouped(number) -%}
+    format('{:,}', {{ as_whole(number) }})
+{%- endmacro %}
+{% macro spark__as_grouped(number) -%}
+    format_number({{ as_whole(number) }}, 0)
+{%- endmacro %}
+
 {#- A number with one decimal, for a sentence. -#}
 {% macro with_one_decimal(number) -%}
     cast(round({{ number }}, 1) as decimal(18, 1))
