@@ -409,7 +409,7 @@ ranked as (
         -- those kept out take no place
         row_number() over (
             partition by owner_role, list_owner, is_held_out order by {{ order }}
-        ) as manager_rank
+        ) as owner_rank
     from valued
 ),
 
@@ -418,7 +418,7 @@ selected as (
         ranked.*,
         case
             when is_held_out then 'held_out'
-            when is_mandatory or manager_rank <= cap then 'selected'
+            when is_mandatory or owner_rank <= cap then 'selected'
             else 'over_cap'
         end as selection
     from ranked
@@ -445,8 +445,8 @@ final as (
         selected.label_en as action_label_en,
         selected.label_zh as action_label_zh,
         cast(selected.customer_rank as integer) as customer_rank,
-        case when selected.selection <> 'held_out' then cast(selected.manager_rank as integer) end
-            as manager_rank,
+        case when selected.selection <> 'held_out' then cast(selected.owner_rank as integer) end
+            as owner_rank,
         selected.selection,
         selection_labels.label_en as selection_label_en,
         selection_labels.label_zh as selection_label_zh,
