@@ -1,13 +1,14 @@
 """Time the customer-value models from grouping to a value for every customer.
 
     python scripts/bench_clv.py [--customers 1000000] [--model bgnbd|mbgnbd|mbgcnbd|paretonbd]
-                                [--days 730] [--horizon 365] [--keep DIR]
+                                [--days 730] [--horizon 365] [--categories 8] [--keep DIR]
                                 [--lifetimes PYTHON] [--pymc-marketing PYTHON]
                                 [--compare-customers 100000]
 
 Makes a book of customers (irregular buyers, who leave by a coin) in a DuckDB file. A process of its
 own then groups them in SQL, fits, forecasts, and writes a value for every customer back: the table
-printed gives seconds, CPU seconds and peak memory. ``--lifetimes`` and ``--pymc-marketing`` name a
+printed gives seconds, CPU seconds and peak memory. ``--categories`` fits again with a covariate of
+so many categories, which say nothing here. ``--lifetimes`` and ``--pymc-marketing`` name a
 Python that can import that package (none is a dependency): it fits the same model to the same
 grouped book of ``--compare-customers``, and the table gives its log-likelihood beside ours and the
 ratio of CPU seconds of the fit, imports not counted.
@@ -42,6 +43,7 @@ from customer_marts.clv import (
     fit_mbgcnbd_best,
     fit_mbgnbd,
     fit_paretonbd,
+    fit_with_covariates,
 )
 
 FITS: dict[str, Callable[[Book], Any]] = {
@@ -82,6 +84,7 @@ def main() -> int:
     parser.add_argument("--model", choices=FITS, default="bgnbd")
     parser.add_argument("--days", type=int, default=730, help="age of the oldest customer")
     parser.add_argument("--horizon", type=float, default=365.0, help="days of the forecast")
+    parser.add_argument("--categories", type=int, default=0, help="of a covariate to fit with too")
     parser.add_argument("--memory", default="1GB", help="DuckDB's memory limit")
     parser.add_argument("--keep", type=Path, help="keep the book in this folder")
     parser.add_argument("--lifetimes", type=Path, metavar="PYTHON")
@@ -167,6 +170,11 @@ def _measured(file: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         connection.execute(f"set memory_limit = '{arguments.memory}'; set threads = 2")
         groups, book = timed("group in SQL", lambda: _grouped(connection))
         fit = timed("fit", lambda: FITS[arguments.model](book))
+        if arguments.categories:
+            timed(
+                f"fit with {arguments.categories} categories",
+                lambda: _with_categories(connection, fit.model, arguments.categories),
+            )
         margins = timed(
             "fit margins", lambda: fit_gammagamma(*_columns(connection, SPENDERS)).model
         )
@@ -192,6 +200,21 @@ def _measured(file: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 def _grouped(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, Any], Book]:
     groups = connection.execute(GROUPS).fetchnumpy()
     return groups, Book.of(*groups.values())
+
+
+def _with_categories(connection: duckdb.DuckDBPyConnection, model: Any, number: int) -> None:
+    rows = "select *, cast(hash(customer_id) % {} as integer) as category from customers"
+    groups = GROUPS.replace("from customers", f"from ({rows.format(number)})")
+    books = [
+        Book.of(
+            *connection.execute(groups.replace("group by", f"where category = {at} group by"))
+            .fetchnumpy()
+            .values()
+        )
+        for at in range(number)
+    ]
+    on = [model.names[1], model.names[-1] if model.names[-1] == "beta" else "a"]
+    fit_with_covariates(model, books, np.eye(number)[:, 1:], on)
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, query: str) -> list[Any]:
@@ -248,6 +271,7 @@ def _options(arguments: argparse.Namespace) -> list[str]:
         *("--model", arguments.model),
         *("--horizon", str(arguments.horizon)),
         *("--memory", arguments.memory),
+        *("--categories", str(arguments.categories)),
     ]
 
 

@@ -3,7 +3,8 @@
     python scripts/bench_scorecard.py [--customers 100000] [--variables 20]
 
 Half of the variables are informative, a fifth are categorical, a tenth of the entries are missing.
-Prints CPU seconds (user and system) of one fit and of scoring everybody.
+Prints CPU seconds (user and system) of one fit, of a refit as the monthly DAG makes it (five more
+fits for the shrinkage, a third of the customers held out, the verdict) and of scoring everybody.
 """
 
 from __future__ import annotations
@@ -17,9 +18,19 @@ import numpy as np
 import numpy.typing as npt
 
 from customer_marts.credit.logistic import sigmoid
-from customer_marts.credit.scorecard_fit import FitStatus, fit_scorecard
+from customer_marts.credit.promotion import PromotionLimits
+from customer_marts.credit.refit import Observations, RefitRules, refit
+from customer_marts.credit.scorecard_fit import FitStatus, ScorecardOptions, fit_scorecard
 
 MISSING_SHARE = 0.1
+RULES = RefitRules(
+    ScorecardOptions(),
+    PromotionLimits(),
+    refit_days=28,
+    holdout_percent=30,
+    cross_fit_folds=5,
+    out_of_time_observations_at_least=4,
+)
 LEVELS = np.array(["华北", "华东", "华南", "西北", "东北", "西南", "境外"], dtype=object)
 
 
@@ -33,6 +44,7 @@ class ScorecardTiming:
     count_selected: int
     fit_status: FitStatus
     fit_seconds: float
+    refit_seconds: float
     score_seconds: float
 
 
@@ -64,6 +76,9 @@ def bench_scorecard(customers: int = 100_000, variables: int = 20) -> ScorecardT
     start = cpu_seconds()
     result = fit_scorecard(columns, default)
     fitted = cpu_seconds()
+    names = np.array([f"C{number}" for number in range(customers)], dtype=object)
+    refit(Observations(names, np.zeros(customers, dtype=np.int64), default, columns), None, RULES)
+    judged = cpu_seconds()
     if result.scorecard is not None:
         result.scorecard.score(columns)
     return ScorecardTiming(
@@ -73,7 +88,8 @@ def bench_scorecard(customers: int = 100_000, variables: int = 20) -> ScorecardT
         count_selected=len(result.scorecard.variables) if result.scorecard else 0,
         fit_status=result.fit_status,
         fit_seconds=fitted - start,
-        score_seconds=cpu_seconds() - fitted,
+        refit_seconds=judged - fitted,
+        score_seconds=cpu_seconds() - judged,
     )
 
 
@@ -94,7 +110,7 @@ def main() -> None:
         f"{timing.count_customers:,} customers, {timing.count_defaults:,} defaults, "
         f"{timing.count_variables} variables: {timing.fit_status.value}, "
         f"{timing.count_selected} selected; fit {timing.fit_seconds:.2f} s, "
-        f"scoring {timing.score_seconds:.2f} s of CPU"
+        f"refit {timing.refit_seconds:.2f} s, scoring {timing.score_seconds:.2f} s of CPU"
     )
 
 

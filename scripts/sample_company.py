@@ -41,6 +41,8 @@ How it is modelled (later models look for these effects, so they are explicit):
 - **Surveys** are quarterly; scores are the latent satisfaction plus noise. What the score of
   delivery has of its own moves the satisfaction overall and the recommendation too: it is the
   *driver* (`DRIVER_ITEM`). The price score has nothing of the kind.
+  Once a year most respondents tell what share of their demand they buy from us: more under
+  contract, and more when satisfied.
 - **A failing product line**: in the last `FAILING_DAYS` who mainly buys anthracite
   (`FAILING_CATEGORY`) says much worse of us and complains of quality far more often; what it buys
   does not change yet. **The churning segment** are the traders: they leave at two or three times
@@ -66,7 +68,7 @@ How it is modelled (later models look for these effects, so they are explicit):
 - **Opportunities**: one won for each customer won, opened when it was registered, 12 to 112 days
   before its first order; and about one a year with every customer. Chances of winning rise with
   satisfaction and fall with prices above their half-year mean; lost reasons follow the same two.
-  The won amount has no effect of its own on orders.
+  The won amount has no effect of its own on orders. The CRM shows every step of a deal as a row.
 - **Costs**: acquisition when a customer is won; service each month, doubled in a bad episode;
   freight at a customer's own .5 to 2 % of what the month delivered.
 - **Dirty rows** (`dirty_rows`) are few and known: company.json lists each with its verdict.
@@ -131,7 +133,7 @@ from scripts.company.writing import (
     write_lines,
 )
 
-GENERATOR_VERSION = 4
+GENERATOR_VERSION = 5
 """Raised when the same parameters give other rows: `advance` refuses other versions' folders."""
 
 MARKER = "company.json"

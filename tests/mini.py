@@ -100,6 +100,7 @@ class MiniCompany:
             "contact_email",
         ):  # fmt: skip
             del feeds["customers"]["columns"][column]
+        del feeds["payments"]["columns"]["bill_status_on"]
 
     def save_mapping(self) -> None:
         folder = self.root / "companies"

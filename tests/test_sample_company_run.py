@@ -194,6 +194,65 @@ def _texts(connection: duckdb.DuckDBPyConnection, relation: str) -> bytes:
     return "\n".join(text or "" for (text,) in rows).encode()
 
 
+def test_the_path_of_a_deal_is_the_one_that_the_crm_kept(sample: Sample) -> None:
+    """Every stage of a deal that was not entered twice, and the day it began."""
+    import sqlite3
+
+    with sqlite3.connect(sample.sources / "crm.sqlite") as crm:
+        kept = crm.execute(
+            """
+            with steps as (
+                select
+                    *,
+                    lag(stage) over (partition by deal_id order by updated_at) as before,
+                    max(is_deleted) over (partition by deal_id) as is_double
+                from deals
+            )
+            select
+                deal_id,
+                lower(replace(stage, 'Closed ', '')),
+                date(datetime(updated_at, '+8 hours'))
+            from steps
+            where is_double = 'N' and before is not stage and deal_id not like 'OP99%'
+            order by 1, updated_at
+            """
+        ).fetchall()
+    told = query(
+        sample.first.marts,
+        "select opportunity_id, stage, cast(entered_on as varchar) from opportunity_stages"
+        " order by opportunity_id, stage_no",
+    )
+    assert len(told) > 300
+    assert told == kept
+    passed = query(
+        sample.first.marts,
+        "select count(*) from stage_conversion"
+        " where dimension = 'book' and conversion_rate_low > 0.5 and median_days_in_stage > 5",
+    )
+    assert passed == [(4,)]
+
+
+def test_the_share_of_own_demand_is_known_of_whom_told_it(sample: Sample) -> None:
+    told = {
+        customer_id: share
+        for customer_id, share in query(
+            sample.first.marts, "select customer_id, share_of_demand from loyalty"
+        )
+        if share is not None
+    }
+    answers: dict[str, tuple[str, float]] = {}
+    for line in (sample.sources / "surveys" / "responses.jsonl").read_text("utf-8").splitlines():
+        response = json.loads(line)
+        for answer in response["answers"]:
+            if answer["question"] == "share_of_demand" and response["submitted_at"] > "2025-07":
+                answers[response["customer_code"]] = (
+                    max(response["submitted_at"], answers.get(response["customer_code"], ("",))[0]),
+                    answer["score"] / 100,
+                )
+    assert len(answers) > 5
+    assert told == {customer: pytest.approx(share) for customer, (_, share) in answers.items()}
+
+
 def test_the_exact_copy_is_counted_as_a_duplicate(sample: Sample) -> None:
     assert query(
         sample.first.marts,

@@ -9,11 +9,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from customer_marts.errors import ConfigurationError, DataError
 from customer_marts.landing import Batch, feed_work_folder, land
+from customer_marts.settings import PROJECT_ROOT
 from customer_marts.sources.extract import SOURCE_COLUMN, Extract
 from tests.landings import apply, land_everything, land_feed, table
 from tests.mini import MiniCompany
@@ -220,6 +222,48 @@ def test_every_version_of_a_customer_is_kept_on_its_business_day(
         ("D", "2026-01-07 23:00:00", "2026-01-08", "True", "C1"),
     ]
     assert table(rebuilt, VERSIONS) == [(*row[:4], "C2") for row in found]
+
+
+def deal_of(stage: str, at: str) -> dict[str, Any]:
+    """One change of a deal, as the CRM keeps it."""
+    return {
+        "deal_id": "OP1", "account_code": "C1", "stage": stage, "amount_wan": "1.5",
+        "currency": "CNY", "probability_percent": "50", "created_on": "2026-01-05",
+        "expected_on": None, "closed_on": None, "won": None, "owner": "王芳", "lost_reason": None,
+        "updated_at": at, "is_deleted": "N",
+    }  # fmt: skip
+
+
+def test_the_stages_of_a_deal_are_kept_however_they_come(mini: MiniCompany, tmp_path: Path) -> None:
+    """A log of changes gives all at once, a table the latest of each pull, a late file an old one:
+    the latest stage stands, and increments keep the same path as a rebuild.
+    """
+    sample = yaml.safe_load((PROJECT_ROOT / "dags/companies/sample.yml").read_text("utf-8"))
+    mini.mapping["feeds"]["opportunities"] = sample["feeds"]["opportunities"] | {"source": "erp"}
+    mini.save_mapping()
+    changes = [
+        [deal_of("Lead", "2026-01-05 01:00:00"), deal_of("Proposal", "2026-01-20 01:00:00")],
+        [deal_of("Negotiation", "2026-02-02 01:00:00")],
+        [deal_of("Qualified", "2026-01-09 20:00:00"), deal_of("Proposal", "2026-01-20 01:00:00")],
+    ]
+    batches = [land_rows(mini, "opportunities", rows) for rows in changes]
+    database = tmp_path / "build.duckdb"
+    for sequence, batch in enumerate(batches, start=1):
+        apply(mini, database, {"opportunities": [batch]}, sequence=sequence)
+    rebuilt = apply(mini, tmp_path / "rebuilt.duckdb", {"opportunities": batches})
+    path = "select * exclude _changed_in from landing.opportunity_versions order by updated_at"
+    assert table(database, path) == table(rebuilt, path)
+    assert table(
+        database,
+        "select stage, _updated_on, _changed_in from landing.opportunity_versions "
+        "order by updated_at",
+    ) == [
+        ("lead", "2026-01-05", "1"),
+        ("qualified", "2026-01-09", "3"),
+        ("proposal", "2026-01-20", "1"),
+        ("negotiation", "2026-02-02", "2"),
+    ]
+    assert table(database, "select stage from landing.opportunities") == [("negotiation",)]
 
 
 def test_a_feed_without_update_times_has_no_versions(mini: MiniCompany, tmp_path: Path) -> None:

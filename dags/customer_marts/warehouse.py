@@ -40,7 +40,7 @@ META_COLUMNS = {
 }
 
 # feeds of which every version is kept, not the current one only -> the table that keeps them
-HISTORY_FEEDS = {"customers": "customer_versions"}
+HISTORY_FEEDS = {"customers": "customer_versions", "opportunities": "opportunity_versions"}
 VERSION_COLUMNS = {
     "_row_hash": "ubigint",
     "_source": "varchar",

@@ -92,6 +92,7 @@ def bank_rows(world: World, chunk: Chunk, names: list[str], window: Window) -> B
         pc.if_else(has_bill, bill_no, ""),
         pc.if_else(has_bill, date_text(payments.matures_on[row]), ""),
         take(BILL_STATUSES, status),
+        pc.if_else(has_bill, date_text(day), ""),
         time_text(updated),
         ",",
     )

@@ -115,18 +115,30 @@ def _activity_codes(activities: Activities, shown: Integers) -> Any:
 
 
 def deal_rows(chunk: Chunk, deals: Deals, window: Window) -> Any:
-    """Rows of deals in their latest stage; one entered twice is marked as deleted."""
-    customers = chunk.customers
-    second = 32_400 + deals.code % 30_000
+    """Rows of deals, one a change in the window: the CRM keeps what they were before.
+
+    A deal is opened, goes on stage by stage and is closed; one entered twice is marked as deleted.
+    """
     doubled_on = np.where(deals.is_doubled, deals.opened_on + 5, NEVER)
     steps = np.where(deals.steps < deals.closed_on[:, None], deals.steps, NEVER)
-    events = (deals.opened_on, *steps.T, deals.closed_on, doubled_on)
-    updated = latest(window, *(day * DAY_SECONDS + second for day in events))
+    events = np.sort(np.column_stack((deals.opened_on, steps, deals.closed_on, doubled_on)), axis=1)
+    events[:, 1:][events[:, 1:] == events[:, :-1]] = NEVER  # one row shows what a day changed
+    rows = [_deal_rows_of(chunk, deals, window, days, doubled_on) for days in events.T]
+    return pa.concat_tables(rows)
+
+
+def _deal_rows_of(
+    chunk: Chunk, deals: Deals, window: Window, days: Integers, doubled_on: Integers
+) -> Any:
+    """The deals as they stood at the end of a day each, of those whose day is in the window."""
+    customers = chunk.customers
+    updated = days * DAY_SECONDS + 32_400 + deals.code % 30_000
     shown = window.changed(updated)
-    stage = deals.stage(window.day)[shown]
+    day = days[shown]
+    stage = deals.stage(days)[shown]
     owner, opened = deals.owner[shown], deals.opened_on[shown]
     is_closed = stage >= WON
-    proposed = (stage >= PROPOSAL) & (deals.steps[shown, 1] <= window.day)
+    proposed = (stage >= PROPOSAL) & (deals.steps[shown, 1] <= day)
     amount = np.where(proposed, deals.amount[shown], deals.estimate[shown])
     return table_of(
         CRM_TABLES["deals"],
@@ -143,5 +155,5 @@ def deal_rows(chunk: Chunk, deals: Deals, window: Window) -> Any:
         take(pa.array(MANAGERS), customers.manager_on(owner, opened)),
         only(stage == LOST, take(LOST_REASONS, deals.lost_reason[shown])),
         utc_text(updated[shown]),
-        yes_no(doubled_on[shown] <= window.day),
+        yes_no(doubled_on[shown] <= day),
     )

@@ -222,8 +222,9 @@ PRICE_CODES = (
 
 BANK_HEADER = (
     "流水号,交易时间,客户编码,付款方名称,金额,币种,结算方式,业务类型,参考号,票据号,票据到期日,"
-    "票据状态,更新时间"
+    "票据状态,状态日期,更新时间"
 )
+COUNT_BANK_COLUMNS = BANK_HEADER.count(",") + 1
 
 
 @dataclass(frozen=True)
@@ -339,8 +340,10 @@ CRM_TABLES = _tables(
             "deal_id, account_code, stage, amount_wan, currency, probability_percent INTEGER,"
             "created_on, expected_on, closed_on, won, owner, lost_reason, updated_at, is_deleted"
         ),
-        ("deal_id",),
+        ("deal_id", "updated_at"),
         ("deal_id", "updated_at"),
     ),
 )
-"""Times in UTC; money as whole fen, a deal's as text in 万; flags as Y and N."""
+"""Times in UTC; money as whole fen, a deal's as text in 万; flags as Y and N.
+
+Of a deal every change is a row of its own."""

@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from scripts.company.facts import COUNT_BANK_COLUMNS
+
 _Rows = list[tuple[Any, ...]]
 
 
@@ -107,7 +109,7 @@ def _receivables(
     for path in sorted((folder / "bank").glob("bank_*.csv")):
         for line in path.read_text(encoding="gb18030").splitlines()[1:-1]:
             cells = line.split(",")
-            if len(cells) == 13 and cells[4].replace(".", "").isdigit():
+            if len(cells) == COUNT_BANK_COLUMNS and cells[4].replace(".", "").isdigit():
                 sign = -1 if cells[7] == "退款" else 1
                 amount = sign * round(float(cells[4]) * 100) * rates[cells[5]]
                 bills[cells[0]] = (cells[2], amount, cells[11])
@@ -198,7 +200,8 @@ def _deals(crm: sqlite3.Connection, rates: dict[str, float]) -> dict[str, Any]:
     rows = crm.execute(
         "select won, cast(amount_wan as real), currency, probability_percent,"
         " julianday(closed_on) - julianday(created_on) from deals"
-        " where is_deleted = 'N' and probability_percent <= 100"
+        " where is_deleted = 'N' and probability_percent <= 100 and (deal_id, updated_at) in"
+        " (select deal_id, max(updated_at) from deals group by deal_id)"
     ).fetchall()
     closed = [row for row in rows if row[0]]
     pipeline = sum(row[1] * rates[row[2]] * row[3] / 100 for row in rows if not row[0])

@@ -330,11 +330,11 @@ class Deals:
     expected_on: Integers
     lost_reason: Integers
 
-    def stage(self, day: int) -> Integers:
-        """The stage reached at the end of a day."""
-        begun = (self.steps <= np.minimum(day, self.closed_on - 1)[:, None]).sum(axis=1)
+    def stage(self, days: Integers) -> Integers:
+        """The stage reached at the end of a day, one for each deal."""
+        begun = (self.steps <= np.minimum(days, self.closed_on - 1)[:, None]).sum(axis=1)
         closed = np.where(self.is_won, WON, LOST)
-        return np.where(self.closed_on <= day, closed, LEAD + begun)
+        return np.where(self.closed_on <= days, closed, LEAD + begun)
 
 
 NEW_BUSINESS = 99

@@ -86,6 +86,11 @@ def survey_responses(world: World, chunk: Chunk, window: Window) -> Iterator[dic
     talks = draws.uniform("talks", number, quarter)
     phrase = draws.choice("phrase", 4, number, quarter)
     first_need = draws.choice("first need", len(NEEDS), number, quarter)
+    # asked with the year's last survey, when volumes of the next one are discussed; most tell
+    usual_share = draws.normal("share of demand", number) + 0.8 * customers.is_contract[owner]
+    share_mean = 100 / (1 + np.exp(-(0.2 + 0.8 * usual_share + 0.3 * level)))
+    share = rating("share of demand told", share_mean, 4.0, 0, 100)
+    tells_share = draws.uniform("tells share", number, quarter) < 0.7
     need_scores = []
     for place in range(4):
         code = (first_need + 3 * place) % len(NEEDS)
@@ -123,6 +128,11 @@ def survey_responses(world: World, chunk: Chunk, window: Window) -> Iterator[dic
                     answer(NEEDS[code[index]][0], score[index], 1, 5, importance[index],
                             urgency[index], NEEDS[code[index]][1])
                     for code, score, importance, urgency in need_scores
+                ),
+                *(
+                    [answer("share_of_demand", int(share[index]), 0, 100)]
+                    if dates[index].month >= 10 and tells_share[index]
+                    else []
                 ),
             ],
         }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
@@ -12,11 +13,13 @@ import pyarrow as pa
 import pytest
 
 from customer_marts.clv.books import Book
+from customer_marts.clv.coding import Coding
 from customer_marts.clv.fitting import FitStatus
 from customer_marts.clv.forecasts import ForecastRules, purchase_interval
+from customer_marts.clv.holdouts import PurchaseFit
+from customer_marts.clv.margin_refit import MarginFit
 from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd
-from customer_marts.clv.model_tables import forecast_table, model_runs
-from customer_marts.clv.refit import purchase_fit
+from customer_marts.clv.model_tables import forecast_table, model_runs, renewal_table
 from customer_marts.errors import ConfigurationError
 from customer_marts.model_runs import MODEL_RUN_COLUMNS, ModelRun
 from tests.clv.simulated import coin_days
@@ -36,7 +39,16 @@ PARAMETERS = {
     "promote_maximum_bias": 0.1,
     "promote_maximum_mae_loss": 0.02,
     "margins_at_least": 10,
+    "renewals_at_least": 30,
+    "covariate_customers_at_least": 50,
+    "covariate_minimum_mae_gain": 0.01,
 }
+# 200 runs over two ends, 100 of them lost at the first
+CONTRACTS = """
+    select 1 as first_year_no, 1 + cast(number >= 100 as integer) * 2 as last_year_no,
+        2 as complete_years
+    from range(200) as runs(number)
+"""
 SPOT = {"k": 1, "r": 3.0, "alpha": 100.0, "a": 0.8, "b": 6.0}
 CONTRACT = {"k": 4, "r": 6.0, "alpha": 30.0, "a": 0.6, "b": 12.0}
 # What int_clv_histories does, of purchase days told as (type, customer, day).
@@ -50,7 +62,8 @@ HISTORIES = f"""
         select no as origin_no, {DAYS} - no * {HOLDOUT} as origin from range(3) as numbers(no)
     )
     select
-        customer_id, sale_type, cast(origin_no as integer) as origin_no,
+        customer_id, sale_type, industry, region, size_class,
+        cast(origin_no as integer) as origin_no,
         date '{AS_OF}' - cast(origin_no * {HOLDOUT} as integer) as origin_on,
         {HOLDOUT} as holdout_days,
         cast(count(*) filter (day < origin) - 1 as integer) as repeats,
@@ -59,48 +72,60 @@ HISTORIES = f"""
         coalesce(sum(cast(log_gap as decimal(18, 12))) filter (day < origin), 0) as log_gap_sum,
         cast(count(*) filter (day >= origin and day < origin + {HOLDOUT}) as integer)
             as holdout_purchases,
-        cast(count(*) as integer) as value_purchases,
-        100.0 + 7 * (count(*) % 11) as value_mean,
-        case when count(*) > 1 then 25.0 end as value_variance
+        cast(count(*) filter (day < origin) as integer) as value_purchases,
+        avg(value) filter (day < origin) as value_mean,
+        var_samp(value) filter (day < origin) as value_variance,
+        cast(count(*) filter (day >= origin and day < origin + {HOLDOUT}) as integer)
+            as holdout_value_purchases,
+        avg(value) filter (day >= origin and day < origin + {HOLDOUT}) as holdout_value_mean
     from spread cross join origins
-    group by customer_id, sale_type, origin_no, origin
+    group by customer_id, sale_type, industry, region, size_class, origin_no, origin
     having count(*) filter (day < origin) > 0
 """
 
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A book of 320 contract and 400 spot buyers."""
+    """A book of 320 contract and 400 spot buyers, whose categories say nothing of them."""
     with duckdb.connect() as connection:
         rows = [
-            (kind, f"{kind}-{number}", day)
+            (kind, f"{kind}-{number}", day, ("east", "west")[number % 2])
             for kind, seed, number_of, world in (
                 ("contract", 1, 320, CONTRACT),
                 ("spot", 8, 400, SPOT),
             )
             for number, day in coin_days(number_of, days=DAYS, seed=seed, **world)  # type: ignore[arg-type]
         ]
-        columns = dict(
-            zip(("sale_type", "customer_id", "day"), zip(*rows, strict=True), strict=True)
-        )
-        connection.from_arrow(pa.table({k: list(v) for k, v in columns.items()})).create(
-            "purchase_days"
-        )
-        connection.execute(HISTORIES)
-        connection.execute(
-            f"""
-            create table tracking as
-            select histories.sale_type, histories.origin_no,
-                cast(floor((day - ({DAYS} - origin_no * {HOLDOUT})) / 30.0) + 1 as integer)
-                    as month_no,
-                cast(count(*) as integer) as count_repeats
-            from histories inner join purchase_days using (customer_id)
-            where origin_no > 0 and day < {DAYS} - (origin_no - 1) * {HOLDOUT}
-                and day > {DAYS} - origin_no * {HOLDOUT} - age_days
-            group by histories.sale_type, origin_no, month_no
-            """
-        )
+        put(connection, rows)
         yield connection
+
+
+def put(connection: duckdb.DuckDBPyConnection, rows: list[tuple[str, str, int, str]]) -> None:
+    """The tables a refit reads, of (sale type, customer, day of a purchase, region)."""
+    columns = zip(
+        ("sale_type", "customer_id", "day", "region"), zip(*rows, strict=True), strict=True
+    )
+    told = {name: list(values) for name, values in columns}
+    table = connection.from_arrow(pa.table(told))
+    # a customer's own mean, and around it the luck of the day
+    value = "200 + 10 * (hash(customer_id) % 11) + 30 * (hash(customer_id || day) % 13)"
+    table.project(
+        f"*, 'unknown' as industry, 'small' as size_class, cast({value} as double) as value"
+    ).create("purchase_days")
+    connection.execute(HISTORIES)
+    connection.execute(
+        f"""
+        create table tracking as
+        select histories.sale_type, histories.origin_no,
+            cast(floor((day - ({DAYS} - origin_no * {HOLDOUT})) / 30.0) + 1 as integer)
+                as month_no,
+            cast(count(*) as integer) as count_repeats
+        from histories inner join purchase_days using (customer_id)
+        where origin_no > 0 and day < {DAYS} - (origin_no - 1) * {HOLDOUT}
+            and day > {DAYS} - origin_no * {HOLDOUT} - age_days
+        group by histories.sale_type, origin_no, month_no
+        """
+    )
 
 
 def runs_of(
@@ -128,6 +153,7 @@ def runs_of(
         context,
         session.sql(f"from histories where {where}"),
         session.sql("from tracking"),
+        session.sql(CONTRACTS),
         parameters_of(session, **changed),
     )
     return list(found.to_pylist())
@@ -169,7 +195,8 @@ def test_the_first_run_finds_the_worlds_it_was_simulated_from(first: list[dict[s
         assert run["is_in_force"], run["verdict_en"]
         assert run["is_scoring"]
         assert run["fit_status"] == "ok"
-        candidate, fit = purchase_fit(run["artefact"])
+        made = PurchaseFit.from_json(run["artefact"])
+        candidate, fit = made.candidate, made.fit
         if sale_type == "contract":
             assert candidate == "mbg_cnbd_k"
             assert isinstance(fit.model, MbgCnbdK)
@@ -182,11 +209,64 @@ def test_the_first_run_finds_the_worlds_it_was_simulated_from(first: list[dict[s
             assert leaves == pytest.approx(world["a"] / (world["a"] + world["b"]), rel=0.3)
 
 
-def test_margins_fall_back_and_say_so(first: list[dict[str, Any]]) -> None:
-    run = named(first)["clv_margin_spot"]
-    assert run["is_in_force"]
-    assert ("Gamma-Gamma: " in run["verdict_en"]) == (run["fit_status"] == "ok")
-    assert "启用" in run["verdict_zh"]
+def test_margins_are_held_against_what_purchases_brought(first: list[dict[str, Any]]) -> None:
+    for sale_type in ("contract", "spot"):
+        run = named(first)[f"clv_margin_{sale_type}"]
+        assert run["is_in_force"], run["verdict_en"]
+        assert "beats both naive rules, bias" in run["verdict_en"]
+        assert ("Gamma-Gamma does not hold" in run["verdict_en"]) == (run["fit_status"] != "ok")
+        assert "启用" in run["verdict_zh"]
+        told = json.loads(run["measures"])
+        assert told["origins"] == 2
+        assert abs(told["bias"]) < 0.1
+        for test in told["tests"]:
+            assert {"shrunken_mean", "naive_mean", "naive_own_mean"} <= {
+                other["candidate"]
+                for other in told["tests"]
+                if other["origin_on"] == test["origin_on"]
+            }
+        made = MarginFit.from_json(run["artefact"])
+        assert made.to_json() == run["artefact"]
+        assert made.credibility.mean == pytest.approx(430, rel=0.1)
+
+
+def test_margins_that_moved_are_refused_and_give_provisional_figures(
+    session: Any, first: list[dict[str, Any]]
+) -> None:
+    session.execute("create or replace table kept as from histories")
+    session.execute("update histories set holdout_value_mean = 1.5 * holdout_value_mean")
+    run = named(runs_of(session))["clv_margin_spot"]
+    session.execute("create or replace table histories as from kept")
+    assert (run["is_promoted"], run["is_scoring"]) == (False, True)
+    assert "beyond ±10%" in run["verdict_en"]
+    assert "偏差" in run["verdict_zh"]
+    # the margins it expects are those of before: only what came after them differs
+    before = MarginFit.from_json(named(first)["clv_margin_spot"]["artefact"])
+    assert MarginFit.from_json(run["artefact"]).credibility == before.credibility
+
+
+def test_a_champion_of_margins_is_measured_beside(
+    session: Any, first: list[dict[str, Any]]
+) -> None:
+    rows = runs_of(
+        session,
+        [as_run(row) for row in first],
+        AS_OF + timedelta(7),
+        is_refit=True,
+        sequence=2,
+        promote_maximum_mae_loss=-0.5,
+    )
+    refused = [row for row in rows if row["model"] == "clv_margin_spot"][-1]
+    assert not refused["is_promoted"]
+    assert "of the champion" in refused["verdict_en"]
+    candidates = {row["candidate"] for row in json.loads(refused["measures"])["tests"]}
+    assert "champion" in candidates
+
+
+def test_margins_without_a_holdout_are_provisional(session: Any) -> None:
+    run = named(runs_of(session, where="origin_no = 0"))["clv_margin_spot"]
+    assert (run["is_promoted"], run["is_scoring"]) == (False, True)
+    assert "there is no backtest" in run["verdict_en"]
 
 
 def test_between_fits_nothing_is_fitted(session: Any, first: list[dict[str, Any]]) -> None:
@@ -194,6 +274,10 @@ def test_between_fits_nothing_is_fitted(session: Any, first: list[dict[str, Any]
     assert runs_of(session, known, AS_OF + timedelta(1), sequence=2) == first
     too_soon = AS_OF + timedelta(6)
     assert runs_of(session, known, too_soon, is_refit=True, sequence=2) == first
+    # a model that came later is fitted at once
+    before = [run for run in known if run.model != "clv_renewals_contract"]
+    rows = runs_of(session, before, AS_OF + timedelta(1), sequence=2)
+    assert named(rows)["clv_renewals_contract"]["release_sequence"] == 2
 
 
 def test_a_refused_challenger_keeps_the_champion(session: Any, first: list[dict[str, Any]]) -> None:
@@ -245,7 +329,7 @@ def test_a_past_day_is_scored_by_the_fit_in_force_then(
     for as_of, version in ((AS_OF + timedelta(29), None), (AS_OF + timedelta(30), "later")):
         rows = runs_of(session, known + later, as_of, sequence=9)
         scoring = [row for row in rows if row["is_scoring"]]
-        assert len(scoring) == 4
+        assert len(scoring) == 5
         assert {row["version"] == "later" for row in scoring} == {version == "later"}
 
 
@@ -301,6 +385,118 @@ def test_without_a_backtest_the_figures_are_provisional(session: Any) -> None:
     assert not any(row["is_promoted"] for row in told)
 
 
+@pytest.fixture(scope="module")
+def two_regions() -> Iterator[duckdb.DuckDBPyConnection]:
+    """700 spot buyers: those of the east buy four times as often and leave less."""
+    east = SPOT | {"alpha": SPOT["alpha"] / 4, "a": SPOT["a"] / 2}
+    worlds = (("east", 350, east, 21), ("west", 340, SPOT, 22), ("north", 10, SPOT, 23))
+    with duckdb.connect() as connection:
+        rows = [
+            ("spot", f"{region}-{number}", day, region)
+            for region, number_of, world, seed in worlds
+            for number, day in coin_days(number_of, days=DAYS, seed=seed, **world)  # type: ignore[arg-type]
+        ]
+        put(connection, rows)
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def with_regions(two_regions: Any) -> list[dict[str, Any]]:
+    return runs_of(two_regions)
+
+
+def test_a_covariate_that_matters_is_promoted_and_lowers_the_error(
+    with_regions: list[dict[str, Any]],
+) -> None:
+    run = named(with_regions)["clv_purchases_spot"]
+    assert run["is_in_force"], run["verdict_en"]
+    assert "covariates region: MAE with / without" in run["verdict_en"]
+    assert "协变量region" in run["verdict_zh"]
+    made = PurchaseFit.from_json(run["artefact"])
+    assert made.candidate.endswith("_covariates")
+    # the ten of the north are too few for an effect of their own
+    assert made.coding == Coding({"region": "east"}, {"region": ("west",)})
+    assert made.coding.row({"region": "nowhere seen before"}).tolist() == [0.0]
+    assert PurchaseFit.from_json(made.to_json()) == made
+    # the west buys at a quarter of the rate
+    assert made.fit.model.effects["alpha"][0] == pytest.approx(np.log(4), abs=0.35)
+    told = json.loads(run["measures"])
+    assert told["covariates"]["used"] == ["region"]
+    assert told["covariates"]["mae"] < 0.99 * told["covariates"]["plain_mae"]
+    assert told["mae"] == told["covariates"]["mae"]
+    curves = {point["candidate"] for point in told["curves"]}
+    assert curves == {made.candidate}
+
+
+def test_covariates_that_say_nothing_are_refused_and_the_run_says_so(
+    first: list[dict[str, Any]],
+) -> None:
+    for sale_type in ("contract", "spot"):
+        run = named(first)[f"clv_purchases_{sale_type}"]
+        assert (
+            "covariates refused: none tells buyers apart (Wald statistic region"
+            in (run["verdict_en"])
+        )
+        assert "协变量未采用" in run["verdict_zh"]
+        assert json.loads(run["measures"])["covariates"]["used"] == []
+
+
+def test_covariates_that_gain_less_than_the_margin_are_refused(two_regions: Any) -> None:
+    run = named(runs_of(two_regions, covariate_minimum_mae_gain=0.9))["clv_purchases_spot"]
+    assert "covariates refused: region: MAE with / without" in run["verdict_en"]
+    assert "90% less needed" in run["verdict_en"]
+    told = json.loads(run["measures"])
+    candidates = {row["candidate"] for row in told["tests"]}
+    # what was refused is told beside the rest
+    assert f"{told['candidate']}_covariates" in candidates
+
+
+def test_small_categories_leave_nothing_to_tell_apart(two_regions: Any) -> None:
+    run = named(runs_of(two_regions, covariate_customers_at_least=1000))["clv_purchases_spot"]
+    assert "no covariate has two categories of 1000 customers" in run["verdict_en"]
+
+
+def test_a_customer_is_forecast_by_its_category_alone_as_among_all(
+    two_regions: Any, with_regions: list[dict[str, Any]]
+) -> None:
+    everybody = forecasts_of(two_regions, with_regions)
+    assert {row["region"] for row in everybody} == {"east", "west", "north"}
+    assert {row["industry"] for row in everybody} == {None}
+    for row in everybody[:: len(everybody) // 5]:
+        (alone,) = forecasts_of(
+            two_regions,
+            with_regions,
+            f"region = '{row['region']}' and repeats = {row['repeats']}"
+            f" and last_at_days = {row['last_at_days']} and age_days = {row['age_days']}",
+        )
+        for name, value in row.items():
+            if isinstance(value, float):
+                assert alone[name] == pytest.approx(value, rel=1e-9, abs=1e-12), name
+            else:
+                assert alone[name] == value, name
+
+
+def test_a_refit_judges_a_champion_with_covariates(
+    two_regions: Any, with_regions: list[dict[str, Any]]
+) -> None:
+    rows = runs_of(
+        two_regions,
+        [as_run(row) for row in with_regions],
+        AS_OF + timedelta(7),
+        is_refit=True,
+        sequence=2,
+    )
+    (later,) = [
+        row for row in rows if row["model"] == "clv_purchases_spot" and row["release_sequence"] == 2
+    ]
+    told = json.loads(later["measures"])
+    errors = {
+        name: [row["mae"] for row in told["tests"] if row["candidate"] == name]
+        for name in ("champion", told["candidate"])
+    }
+    assert errors["champion"] == pytest.approx(errors[told["candidate"]], rel=0.02)
+
+
 def test_at_least_four_in_five_numbers_lie_in_their_interval(session: Any) -> None:
     for sale_type in ("contract", "spot"):
         columns = session.sql(
@@ -316,6 +512,27 @@ def test_at_least_four_in_five_numbers_lie_in_their_interval(session: Any) -> No
         # whole numbers: an end between two of them takes in the next, hence more than four in five
         covered = (bought >= np.floor(low)) & (bought <= np.ceil(high))
         assert 0.8 <= covered.mean() <= 0.97
+
+
+def test_renewals_are_fitted_beside_and_forecast_by_how_often_renewed(
+    session: Any, first: list[dict[str, Any]]
+) -> None:
+    run = named(first)["clv_renewals_contract"]
+    assert (run["is_promoted"], run["is_scoring"]) == (False, True)
+    assert run["verdict_en"].startswith("Refused: no holdout: 0 contract years judged")
+    session.from_arrow(pa.Table.from_pylist(first)).create_view("scored", replace=True)
+    found = renewal_table(
+        session.sql("from scored"), session.sql(CONTRACTS), parameters_of(session)
+    ).to_pylist()
+    assert [row["renewals"] for row in found] == [0, 2]
+    once, thrice = found
+    assert once["renewal_probability"] == pytest.approx(0.5, abs=0.1)
+    assert once["renewal_probability"] < thrice["renewal_probability"]
+    for row in found:
+        assert not row["is_promoted"]
+        assert row["model_version"] == run["version"]
+        low, high = row["renewal_probability_low"], row["renewal_probability_high"]
+        assert 0 < low < row["renewal_probability"] < high < 1
 
 
 def test_an_absent_parameter_is_named(session: Any) -> None:

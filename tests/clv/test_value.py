@@ -80,7 +80,7 @@ def test_renewals_of_contracts() -> None:
 def test_margins_say_what_they_rest_on() -> None:
     fit = fit_gammagamma(cdnow.REPEATS, cdnow.MEAN_VALUE, cdnow.CUSTOMERS)
     plain = Credibility(mean=30.0, between=100.0, within=300.0)
-    expected, basis = expected_margin([2, 0, 3, 6], [22.35, np.nan, -10.0, 0.0], fit, plain)
+    expected, basis = expected_margin([2, 0, 3, 6], [22.35, np.nan, -10.0, 0.0], fit.model, plain)
     assert basis.tolist() == ["gamma_gamma", "mean_of_all", "shrunken_mean", "shrunken_mean"]
     assert expected.round(2).tolist() == [24.66, 30.0, 10.0, 10.0]
     _, without = expected_margin([2], [22.35], None, plain)

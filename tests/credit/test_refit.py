@@ -12,7 +12,15 @@ import pyarrow as pa
 import pytest
 
 from customer_marts.credit.model_tables import model_runs, roll_rate_probabilities
-from customer_marts.credit.refit import Observations, Refit, RefitRules, held_out, refit
+from customer_marts.credit.refit import (
+    Observations,
+    Refit,
+    RefitRules,
+    calibration_slope,
+    fit_explainable,
+    held_out,
+    refit,
+)
 from customer_marts.credit.scorecard import Scorecard
 from customer_marts.credit.scorecard_fit import FitStatus
 from customer_marts.errors import ConfigurationError
@@ -25,6 +33,7 @@ PARAMETERS = {
     "base_odds": 50.0,
     "refit_days": 28.0,
     "holdout_percent": 30.0,
+    "cross_fit_folds": 5.0,
     "out_of_time_observations_at_least": 4.0,
     "minimum_defaults": 30.0,
     "minimum_iv": 0.02,
@@ -127,6 +136,41 @@ def test_too_few_customers_that_defaulted_fit_nothing() -> None:
 def test_an_empty_book_fits_nothing() -> None:
     empty = book().of(np.zeros(4000, dtype=bool))
     assert refit(empty, None, RULES).fit_status is FitStatus.TOO_FEW_DEFAULTS
+
+
+def test_a_large_book_needs_no_shrinkage() -> None:
+    """Its slope is that of a model that holds for others as well."""
+    slope = calibration_slope(book(20_000), RULES)
+    assert slope == pytest.approx(1.0, abs=0.05)
+    assert RULES.shrunk_by(1.3).options.shrinkage == 1.0
+
+
+def test_a_fit_on_few_defaults_is_shrunk_and_foretells_others_better() -> None:
+    """Thirty columns of noise beside what drives the risk, and fifty defaults: the fit believes
+    some of the noise. Judged on ten thousand others, whose outcome it never saw.
+    """
+    random = np.random.default_rng(5)
+    eager = RefitRules.of({**PARAMETERS, "minimum_iv": 0.0, "maximum_variables": 40.0})
+
+    def noisy(given: Observations) -> Observations:
+        noise = {f"noise_{at}": random.normal(size=len(given)) for at in range(30)}
+        return Observations(
+            given.customer, given.month, given.is_default, {**given.features, **noise}
+        )
+
+    few, others = noisy(book(500, seed=9)), noisy(book(10_000, seed=10))
+    slope = calibration_slope(few, eager)
+    assert 0.2 < slope < 0.9
+    losses = {}
+    for name, rules in (("fitted", eager), ("shrunk", eager.shrunk_by(slope))):
+        card = fit_explainable(few.features, few.is_default, rules).scorecard
+        assert card is not None
+        chance = card.score(others.features).probability
+        assert card.score(few.features).probability.mean() == pytest.approx(
+            few.is_default.mean(), rel=0.05
+        )
+        losses[name] = -np.log(np.where(others.is_default, chance, 1 - chance)).mean()
+    assert losses["shrunk"] < 0.97 * losses["fitted"]
 
 
 def test_a_variable_against_its_direction_is_left_out() -> None:

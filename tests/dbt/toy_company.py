@@ -130,6 +130,19 @@ def opportunity(opportunity_id: str, customer_id: str, day: date, **values: Any)
     }
 
 
+def abroad_deal(stage: str, day: int, month: int = 2) -> Row:
+    """The deal in dollars as it stood after a day of 2026: its source tells its changes."""
+    return opportunity(
+        "s-abroad",
+        "abroad",
+        date(2026, 2, 2),
+        amount="50.00",
+        currency="USD",
+        stage=stage,
+        updated_at=utc(2026, month, day, 3),
+    )
+
+
 def cost(cost_id: str, customer_id: str, day: date, amount: str, **values: Any) -> Row:
     """A cost of serving a customer; it names no currency."""
     return {
@@ -357,7 +370,9 @@ def _land_what_customers_cost(landing: Landing) -> None:
                 closed_on=date(2026, 3, 6),
                 lost_reason="price",
             ),
-            opportunity("s-abroad", "abroad", date(2026, 2, 2), amount="50.00", currency="USD"),
+            # a lead first, in negotiation since the 10th
+            abroad_deal("lead", 2),
+            abroad_deal("negotiation", 10),
             # the earliest fact: dim_dates begins in its year
             opportunity(
                 "s-old",
@@ -482,6 +497,7 @@ def land_third_release(landing: Landing) -> None:
     landing.put("payments", [payment("p-late", "steady", date(2026, 1, 2), "5.55")])
     landing.put("interactions", [interaction("v-late", "bills", date(2025, 12, 30), kind="mail")])
     landing.put("deliveries", [delivery("d-held", "o-held", date(2026, 2, 20))])
+    landing.put("opportunities", [abroad_deal("proposal", 6, month=3)])
     landing.delete("deliveries", "d-steady")
 
 

@@ -457,22 +457,61 @@ create table crm_scorecard as
 select
     months.month_on,
     months.is_complete,
-    measures.*,
-    'Measured' as status_reason_label_en,
-    '已评价' as status_reason_label_zh,
+    measures.* replace (
+        case when measure <> 'clv_cac' or not months.is_complete then actual end as actual
+    ),
+    case
+        when measure = 'clv_cac' and months.is_complete then 'as_of_only'
+        when target_value is null then 'no_target'
+        else 'known'
+    end as status_reason,
+    case status_reason when 'no_target' then 'Without a target' else 'Other' end
+        as status_reason_label_en,
+    case status_reason when 'no_target' then '未设目标' else '其他' end as status_reason_label_zh,
+    'What ' || measure || ' is' as definition_en,
+    measure || '的定义' as definition_zh,
 from (
     values (date_trunc('month', $as_of)::date, false),
         ((date_trunc('month', $as_of) - interval 1 month)::date, true)
 ) as months (month_on, is_complete)
 cross join (
     values
-        (1, 'NPS', '净推荐值', 'score', 30.0, 34.3, null, 'good', 'Good', '良好'),
-        (2, 'Collections', '回款率', 'rate', 0.6, 0.32, 0.4, 'bad', 'Bad', '不达标'),
-        (3, 'Change', '变化', 'currency', null, 20901915.74, 5.0, 'unknown', 'Unknown', '未知')
+        (1, 'nps', 'NPS', '净推荐值', 'score', 30.0, 34.3, null, 'good', 'Good', '良好'),
+        (2, 'rate', 'Collections', '回款率', 'rate', 0.6, 0.32, 0.4, 'bad', 'Bad', '不达标'),
+        (3, 'change', 'Change', '变化', 'currency', null, 20901915.74, 5.0, 'unknown', 'Unknown',
+            '未知'),
+        (4, 'clv_cac', 'CLV:CAC', 'CLV:CAC', 'ratio', 3.0, 4.56, null, 'good', 'Good', '良好')
 ) as measures (
-    measure_order, measure_label_en, measure_label_zh, unit, target_value, actual, previous,
-    status, status_label_en, status_label_zh
+    measure_order, measure, measure_label_en, measure_label_zh, unit, target_value, actual,
+    previous, status, status_label_en, status_label_zh
 );
+
+create table stage_conversion as
+select
+    *,
+    95 as count_closed_of_member_12_months,
+    11 as count_without_path_12_months,
+from (
+    values
+        ('book', 'lead', 'Lead', '线索', 1, 0.9, 0.8, 0.95, 'Known', '已知', 11, 0.5),
+        ('book', 'proposal', 'Proposal', '方案', 2, null, null, null, 'Not seen', '未见', null,
+            null),
+        ('account_manager', 'lead', 'Lead', '线索', 1, 0.1, 0.0, 0.2, 'Known', '已知', 1, 0.1)
+) as stages (
+    dimension, stage, stage_label_en, stage_label_zh, stage_place, conversion_rate,
+    conversion_rate_low, conversion_rate_high, conversion_status_label_en,
+    conversion_status_label_zh, median_days_in_stage, won_share
+);
+
+create table sales_pipeline as
+select
+    'lead' as stage,
+    manager as account_manager,
+    'CNY' as currency,
+    4 as count_open,
+    1500.00::decimal(18, 2) as open_amount,
+    days as longest_days_in_stage,
+from (values ('A', 7), ('B', null)) as managers (manager, days);
 
 create table customer_actions as
 select
@@ -486,6 +525,8 @@ select
     '逾期' as reason_zh,
     'Call' as step_en,
     '致电' as step_zh,
+    'Credit control' as owner_role_label_en,
+    '信用管理' as owner_role_label_zh,
     account_manager,
     $as_of + 7 as due_on,
     (1000 * row_number() over (order by customer_id))::decimal(18, 2) as expected_value_amount,
@@ -594,6 +635,28 @@ select
     case when class_code = 'active' then 3 else -1 end as count_customers_change,
 from classes
 window by_dimension as (partition by dimension);
+
+-- an interval as the mart's own may be: no formula of the answers alone would give it
+create table customer_satisfaction as
+with answers as (
+    select unnest(['book', 'customer']) as dimension, customer_id, score
+    from fct_survey_responses
+    where answered_on > $as_of - interval 1 year
+)
+select
+    dimension,
+    case when dimension = 'book' then 'all' else customer_id end as member,
+    'nps' as measure,
+    date_trunc('month', $as_of)::date as month_on,
+    count(*)::integer as n_12_months,
+    100.0 * (count(*) filter (where score >= 9) - count(*) filter (where score <= 6)) / count(*)
+        as value_12_months,
+    value_12_months - 9.4 as low_12_months,
+    value_12_months + 8.1 as high_12_months,
+    'Known' as status_label_en,
+    '已知' as status_label_zh,
+from answers
+group by all;
 """
 
 

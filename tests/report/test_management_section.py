@@ -19,9 +19,44 @@ def section(page: Page) -> Page:
 
 def test_the_scorecard_is_that_of_the_last_whole_month(section: Page) -> None:
     rows = table(section, "Scorecard")
-    assert [row[0] for row in rows] == ["NPS 净推荐值", "Collections 回款率", "Change 变化"]
+    assert [row[0] for row in rows] == [
+        "NPS 净推荐值",
+        "Collections 回款率",
+        "Change 变化",
+        "CLV:CAC",
+    ]
     assert rows[0][1:4] == ["34.3", "–", "30.0"]
     assert rows[1][1:4] == [formats.percent(0.32), formats.percent(0.4), formats.percent(0.6)]
+    # told of the running month alone
+    assert rows[3][1:4] == ["4.56", "–", "3.00"]
+
+
+def test_no_verdict_says_why_and_each_measure_what_it_is(section: Page) -> None:
+    rows = table(section, "Scorecard")
+    assert rows[2][4] == "Without a target 未设目标"
+    assert [row[5].split(" is ")[0] for row in rows] == [
+        "What nps",
+        "What rate",
+        "What change",
+        "What clv_cac",
+    ]
+
+
+def test_the_pipeline_is_told_by_stage(section: Page) -> None:
+    lead, proposal = table(section, "Deals by stage")
+    assert lead[:2] == ["Lead 线索", "8"]
+    assert lead[3:5] == ["7", "11"]
+    assert lead[5] == formats.percent(0.9)
+    assert lead[6] == f"{formats.percent(0.8)} – {formats.percent(0.95)}"
+    # nothing was seen of it: neither a rate nor days, and the status says so
+    assert proposal[1] == "0"
+    assert proposal[3:] == ["–", "–", "–", "–", "–", "Not seen 未见"]
+    assert "Of 95 deals closed in them, 11 were never seen" in section.words
+
+
+def test_an_action_names_the_role_that_owns_it(section: Page) -> None:
+    rows = table(section, "The first 10 of")
+    assert all(row[4].startswith("Credit control 信用管理") for row in rows)
 
 
 def test_the_best_of_each_kind_is_told_first(
@@ -48,7 +83,7 @@ def test_the_gravest_risks_are_told(section: Page) -> None:
 
 
 def test_a_release_before_these_marts_says_so(changed: Change) -> None:
-    names = ("crm_scorecard", "customer_actions", "risk_register")
+    names = ("crm_scorecard", "customer_actions", "stage_conversion", "risk_register")
     page = changed(*(f"drop table {name}" for name in names))
     for name in names:
         assert f"This release holds no mart {name}." in page.words

@@ -235,23 +235,35 @@ def test_ageing_buckets_equal_sql(page: Page, marts: duckdb.DuckDBPyConnection) 
         assert exact(value) in receivables.titles
 
 
-def test_nps_equals_the_formula(page: Page, marts: duckdb.DuckDBPyConnection) -> None:
-    scores = [
-        score
-        for (score,) in marts.execute(
-            "select score from fct_survey_responses where answered_on > $start",
-            {"start": WINDOWS.start},
-        ).fetchall()
-    ]
-    count = len(scores)
-    promoters = sum(score >= 9 for score in scores) / count
-    detractors = sum(score <= 6 for score in scores) / count
-    net = promoters - detractors
-    half_width = 1.96 * ((promoters + detractors - net**2) / count) ** 0.5
-    low = f"{100 * (net - half_width):.0f}".replace("-", "\u2212")
-    assert f'title="{100 * net:.2f}"' in page.html
-    assert f"n = {count} from" in page.words
-    assert f"interval {low} to {100 * (net + half_width):.0f}" in page.words
+def test_nps_and_its_interval_are_those_of_the_mart(
+    page: Page, marts: duckdb.DuckDBPyConnection
+) -> None:
+    ((value, low, high, count, customers),) = marts.execute(
+        """
+        select
+            value_12_months, low_12_months, high_12_months, n_12_months,
+            (select count(*) from customer_satisfaction where dimension = 'customer')
+        from customer_satisfaction
+        where dimension = 'book'
+        """
+    ).fetchall()
+    assert f'title="{value:.2f}"' in page.html
+    interval = f"interval {low:.0f} to {high:.0f}".replace("-", "\u2212")
+    assert f"n = {count} from {customers} customers; 95 % {interval}" in page.words
+
+
+def test_too_few_answers_have_no_interval(tmp_path: Path) -> None:
+    marts = tmp_path / "marts.duckdb"
+    build_marts(marts, Book(count_customers=3))
+    with duckdb.connect(str(marts)) as connection:
+        connection.execute(
+            'update "marts"."marts".customer_satisfaction'
+            " set low_12_months = null, high_12_months = null"
+        )
+    write_report(marts, release_manifest(), tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "too few for an interval" in page.words
+    assert "95 % interval" not in page.section("overview").words
 
 
 def test_run_health_shows_warnings_and_quarantine(page: Page) -> None:

@@ -21,7 +21,13 @@ from customer_marts.settings import COMPANIES_DIR, PROJECT_ROOT
 from scripts import sample_company
 from scripts.company.columns import Window
 from scripts.company.crm import activity_rows, removed_activities
-from scripts.company.facts import BANK_HEADER, CAMPAIGNS, CRM_TABLES, ERP_TABLES
+from scripts.company.facts import (
+    BANK_HEADER,
+    CAMPAIGNS,
+    COUNT_BANK_COLUMNS,
+    CRM_TABLES,
+    ERP_TABLES,
+)
 from scripts.company.relations import simulate_activities, simulate_costs, simulate_tickets
 from scripts.company.trade import Chunk, simulate
 from scripts.company.world import (
@@ -269,9 +275,9 @@ def test_bank_files_decode_and_their_trailers_are_right(company: Path) -> None:
             except (IndexError, ArithmeticError):
                 odd_amounts += 1
         assert lines[-2] == f"合计,{len(rows)},{total:.2f}"
-        assert {row[-1][:10] for row in rows if len(row) == 13} <= {name[5:15]}
+        assert {row[-1][:10] for row in rows if len(row) == COUNT_BANK_COLUMNS} <= {name[5:15]}
         account = name[16:19] if name[15] == "_" else "CNY"
-        assert {row[5] for row in rows if len(row) == 13} == {account}
+        assert {row[5] for row in rows if len(row) == COUNT_BANK_COLUMNS} == {account}
         assert (company / "bank" / f"{name}.done").is_file()
     assert odd_amounts == 2
 
@@ -288,6 +294,7 @@ def test_bills_change_only_in_later_files(company: Path) -> None:
         assert [name for name, _ in rows] == sorted({name for name, _ in rows})
         assert rows[0][1][11] == "持有"
         assert len({tuple(cells[:11]) for _, cells in rows}) == 1
+        assert all(cells[12] == name[5:15] for name, cells in rows)
     ends = Counter(rows[-1][1][11] for rows in repeated)
     assert ends.keys() == {"已背书", "已贴现", "已到期", "拒付"}
     bill_numbers = [rows[0][1][9] for rows in states.values() if rows[0][1][9:10] not in ([], [""])]
@@ -364,7 +371,8 @@ def test_every_dirty_row_is_in_its_source(company: Path) -> None:
             response, question = key.split("/")
             assert question in {answer["question"] for answer in answers[response]["answers"]}
         else:
-            columns = " || '/' || ".join(TABLES[where].key)
+            # of a deal every change is a row; its key is the deal alone
+            columns = "deal_id" if where == "deals" else " || '/' || ".join(TABLES[where].key)
             found = table(company, where, f"count(*) filter (where {columns} = '{key}')")
             is_double = row["kind"] in {"duplicate_row", "same_key_other_content"}
             assert found == [(2 if is_double else 1,)]
@@ -499,7 +507,7 @@ def test_exporters_trade_in_one_currency_without_tax(company: Path) -> None:
     for content in bank_files(company).values():
         for line in content.decode("gb18030").splitlines()[1:-1]:
             cells = line.split(",")
-            if len(cells) == 13 and cells[0] not in dirty:
+            if len(cells) == COUNT_BANK_COLUMNS and cells[0] not in dirty:
                 currencies.setdefault(cells[2], set()).add(cells[5])
                 assert cells[5] == "CNY" or (cells[6], cells[9]) == ("转账", "")
     assert all(len(each) == 1 for each in currencies.values())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import TypeVar
@@ -112,6 +112,12 @@ class Book:
         """The different x, ascending, and the number of customers at each."""
         values, index = np.unique(self.repeats, return_inverse=True)
         return values, tally(index, self.customers, values.size)
+
+    @classmethod
+    def joined(cls, books: Sequence[Book]) -> Book:
+        """One book of the groups of several."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(book, name) for book in books]) for name in names))
 
     def chunks(self) -> list[Book]:
         """The book in pieces that fit the processor's cache."""

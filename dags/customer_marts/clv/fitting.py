@@ -41,6 +41,9 @@ class FitStatus(StrEnum):
     FAILED = "failed"
 
 
+# Fits that may forecast.
+USABLE = frozenset({FitStatus.OK, FitStatus.NO_CHURN, FitStatus.WEAK_DATA})
+
 Model = TypeVar("Model", covariant=True)
 
 _MODELS: dict[str, type[Any]] = {}

@@ -2,8 +2,8 @@
 
 The interval of purchases holds two errors, added in squares as independent ones:
 
-- of the parameters, by the delta method (``parameter_interval``); left out for books of more than
-  ``MOST_UNSURE_GROUPS`` histories, where it is far below a per cent;
+- of the parameters, by the delta method (``parameter_interval``); left out for fits on more than
+  ``MOST_UNSURE_CUSTOMERS``, where it is far below a per cent;
 - of one customer's luck: the number bought is 0 with P(silent) of the model, and else gamma with
   the mean that makes the whole right and a variance of m / k + m^2 / (x + 1): what regular gaps
   (k of MBG/CNBD-k) leave, and what x purchases leave unknown of the customer's own rate. Quantiles
@@ -23,12 +23,13 @@ import pyarrow as pa
 from scipy import special
 
 from customer_marts.clv.books import Floats
+from customer_marts.clv.coding import COVARIATES
 from customer_marts.clv.fitting import Fit
 from customer_marts.clv.purchases import PurchaseModel
 from customer_marts.clv.value import parameter_interval
 from customer_marts.errors import absent_parameter
 
-MOST_UNSURE_GROUPS = 20_000
+MOST_UNSURE_CUSTOMERS = 50_000
 YEAR = 365.0
 # Days ahead at which the chance of having bought by then is asked; straight lines between.
 WAITS = (0, 1, 3, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180, 270, 365, 545, 730, 1095)
@@ -39,6 +40,7 @@ FORECAST_COLUMNS = {
     "repeats": pa.int32(),
     "last_at_days": pa.int32(),
     "age_days": pa.int32(),
+    **{covariate: pa.string() for covariate in COVARIATES},
     "model_version": pa.string(),
     "purchase_model": pa.string(),
     "fit_status": pa.string(),
@@ -146,7 +148,7 @@ def purchase_interval(
     low = _luck((1 - level) / 2, silent, mean, variance)
     high = _luck((1 + level) / 2, silent, mean, variance)
     below, above = np.maximum(expected - low, 0.0), np.maximum(high - expected, 0.0)
-    if repeats.size <= MOST_UNSURE_GROUPS:
+    if fit.customers <= MOST_UNSURE_CUSTOMERS:
         unsure = parameter_interval(
             fit,
             lambda moved: moved.expected_purchases(repeats, last_at, age, days),

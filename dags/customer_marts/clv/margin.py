@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from customer_marts.clv.books import Floats, as_floats
-from customer_marts.clv.fitting import Fit, FitStatus
 from customer_marts.clv.gammagamma import GammaGamma
 from customer_marts.errors import DataError
 
@@ -98,20 +97,20 @@ def _pooled(x: Floats, own: Floats, count: Floats) -> float:
 def expected_margin(
     purchases: npt.ArrayLike,
     mean_value: npt.ArrayLike,
-    values: Fit[GammaGamma] | None,
+    values: GammaGamma | None,
     credibility: Credibility,
 ) -> tuple[Floats, npt.NDArray[np.str_]]:
     """The expected margin of a purchase of each customer, and what it rests on (MarginBasis).
 
-    Gamma-Gamma where its fit is ok and the customer's mean is above 0; else the shrunken mean; the
+    Gamma-Gamma where there is one and the customer's mean is above 0; else the shrunken mean; the
     mean of all where nothing was bought.
     """
     x = as_floats(purchases, "purchases")
     m = np.atleast_1d(np.asarray(mean_value, dtype=np.float64))
     result = credibility.expected_value(x, m)
     basis = np.where(x > 0, MarginBasis.SHRUNKEN_MEAN.value, MarginBasis.MEAN_OF_ALL.value)
-    if values is not None and values.status is FitStatus.OK:
+    if values is not None:
         fits = (x > 0) & (np.nan_to_num(m) > 0)
-        result[fits] = values.model.expected_value(x[fits], m[fits])
+        result[fits] = values.expected_value(x[fits], m[fits])
         basis[fits] = MarginBasis.GAMMA_GAMMA.value
     return result, basis

@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from customer_marts.clv.books import Book
-from customer_marts.clv.fitting import Fit
+from customer_marts.clv.coding import COVARIATES, PartedBook
+from customer_marts.clv.fitting import USABLE
 from customer_marts.clv.forecasts import FORECAST_COLUMNS, ForecastRules, forecasts
-from customer_marts.clv.purchases import PurchaseModel
-from customer_marts.clv.refit import (
-    SALE_TYPES,
-    USABLE,
-    Holdout,
-    Refit,
-    RefitRules,
-    purchase_fit,
+from customer_marts.clv.holdouts import Holdout, PurchaseFit
+from customer_marts.clv.margin_refit import (
+    MarginFit,
+    MarginHoldout,
+    Margins,
     refit_margins,
-    refit_purchases,
 )
+from customer_marts.clv.refit import SALE_TYPES, refit_purchases
+from customer_marts.clv.refit_rules import RefitRules
+from customer_marts.clv.renewals import Runs, refit_renewals, renewal_fit, renewal_forecasts
 from customer_marts.model_run_tables import RUN_COLUMNS, ThisRun, known_runs, table_of
 from customer_marts.model_runs import ModelRun, in_force, is_due
 
@@ -31,7 +32,19 @@ if TYPE_CHECKING:
     import duckdb
 
 PURCHASES, MARGIN = "clv_purchases_", "clv_margin_"
-MODELS = tuple(prefix + sale_type for prefix in (PURCHASES, MARGIN) for sale_type in SALE_TYPES)
+RENEWALS = "clv_renewals_contract"
+MODELS = (
+    *(prefix + sale_type for prefix in (PURCHASES, MARGIN) for sale_type in SALE_TYPES),
+    RENEWALS,
+)
+RENEWAL_COLUMNS = {
+    "renewals": pa.int32(),
+    "renewal_probability": pa.float64(),
+    "renewal_probability_low": pa.float64(),
+    "renewal_probability_high": pa.float64(),
+    "model_version": pa.string(),
+    "is_promoted": pa.bool_(),
+}
 GROUP = "repeats, last_at_days, age_days"
 
 
@@ -40,6 +53,7 @@ def model_runs(
     context: duckdb.DuckDBPyRelation,
     histories: duckdb.DuckDBPyRelation,
     tracking: duckdb.DuckDBPyRelation,
+    contracts: duckdb.DuckDBPyRelation,
     parameters: duckdb.DuckDBPyRelation,
 ) -> pa.Table:
     """The fits known before this run, and its own where one is due.
@@ -57,10 +71,27 @@ def model_runs(
             of_type = histories.filter(f"sale_type = '{sale_type}'")
             champion = fit_in_force(known, name, this.as_of)
             fitted = refit_purchases(
-                _book(of_type), _holdouts(of_type, tracking, sale_type), champion, rules
+                _book(of_type),
+                _holdouts(of_type, tracking, sale_type),
+                champion,
+                rules,
+                partial(_parted, of_type, 0),
             )
             known.append(this.record(name, fitted))
-            known.append(this.record(MARGIN + sale_type, _margins(of_type, rules)))
+        name = MARGIN + sale_type
+        if is_due(known, name, this.as_of, is_refit=this.is_refit, every_days=rules.refit_days):
+            run = in_force(known, name, this.as_of)
+            worth = MarginFit.from_json(run.artefact) if run is not None and run.artefact else None
+            of_type = histories.filter(f"sale_type = '{sale_type}' and value_purchases > 0")
+            fitted = refit_margins(
+                _margins(of_type.filter("origin_no = 0")), _margin_holdouts(of_type), worth, rules
+            )
+            known.append(this.record(name, fitted))
+    if is_due(known, RENEWALS, this.as_of, is_refit=this.is_refit, every_days=rules.refit_days):
+        run = in_force(known, RENEWALS, this.as_of)
+        renewing = renewal_fit(run.artefact) if run is not None and run.artefact else None
+        fitted = refit_renewals(_contract_runs(contracts), this.as_of, renewing, rules)
+        known.append(this.record(RENEWALS, fitted))
     rows = [
         (
             *astuple(run),
@@ -72,10 +103,10 @@ def model_runs(
     return table_of(rows, {**RUN_COLUMNS, "is_in_force": pa.bool_(), "is_scoring": pa.bool_()})
 
 
-def fit_in_force(runs: Iterable[ModelRun], model: str, as_of: date) -> Fit[PurchaseModel] | None:
+def fit_in_force(runs: Iterable[ModelRun], model: str, as_of: date) -> PurchaseFit | None:
     """The promoted fit of purchases that scores on a day."""
     run = in_force(runs, model, as_of)
-    return purchase_fit(run.artefact)[1] if run is not None and run.artefact else None
+    return PurchaseFit.from_json(run.artefact) if run is not None and run.artefact else None
 
 
 def is_scoring(runs: Sequence[ModelRun], run: ModelRun, as_of: date) -> bool:
@@ -102,50 +133,94 @@ def forecast_table(
 ) -> pa.Table:
     """What the scoring fits forecast for every different history: FORECAST_COLUMNS.
 
-    One row per sale type and (repeats, last_at_days, age_days) at the as-of date; none for a sale
+    One row per sale type and (repeats, last_at_days, age_days) at the as-of date, and of a fit
+    with covariates per category of these; categories it does not read are null. None for a sale
     type without a fit that may forecast.
     """
     rules = ForecastRules.of(dict(parameters.project("parameter, value").fetchall()))
     found = []
     for sale_type in SALE_TYPES:
         scoring = runs.filter(f"is_scoring and model = '{PURCHASES}{sale_type}'")
+        of_type = histories.filter(f"sale_type = '{sale_type}' and origin_no = 0")
         for version, status, is_promoted, artefact in scoring.project(
             "version, fit_status, is_in_force, artefact"
         ).fetchall():
-            candidate, fit = purchase_fit(artefact)
-            groups = (
-                histories.filter(f"sale_type = '{sale_type}' and origin_no = 0")
-                .project(GROUP)
-                .distinct()
-                .order(GROUP)
-                .fetchnumpy()
-            )
-            if groups["repeats"].size == 0:
-                continue
+            fit = PurchaseFit.from_json(artefact)
             told = {
                 "sale_type": sale_type,
                 "model_version": version,
-                "purchase_model": candidate,
+                "purchase_model": fit.candidate,
                 "fit_status": status,
                 "is_promoted": is_promoted,
             }
-            history = [_whole(groups[name]) for name in GROUP.split(", ")]
-            columns = forecasts(fit, history[0], history[1], history[2], rules)
-            size = columns["repeats"].size
-            found.append(
-                pa.table(
-                    {
-                        name: pa.array(
-                            [told[name]] * size if name in told else columns[name],
-                            kind,
-                            from_pandas=True,
-                        )
-                        for name, kind in FORECAST_COLUMNS.items()
-                    }
-                )
+            found += [
+                _forecast_of(of_type, fit, categories, told, rules)
+                for categories in _combinations(of_type, fit)
+            ]
+    return pa.concat_tables([table_of([], FORECAST_COLUMNS), *found])
+
+
+def renewal_table(
+    runs: duckdb.DuckDBPyRelation,
+    contracts: duckdb.DuckDBPyRelation,
+    parameters: duckdb.DuckDBPyRelation,
+) -> pa.Table:
+    """What the scoring fit of renewals forecasts, by how often a run was renewed: RENEWAL_COLUMNS.
+
+    Nothing without a fit.
+    """
+    rules = ForecastRules.of(dict(parameters.project("parameter, value").fetchall()))
+    scoring = runs.filter(f"is_scoring and model = '{RENEWALS}'")
+    told = scoring.project("version, is_in_force, artefact").fetchall()
+    often = contracts.project("last_year_no - first_year_no as renewals").distinct()
+    renewals = _whole(often.order("renewals").fetchnumpy()["renewals"])
+    if not told or renewals.size == 0:
+        return table_of([], RENEWAL_COLUMNS)
+    ((version, is_promoted, artefact),) = told
+    found = renewal_forecasts(renewal_fit(artefact), renewals, rules.interval_level)
+    rows = zip(*(each.tolist() for each in found.values()), strict=True)
+    return table_of([(*row, version, is_promoted) for row in rows], RENEWAL_COLUMNS)
+
+
+def _contract_runs(contracts: duckdb.DuckDBPyRelation) -> Runs:
+    keys = "first_year_no, last_year_no, complete_years"
+    grouped = contracts.aggregate(f"{keys}, count(*) as runs", keys).order(keys).fetchnumpy()
+    return Runs(*(np.ma.getdata(each).astype(np.int64) for each in grouped.values()))
+
+
+def _combinations(histories: duckdb.DuckDBPyRelation, fit: PurchaseFit) -> list[dict[str, str]]:
+    """The customers' categories that the fit reads; one of nothing for a fit that reads none."""
+    if fit.coding is None:
+        return [{}] if histories.limit(1).fetchall() else []
+    names = list(fit.coding.levels)
+    rows = histories.project(", ".join(names)).distinct().order(", ".join(names)).fetchall()
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _forecast_of(
+    histories: duckdb.DuckDBPyRelation,
+    fit: PurchaseFit,
+    categories: dict[str, str],
+    told: dict[str, Any],
+    rules: ForecastRules,
+) -> pa.Table:
+    from duckdb import ColumnExpression, ConstantExpression
+
+    for name, category in categories.items():
+        histories = histories.filter(ColumnExpression(name) == ConstantExpression(category))
+    groups = histories.project(GROUP).distinct().order(GROUP).fetchnumpy()
+    history = [_whole(groups[name]) for name in GROUP.split(", ")]
+    columns = forecasts(fit.of_categories(categories), history[0], history[1], history[2], rules)
+    told = dict.fromkeys(COVARIATES) | told | categories
+    size = history[0].size
+    return pa.table(
+        {
+            name: pa.array(
+                [told[name]] * size if name in told else columns[name], kind, from_pandas=True
             )
-    empty = table_of([], FORECAST_COLUMNS)
-    return pa.concat_tables([empty, *found])
+            for name, kind in FORECAST_COLUMNS.items()
+        }
+    )
 
 
 def _grouped(histories: duckdb.DuckDBPyRelation, more: str = "") -> dict[str, Any]:
@@ -171,18 +246,32 @@ def _book(histories: duckdb.DuckDBPyRelation) -> Book | None:
     return _book_of(groups) if groups["repeats"].size else None
 
 
+def _parted(histories: duckdb.DuckDBPyRelation, origin_no: int) -> PartedBook:
+    """The book of an origin split by category."""
+    keys = ", ".join([GROUP, "holdout_purchases", *COVARIATES])
+    table = (
+        histories.filter(f"origin_no = {origin_no}")
+        .aggregate(f"{keys}, count(*) as customers", keys)
+        .order(keys)
+        .to_arrow_table()
+    )
+    numbers = {name: table[name].to_numpy() for name in (*GROUP.split(", "), "customers")}
+    encoded = {name: table[name].combine_chunks().dictionary_encode() for name in COVARIATES}
+    return PartedBook(
+        Book.of(
+            numbers["repeats"], numbers["last_at_days"], numbers["age_days"], numbers["customers"]
+        ),
+        table["holdout_purchases"].fill_null(0).to_numpy().astype(np.float64),
+        {name: each.dictionary.to_pylist() for name, each in encoded.items()},
+        {name: each.indices.to_numpy().astype(np.int64) for name, each in encoded.items()},
+    )
+
+
 def _holdouts(
     histories: duckdb.DuckDBPyRelation, tracking: duckdb.DuckDBPyRelation, sale_type: str
 ) -> list[Holdout]:
-    origins = (
-        histories.filter("origin_no > 0")
-        .project("origin_no, origin_on, holdout_days")
-        .distinct()
-        .order("origin_no")
-        .fetchall()
-    )
     found = []
-    for number, on, days in origins:
+    for number, on, days in _origins(histories):
         groups = _grouped(histories.filter(f"origin_no = {number}"), ", holdout_purchases")
         repeats = tracking.filter(f"sale_type = '{sale_type}' and origin_no = {number}")
         found.append(
@@ -192,21 +281,42 @@ def _holdouts(
                 _book_of(groups),
                 groups["holdout_purchases"].astype(np.float64),
                 dict(repeats.project("month_no, count_repeats").fetchall()),
+                partial(_parted, histories, number),
             )
         )
     return found
 
 
-def _margins(histories: duckdb.DuckDBPyRelation, rules: RefitRules) -> Refit:
-    known = histories.filter("origin_no = 0 and value_purchases > 0")
-    columns = known.order("customer_id").project("value_purchases, value_mean, value_variance")
-    arrays = columns.fetchnumpy()
-    return refit_margins(
-        np.ma.getdata(arrays["value_purchases"]).astype(np.float64),
-        np.ma.getdata(arrays["value_mean"]).astype(np.float64),
-        np.ma.filled(np.ma.asarray(arrays["value_variance"], dtype=np.float64), 0.0),
-        rules,
+def _margins(histories: duckdb.DuckDBPyRelation) -> Margins:
+    names = "value_purchases, value_mean, value_variance"
+    columns = histories.order("customer_id").project(names).fetchnumpy()
+    return Margins(*(_known(columns[name]) for name in names.split(", ")))
+
+
+def _margin_holdouts(histories: duckdb.DuckDBPyRelation) -> list[MarginHoldout]:
+    found = []
+    for number, on, days in _origins(histories):
+        of_origin = histories.filter(f"origin_no = {number}")
+        names = "holdout_value_purchases, holdout_value_mean"
+        columns = of_origin.order("customer_id").project(names).fetchnumpy()
+        bought, realised = (_known(columns[name]) for name in names.split(", "))
+        found.append(MarginHoldout(on, days, _margins(of_origin), bought, realised))
+    return found
+
+
+def _origins(histories: duckdb.DuckDBPyRelation) -> list[tuple[int, date, int]]:
+    return (
+        histories.filter("origin_no > 0")
+        .project("origin_no, origin_on, holdout_days")
+        .distinct()
+        .order("origin_no")
+        .fetchall()
     )
+
+
+def _known(values: Any) -> Any:
+    """Floats, 0 where nothing is known."""
+    return np.ma.filled(np.ma.asarray(values, dtype=np.float64), 0.0)
 
 
 def _whole(values: Any) -> Any:

@@ -31,7 +31,8 @@ class Problem:
     """What is to be maximised.
 
     names: the parameters, in theta's order. start, lower, upper: theta to start from, its bounds.
-    objective: log-likelihood and gradient on all data. weight: number of customers in it.
+    objective: log-likelihood and gradient on all data; where it has a method ``curvature``, from
+    theta to the Hessian, that is asked for it. weight: number of customers in it.
     sample: the same on a sample of the groups, re-weighted to ``weight``; None for few groups.
     """
 
@@ -101,6 +102,16 @@ def fixed(problem: Problem, values: dict[str, float]) -> Problem:
     return replace(problem, start=start, lower=lower, upper=upper)
 
 
+def central_differences(gradient: Callable[[Floats], Floats], theta: Floats) -> Floats:
+    """The Hessian from the gradient's differences around theta, made symmetric."""
+    rows = np.zeros((theta.size, theta.size))
+    for at in range(theta.size):
+        step = np.zeros(theta.size)
+        step[at] = HESSIAN_STEP
+        rows[at] = (gradient(theta + step) - gradient(theta - step)) / (2 * HESSIAN_STEP)
+    return (rows + rows.T) / 2
+
+
 class _Climb:
     """A point on its way up."""
 
@@ -138,16 +149,11 @@ class _Climb:
         return value, gradient
 
     def hessian(self, objective: Objective) -> Floats:
-        """Central differences of the gradient, made symmetric."""
-        size = self.theta.size
-        rows = np.zeros((size, size))
-        for at in range(size):
-            step = np.zeros(size)
-            step[at] = HESSIAN_STEP
-            above = self.ask(objective, self.theta + step)[1]
-            below = self.ask(objective, self.theta - step)[1]
-            rows[at] = (above - below) / (2 * HESSIAN_STEP)
-        return (rows + rows.T) / 2
+        """The objective's own ``curvature``, or central differences of its gradient."""
+        curvature: Callable[[Floats], Floats] | None = getattr(objective, "curvature", None)
+        if curvature is not None:
+            return curvature(self.theta)
+        return central_differences(lambda theta: self.ask(objective, theta)[1], self.theta)
 
     def step_with(self, curvature: Floats, objective: Objective) -> bool:
         """Newton steps with one Hessian, as long as each gains; True when nothing is left to gain.

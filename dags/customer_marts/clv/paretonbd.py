@@ -101,18 +101,22 @@ class ParetoNbd(PurchaseModel):
 
 def fit_paretonbd(book: Book, start: ParetoNbd | None = None) -> Fit[ParetoNbd]:
     """Maximum likelihood on a book; ``start``: yesterday's parameters, to begin from."""
-    median_beta = float(np.log(book.time_scale))
     return fit_problem(
         pareto_problem(book, start),
         ParetoNbd(1.0, 1.0, 1.0, 1.0).with_theta,
         repeat_buyers=book.repeat_buyers,
-        prior=Prior(
-            f"weak log-normal prior on s (median 1) and beta (median {book.time_scale:.4g}, the "
-            "mean age), log-sd 1.5",
-            {"s": 0.0, "beta": median_beta},
-            1.5,
-        ),
-        nobody_leaves={"s": LOWEST, "beta": median_beta},
+        prior=pareto_prior(book.time_scale),
+        nobody_leaves={"s": LOWEST, "beta": float(np.log(book.time_scale))},
+    )
+
+
+def pareto_prior(time_scale: float) -> Prior:
+    """The weak prior of small books; time_scale: the customers' mean age."""
+    return Prior(
+        f"weak log-normal prior on s (median 1) and beta (median {time_scale:.4g}, the mean age), "
+        "log-sd 1.5",
+        {"s": 0.0, "beta": float(np.log(time_scale))},
+        1.5,
     )
 
 

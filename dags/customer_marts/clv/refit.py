@@ -8,109 +8,42 @@ some of the holdout: the comparison favours it.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import date
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from customer_marts.clv.backtest import (
-    Backtest,
-    Metrics,
-    backtest_model,
-    calibration_curve,
-    cumulative_tracking,
-    promotion_verdict,
-)
+from customer_marts.clv.backtest import Backtest
 from customer_marts.clv.bgnbd import BgNbd, fit_bgnbd
-from customer_marts.clv.books import Book, Floats
-from customer_marts.clv.fitting import Fit, FitStatus
-from customer_marts.clv.gammagamma import (
-    GammaGamma,
-    fit_gammagamma,
-    frequency_value_correlation,
+from customer_marts.clv.books import Book
+from customer_marts.clv.coding import PartedBook
+from customer_marts.clv.covariate_trial import Plain, try_covariates
+from customer_marts.clv.covariates import CovariateModel
+from customer_marts.clv.fitting import USABLE, Fit, FitStatus
+from customer_marts.clv.holdouts import (
+    Holdout,
+    PurchaseFit,
+    Rows,
+    curves,
+    naive_rows,
+    tested,
+    told_row,
 )
-from customer_marts.clv.margin import Credibility, MarginBasis, fit_credibility
 from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd, fit_mbgcnbd_best, fit_mbgnbd
 from customer_marts.clv.paretonbd import ParetoNbd, fit_paretonbd
 from customer_marts.clv.purchases import PurchaseModel
-from customer_marts.errors import absent_parameter
+from customer_marts.clv.refit_results import (
+    CHAMPION,
+    Refit,
+    as_json,
+    best_of,
+    mean_error,
+    verdict_on,
+)
+from customer_marts.clv.refit_rules import RefitRules
 
 SALE_TYPES = ("contract", "spot")
-CHAMPION = "champion"
-NAIVE_RATE, NAIVE_SILENCE = "naive_rate", "naive_silence"
-TRACKED_DAYS = 30
-KEPT_DECIMALS = 6
-# Fits that may forecast.
-USABLE = frozenset({FitStatus.OK, FitStatus.NO_CHURN, FitStatus.WEAK_DATA})
-
-Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class RefitRules:
-    """What the seed clv_parameters says of fits and of promotion."""
-
-    refit_days: int
-    repeat_buyers_at_least: int
-    test_repeat_buyers_at_least: int
-    margins_at_least: int
-    maximum_bias: float
-    maximum_mae_loss: float
-
-    @classmethod
-    def of(cls, parameters: Mapping[str, float]) -> RefitRules:
-        """Read the parameters in force; ConfigurationError where one is absent."""
-        try:
-            return cls(
-                int(parameters["refit_days"]),
-                int(parameters["repeat_buyers_at_least"]),
-                int(parameters["test_repeat_buyers_at_least"]),
-                int(parameters["margins_at_least"]),
-                parameters["promote_maximum_bias"],
-                parameters["promote_maximum_mae_loss"],
-            )
-        except KeyError as error:
-            raise absent_parameter("the value models", "clv_parameters", error) from error
-
-
-@dataclass(frozen=True, eq=False)
-class Holdout:
-    """A book as of a past day and what came after it.
-
-    on: the origin, the as-of date of ``book``. days: length of the holdout. bought: purchases in
-    it of one customer of each group (all customers of a group bought as many). tracked: repeat
-    purchases of these customers by months of 30 days, month 1 the first after the origin.
-    """
-
-    on: date
-    days: int
-    book: Book
-    bought: Floats
-    tracked: Mapping[int, int]
-
-
-@dataclass(frozen=True)
-class Refit:
-    """What a fit came to. artefact: JSON of what was fitted, None where nothing was.
-
-    version: the artefact's hash; without one, that of what was found instead.
-    """
-
-    fit_status: str
-    artefact: str | None
-    is_promoted: bool
-    verdict_en: str
-    verdict_zh: str
-    measures: str
-
-    @property
-    def version(self) -> str:
-        told = self.artefact or self.fit_status + self.measures
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -143,10 +76,14 @@ UNTESTED = CANDIDATES[1]
 def refit_purchases(
     book: Book | None,
     holdouts: Sequence[Holdout],
-    champion: Fit[PurchaseModel] | None,
+    champion: PurchaseFit | None,
     rules: RefitRules,
+    load_parted: Callable[[], PartedBook],
 ) -> Refit:
-    """Fit, test and judge the models of when customers buy. ``book``: None without customers."""
+    """Fit, test and judge the models of when customers buy.
+
+    book: None without customers. load_parted: reads the same book split by category.
+    """
     needed = rules.repeat_buyers_at_least
     repeaters = int(book.repeat_buyers) if book is not None else 0
     found: dict[str, Any] = {
@@ -161,153 +98,76 @@ def refit_purchases(
             False,
             f"Not fitted: {repeaters} customers bought again; {needed} are needed",
             f"未建模:仅 {repeaters} 个客户重复购买,至少需要 {needed} 个",
-            _as_json(found),
+            as_json(found),
         )
     usable = [
         each for each in holdouts if each.book.repeat_buyers >= rules.test_repeat_buyers_at_least
     ]
     candidates = CANDIDATES if usable else (UNTESTED,)
-    fits = {each.name: each.fit(book, None) for each in candidates}
-    tests: dict[str, list[Backtest]] = {each.name: [] for each in candidates}
-    rows: Rows = []
-    for holdout in usable:
-        models = {
-            each.name: each.fit(holdout.book, fits[each.name].model).model for each in candidates
-        }
-        if champion is not None:
-            models[CHAMPION] = champion.model
-        for name, model in models.items():
-            test = backtest_model(model, holdout.book, holdout.bought, holdout.days)
-            tests.setdefault(name, []).append(test)
-            rows.append(_tested(name, holdout, test))
-        rows += _naive(holdout, test)
-    found["fits"] = [_fit_told(name, fit) for name, fit in fits.items()]
-    found["tests"] = rows
-    able = [name for name, fit in fits.items() if fit.status in USABLE]
+    fits = {each.name: PurchaseFit(each.name, each.fit(book, None)) for each in candidates}
+    at_origins = {
+        each.name: [
+            PurchaseFit(each.name, each.fit(holdout.book, fits[each.name].fit.model))
+            for holdout in usable
+        ]
+        for each in candidates
+    }
+    tests = {name: _tests(made, usable) for name, made in at_origins.items()}
+    if champion is not None:
+        tests[CHAMPION] = _tests([champion] * len(usable), usable)
+    able = [name for name, each in fits.items() if each.fit.status in USABLE]
     if not able:
+        found["fits"] = [_fit_told(each) for each in fits.values()]
+        found["tests"] = _test_rows(tests, usable)
         return Refit(
             FitStatus.FAILED.value,
             None,
             False,
             "Not fitted: no candidate's likelihood has a maximum",
             "未建模:所有候选模型均未收敛",
-            _as_json(found),
+            as_json(found),
         )
-    sound = {name: promotion_verdict(tests[name], rules.maximum_bias).is_promoted for name in able}
-    chosen = min(able, key=lambda name: (not sound[name], _error(tests[name]), able.index(name)))
+    chosen = best_of({name: tests[name] for name in able}, rules)
+    plain = Plain(fits[chosen], at_origins[chosen], tests[chosen])
+    trial = try_covariates(plain, usable, rules, load_parted)
+    if trial.tests:
+        tests[trial.name] = trial.tests
+        at_origins[trial.name] = trial.at_origins
+    if trial.fit is not None:
+        chosen, fits[trial.name] = trial.name, trial.fit
+    found["fits"] = [_fit_told(each) for each in fits.values()]
+    found["tests"] = _test_rows(tests, usable)
     found["candidate"] = chosen
+    found["covariates"] = trial.told
     found["curves"] = [
-        curve
-        for holdout in usable
-        for curve in _curves(chosen, fits[chosen].model, holdout, candidates)
+        point
+        for made, holdout in zip(at_origins[chosen], usable, strict=True)
+        for point in curves(made, holdout)
     ]
     found |= _bias_told(tests[chosen])
-    fit = fits[chosen]
-    verdict = _verdict(chosen, tests[chosen], tests.get(CHAMPION, []), rules)
+    verdict = verdict_on(chosen, tests[chosen], tests.get(CHAMPION, []), rules)
     is_promoted, reasons_en, reasons_zh = verdict
     word_en, word_zh = ("Promoted", "启用") if is_promoted else ("Refused", "不启用")
     return Refit(
-        fit.status.value,
-        json.dumps({"candidate": chosen, "fit": json.loads(fit.to_json())}, sort_keys=True),
+        fits[chosen].fit.status.value,
+        fits[chosen].to_json(),
         is_promoted,
-        f"{word_en}: {'; '.join(reasons_en)}",
-        f"{word_zh}:{';'.join(reasons_zh)}",
-        _as_json(found),
+        f"{word_en}: {'; '.join([*reasons_en, trial.reason_en])}",
+        f"{word_zh}:{';'.join([*reasons_zh, trial.reason_zh])}",
+        as_json(found),
     )
 
 
-def purchase_fit(artefact: str) -> tuple[str, Fit[PurchaseModel]]:
-    """The candidate's name and the fit that ``refit_purchases`` wrote."""
-    content = json.loads(artefact)
-    return content["candidate"], Fit.from_json(json.dumps(content["fit"]))
+def _tests(fits: Sequence[PurchaseFit], holdouts: Sequence[Holdout]) -> list[Backtest]:
+    return [tested(fit, holdout) for fit, holdout in zip(fits, holdouts, strict=True)]
 
 
-def refit_margins(
-    purchases: Floats, mean_value: Floats, variance: Floats, rules: RefitRules
-) -> Refit:
-    """Fit what a purchase is worth, over customers with a known margin; one entry a customer.
-
-    Gamma-Gamma where value does not go with frequency and its fit is ok, for the customers whose
-    mean is above 0; the shrunken mean (credibility) for all others, and for all where it is not.
-    """
-    number = purchases.size
-    found: dict[str, Any] = {
-        "customers": number,
-        "not_above_zero": int((mean_value <= 0).sum()),
-    }
-    if number < rules.margins_at_least:
-        return Refit(
-            "too_few",
-            None,
-            False,
-            f"Not fitted: the margin of {number} customers is known; {rules.margins_at_least} are "
-            "needed",
-            f"未建模:仅 {number} 个客户毛利已知,至少需要 {rules.margins_at_least} 个",
-            _as_json(found),
-        )
-    credibility = fit_credibility(purchases, mean_value, variance=variance)
-    correlation = frequency_value_correlation(purchases, mean_value)
-    fit = fit_gammagamma(purchases, mean_value) if (mean_value > 0).any() else None
-    found["frequency_value_correlation"] = correlation
-    found["gamma_gamma_reasons"] = list(fit.reasons) if fit else []
-    holds = fit is not None and fit.status is FitStatus.OK
-    basis = MarginBasis.GAMMA_GAMMA if holds else MarginBasis.SHRUNKEN_MEAN
-    left = found["not_above_zero"]
-    also_en = f"; {left} customers with a mean not above 0 take the shrunken mean" if left else ""
-    also_zh = f";{left} 个平均毛利不为正的客户采用收缩均值" if left else ""
-    if holds:
-        text_en = (
-            f"Gamma-Gamma: frequency and margin correlate by {correlation:.2f} over {number} "
-            f"customers{also_en}"
-        )
-        text_zh = (
-            f"采用Gamma-Gamma:{number} 个客户购买频率与毛利相关系数 {correlation:.2f}{also_zh}"
-        )
-    else:
-        why = "; ".join(fit.reasons) if fit else "no mean margin is above 0"
-        text_en = f"Shrunken mean, as Gamma-Gamma does not hold: {why}"
-        text_zh = f"采用收缩均值:Gamma-Gamma假设不成立(购买频率与毛利相关系数 {correlation:.2f})"
-    return Refit(
-        FitStatus.OK.value if holds else FitStatus.WEAK_DATA.value,
-        json.dumps(_margin_parameters(basis, credibility, fit), sort_keys=True),
-        True,
-        f"Promoted: {text_en}",
-        f"启用:{text_zh}",
-        _as_json(found),
-    )
-
-
-def _margin_parameters(
-    basis: MarginBasis, credibility: Credibility, fit: Fit[GammaGamma] | None
-) -> dict[str, Any]:
-    model = asdict(fit.model) if fit is not None and basis is MarginBasis.GAMMA_GAMMA else {}
-    return {"basis": basis.value, **asdict(credibility), **model}
-
-
-def _verdict(
-    chosen: str, tests: Sequence[Backtest], champion: Sequence[Backtest], rules: RefitRules
-) -> tuple[bool, list[str], list[str]]:
-    verdict = promotion_verdict(tests, rules.maximum_bias)
-    reasons_en, reasons_zh = [], []
-    if not verdict.is_promoted:
-        reasons_en += [f"{chosen}, {reason}" for reason in verdict.reasons]
-        reasons_zh += [f"{chosen},{reason}" for reason in verdict.reasons_zh]
-    is_better = True
-    if champion:
-        own, other = _error(tests), _error(champion)
-        is_better = own <= other * (1 + rules.maximum_mae_loss)
-        if not is_better or verdict.is_promoted:
-            reasons_en.append(f"mean absolute error {own:.4g} against {other:.4g} of the champion")
-            reasons_zh.append(f"平均绝对误差 {own:.4g},现用模型为 {other:.4g}")
-    if verdict.is_promoted and is_better:
-        biases = ", ".join(f"{test.model.bias:+.1%}" for test in tests)
-        reasons_en.insert(0, f"{chosen} beats both naive rules, bias {biases}")
-        reasons_zh.insert(0, f"{chosen} 优于两条朴素规则,偏差 {biases}")
-    return verdict.is_promoted and is_better, reasons_en, reasons_zh
-
-
-def _error(tests: Sequence[Backtest]) -> float:
-    return float(np.mean([test.model.mae for test in tests])) if tests else float("inf")
+def _test_rows(tests: Mapping[str, Sequence[Backtest]], holdouts: Sequence[Holdout]) -> Rows:
+    rows: Rows = []
+    for at, holdout in enumerate(holdouts):
+        rows += [told_row(name, holdout, found[at]) for name, found in tests.items()]
+        rows += naive_rows(holdout, next(iter(tests.values()))[at])
+    return rows
 
 
 def _bias_told(tests: Sequence[Backtest]) -> dict[str, Any]:
@@ -317,115 +177,23 @@ def _bias_told(tests: Sequence[Backtest]) -> dict[str, Any]:
     actual = sum(test.actual for test in tests)
     return {
         "bias": forecast / actual - 1 if actual else None,
-        "mae": _error(tests),
+        "mae": mean_error(tests),
         "naive_rate_mae": float(np.mean([test.naive_rate.mae for test in tests])),
         "naive_silence_mae": float(np.mean([test.naive_silence.mae for test in tests])),
         "origins": len(tests),
     }
 
 
-def _fit_told(name: str, fit: Fit[PurchaseModel]) -> dict[str, Any]:
-    names = fit.model.names
-    told = {parameter: float(getattr(fit.model, parameter)) for parameter in names}
-    if isinstance(fit.model, MbgCnbdK):
-        told["k"] = fit.model.k
+def _fit_told(made: PurchaseFit) -> dict[str, Any]:
+    fit = made.fit
+    base = fit.model.base if isinstance(fit.model, CovariateModel) else fit.model
+    told = {parameter: float(getattr(base, parameter)) for parameter in base.names}
+    if isinstance(base, MbgCnbdK):
+        told["k"] = base.k
     return {
-        "candidate": name,
+        "candidate": made.candidate,
         "status": fit.status.value,
         "reasons": list(fit.reasons),
         "log_likelihood": fit.log_likelihood,
         "parameters": told,
     }
-
-
-def _tested(name: str, holdout: Holdout, test: Backtest) -> dict[str, Any]:
-    return _measured(name, holdout, test, test.model)
-
-
-def _naive(holdout: Holdout, test: Backtest) -> Rows:
-    return [
-        _measured(NAIVE_RATE, holdout, test, test.naive_rate),
-        _measured(NAIVE_SILENCE, holdout, test, test.naive_silence),
-    ]
-
-
-def _measured(name: str, holdout: Holdout, test: Backtest, found: Metrics) -> dict[str, Any]:
-    return {
-        "candidate": name,
-        "origin_on": holdout.on.isoformat(),
-        "holdout_days": holdout.days,
-        "customers": int(test.customers),
-        "actual": test.actual,
-        **asdict(found),
-    }
-
-
-def _curves(
-    chosen: str, model: PurchaseModel, holdout: Holdout, candidates: Sequence[_Candidate]
-) -> Rows:
-    """Calibration and tracking of the challenger, fitted as of the origin."""
-    fitted = next(each for each in candidates if each.name == chosen).fit(holdout.book, model).model
-    return calibrated(chosen, fitted, holdout) + tracked(chosen, fitted, holdout)
-
-
-def calibrated(name: str, model: PurchaseModel, holdout: Holdout) -> Rows:
-    """Forecast chance of a purchase in the holdout against the share that bought, by tenths."""
-    book = holdout.book
-    silent = model.probability_silent(book.repeats, book.last_at, book.age, holdout.days)
-    curve = calibration_curve(1 - silent, holdout.bought > 0, book.customers)
-    points = zip(curve.forecast, curve.happened, curve.customers, strict=True)
-    return [
-        _point(name, holdout, "calibration", at, forecast, happened, number)
-        for at, (forecast, happened, number) in enumerate(points, start=1)
-    ]
-
-
-def tracked(name: str, model: PurchaseModel, holdout: Holdout) -> Rows:
-    """Repeat purchases of the book so far, expected and actual, by months of 30 days."""
-    book, last = holdout.book, -(-holdout.days // TRACKED_DAYS)
-    first = min(holdout.tracked, default=0)
-    months = np.arange(max(first, -11), last + 1)
-    oldest = float(book.age.max())
-    times = oldest + np.minimum(months * TRACKED_DAYS, holdout.days)
-    expected = cumulative_tracking(model, oldest - book.age, book.customers, times)
-    sums = [sum(n for at, n in holdout.tracked.items() if at <= month) for month in months]
-    return [
-        _point(name, holdout, "tracking", int(month), forecast, actual, book.size)
-        for month, forecast, actual in zip(months, expected, sums, strict=True)
-    ]
-
-
-def _point(
-    name: str,
-    holdout: Holdout,
-    curve: str,
-    at: int,
-    forecast: float,
-    actual: float,
-    customers: float,
-) -> dict[str, Any]:
-    return {
-        "candidate": name,
-        "origin_on": holdout.on.isoformat(),
-        "holdout_days": holdout.days,
-        "curve": curve,
-        "point": at,
-        "forecast": float(forecast),
-        "actual": float(actual),
-        "customers": int(customers),
-    }
-
-
-def _kept(value: Any) -> Any:
-    """Figures to six decimals; what is not a number is not known."""
-    if isinstance(value, dict):
-        return {name: _kept(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_kept(each) for each in value]
-    if isinstance(value, float):
-        return round(value, KEPT_DECIMALS) if np.isfinite(value) else None
-    return value
-
-
-def _as_json(found: dict[str, Any]) -> str:
-    return json.dumps(_kept(found), sort_keys=True, ensure_ascii=False, allow_nan=False)

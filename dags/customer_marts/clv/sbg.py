@@ -34,6 +34,15 @@ class ShiftedBetaGeometric:
     alpha: float
     beta: float
 
+    @property
+    def theta(self) -> Floats:
+        """The logarithms of the parameters."""
+        return np.log([self.alpha, self.beta])
+
+    def with_theta(self, theta: Floats) -> ShiftedBetaGeometric:
+        """The same model with other parameters."""
+        return ShiftedBetaGeometric(*np.exp(theta).tolist())
+
     def survival(self, periods: npt.ArrayLike) -> Floats:
         """S(t): the share still there after t periods' ends."""
         return np.exp(log_beta_growth(self.alpha, self.beta, _periods(periods)))
@@ -84,7 +93,7 @@ def fit_sbg(
     theta = guess if start is None else np.log([start.alpha, start.beta])
     return fit_problem(
         problem.starting_at(theta),
-        lambda theta: ShiftedBetaGeometric(*np.exp(theta).tolist()),
+        ShiftedBetaGeometric(1.0, 1.0).with_theta,
         repeat_buyers=number,
         prior=Prior(
             "weak log-normal prior on alpha (median 1) and beta (median 3), log-sd 1.5",

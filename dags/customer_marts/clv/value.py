@@ -18,11 +18,13 @@ from scipy import special
 from customer_marts.clv.books import Floats, as_floats
 from customer_marts.clv.fitting import Fit
 from customer_marts.clv.purchases import PurchaseModel
+from customer_marts.clv.sbg import ShiftedBetaGeometric
 from customer_marts.errors import DataError
 
 DERIVATIVE_STEP = 1e-4
 
-Model = TypeVar("Model", bound=PurchaseModel)
+# a model with ``theta``, the logarithms of its parameters, and ``with_theta``
+Model = TypeVar("Model", bound=PurchaseModel | ShiftedBetaGeometric)
 
 
 def customer_value(

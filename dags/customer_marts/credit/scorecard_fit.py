@@ -62,8 +62,10 @@ class ScorecardOptions:
     minimum_defaults: defaults, and likewise goods, below which nothing is fitted. minimum_iv: a
     variable below it is left out. maximum_correlation: of two variables whose WoE correlate more
     (in absolute value), the one with the lower IV is left out. ridge: see fit_ridge_logistic.
-    long_run_default_rate: the mean probability that the scorecard is calibrated to; None: the
-    default rate of the rows. specials: by variable, codes with a bin of their own.
+    shrinkage: what the fitted coefficients are multiplied by, in (0, 1]; the intercept then gives
+    the rows' default rate again. long_run_default_rate: the mean probability that the scorecard is
+    calibrated to; None: the default rate of the rows. specials: by variable, codes with a bin of
+    their own.
     """
 
     binning: BinningOptions = field(default_factory=BinningOptions)
@@ -73,6 +75,7 @@ class ScorecardOptions:
     maximum_correlation: float = 0.7
     maximum_variables: int = 12
     ridge: float = 1.0
+    shrinkage: float = 1.0
     long_run_default_rate: float | None = None
     specials: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
@@ -84,6 +87,7 @@ class ScorecardOptions:
             and 0 < self.maximum_correlation <= 1
             and self.maximum_variables >= 1
             and self.ridge >= 0
+            and 0 < self.shrinkage <= 1
             and (rate is None or 0 < rate < 1)
         )
         if not is_sound:
@@ -91,7 +95,8 @@ class ScorecardOptions:
                 "The scorecard options contradict themselves",
                 where=repr(self),
                 todo="minimum_defaults and maximum_variables at least 1, minimum_iv and ridge not "
-                "negative, maximum_correlation in (0, 1], long_run_default_rate in (0, 1)",
+                "negative, maximum_correlation and shrinkage in (0, 1], long_run_default_rate in "
+                "(0, 1)",
             )
 
 
@@ -266,13 +271,14 @@ def _scorecard(
     features: Features,
 ) -> Scorecard:
     """The fit on the points scale. Rounded, so that the order of the rows leaves no trace."""
-    intercept = fit.intercept
-    if options.long_run_default_rate is not None:
-        log_odds = intercept + woe @ fit.coefficients
-        intercept += calibrate_intercept(log_odds, options.long_run_default_rate)
+    coefficients = fit.coefficients * options.shrinkage
+    intercept, rate = fit.intercept, options.long_run_default_rate
+    if rate is not None or options.shrinkage < 1:
+        log_odds = intercept + woe @ coefficients
+        intercept += calibrate_intercept(log_odds, float(is_bad.mean()) if rate is None else rate)
     intercept = round(intercept, KEPT_DECIMALS)
-    coefficients = np.round(fit.coefficients, KEPT_DECIMALS)
-    errors = np.round(fit.standard_errors[1:], KEPT_DECIMALS)
+    coefficients = np.round(coefficients, KEPT_DECIMALS)
+    errors = np.round(fit.standard_errors[1:] * options.shrinkage, KEPT_DECIMALS)
     points = whole_points(options.scale, intercept, tuple(chosen), coefficients)
     variables = tuple(
         ScoredVariable(bins, float(coefficient), float(error), whole)

@@ -51,11 +51,11 @@ class Windows:
 
 @dataclass(frozen=True)
 class Nps:
-    """Net promoter score in points (-100 to 100) with its 95 % interval."""
+    """Net promoter score in points (-100 to 100); its 95 % interval, None where answers are few."""
 
     points: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     count_answers: int
     count_customers: int
 
@@ -290,7 +290,7 @@ def read_figures(connection: DuckDBPyConnection, manifest: Mapping[str, Any]) ->
     windows = Windows.ending(as_of)
     currency = _currency(marts, manifest)
     feeds = Feeds(manifest)
-    nps = _nps(marts, windows)
+    nps = _nps(marts)
     return Figures(
         as_of=as_of,
         windows=windows,
@@ -572,51 +572,36 @@ def _overview(marts: Marts, windows: Windows, currency: str | None, nps: Nps | N
     )
 
 
-def _nps(marts: Marts, windows: Windows) -> Nps | Text:
-    """Promoters less detractors over the answers of the last 12 months, or why there are none.
-
-    On a 0 to 10 scale promoters give 9 or 10 and detractors 0 to 6; other scales in proportion.
-    The interval is +-1.96 standard errors, with variance (p + d - (p - d)^2) / n.
-    """
-    if not marts.has("fct_survey_responses"):
-        return no_mart("fct_survey_responses")
-    if not marts.count("fct_survey_responses"):
-        return text("absent.no_surveys")
-    answers, promoters, detractors, customers = marts.row(
+def _nps(marts: Marts) -> Nps | Text:
+    """The book's score over the last 12 months as customer_satisfaction tells it, or its reason."""
+    if not marts.has("customer_satisfaction", "value_12_months", "low_12_months"):
+        return no_mart("customer_satisfaction")
+    rows = marts.rows(
         """
-        with answers as (
-            select
-                customer_id,
-                10 * (score - scale_min) as points,
-                scale_max - scale_min as span,
-            from fct_survey_responses
+        with months as (
+            select *
+            from customer_satisfaction
             where measure = 'nps'
-                and score is not null
-                and scale_max > scale_min
-                and answered_on > $start
-                and answered_on <= $as_of
+                and month_on = (select max(month_on) from customer_satisfaction)
         )
         select
-            count(*),
-            count(*) filter (where points >= 9 * span),
-            count(*) filter (where points <= 6 * span),
-            count(distinct customer_id),
-        from answers
-        """,
-        {"start": windows.start, "as_of": windows.as_of},
+            value_12_months,
+            low_12_months,
+            high_12_months,
+            n_12_months,
+            (select count(*) from months where dimension = 'customer' and n_12_months > 0),
+            status_label_en,
+            status_label_zh,
+        from months
+        where dimension = 'book'
+        """
     )
-    if not answers:
-        return text("absent.no_nps")
-    net = (promoters - detractors) / answers
-    variance = ((promoters + detractors) / answers - net * net) / answers
-    half_width = 1.96 * float(variance) ** 0.5
-    return Nps(
-        points=100 * net,
-        low=max(-100.0, 100 * (net - half_width)),
-        high=min(100.0, 100 * (net + half_width)),
-        count_answers=answers,
-        count_customers=customers,
-    )
+    if not rows:
+        return text("absent.no_surveys")
+    points, low, high, answers, customers, status_en, status_zh = rows[0]
+    if points is None:
+        return Text(status_en, status_zh)
+    return Nps(points, low, high, answers, customers)
 
 
 def _read_months(marts: Marts, as_of: date, currency: str | None) -> tuple[Month, ...]:

@@ -70,7 +70,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "tile.cash_in": ("Cash in, last 12 months", "近12个月回款"),
     "tile.open": ("Open receivables", "未清应收账款"),
     "tile.overdue": ("Overdue share", "逾期占比"),
-    "tile.nps": ("Net promoter score", "净推荐值 NPS"),
+    "tile.nps": ("Net promoter score, last 12 months", "近12个月净推荐值 NPS"),
     "tile.in_book": ("known by the as-of date", "截至截止日期的全部客户"),
     "tile.active_note": ("{share} of customers ordered in 12 months", "近12个月下单客户占 {share}"),
     "tile.change": ("{change} on the 12 months before", "较前12个月 {change}"),
@@ -88,6 +88,10 @@ _LABELS: dict[str, tuple[str, str]] = {
     "tile.unapplied": (
         "{amount} of customers' credit is not deducted",
         "未抵扣客户贷方余额 {amount}",
+    ),
+    "tile.nps_thin": (
+        "n = {answers} from {customers} customers: too few for an interval, or all alike",
+        "n = {answers}，来自 {customers} 家客户：回答过少或完全一致，不给区间",
     ),
     "tile.nps_note": (
         "n = {answers} from {customers} customers; 95 % interval {low} to {high}",
@@ -254,6 +258,18 @@ _LABELS: dict[str, tuple[str, str]] = {
         "The best of each kind first; expected value is chance times stake less cost.",
         "各类行动中价值最高者在前；预期价值＝成功率×价值−成本。",
     ),
+    "management.pipeline": ("Deals by stage", "各阶段商机"),
+    "management.pipeline_note": (
+        (
+            "Of the deals that left a stage in the last 12 months, the share that went on, with "
+            "its 95 % interval; half of those that entered a stage left it within the median "
+            "days. Of {closed} deals closed in them, {unseen} were never seen in an open stage."
+        ),
+        (
+            "转化率为近12个月离开该阶段的商机中晋级的占比及其95%区间；中位天数为半数商机离开该阶段所用天数。"
+            "期间结案 {closed} 个商机，其中 {unseen} 个未见其在办阶段。"
+        ),
+    ),
     "management.risk": ("Risk", "风险"),
     "management.risks": ("The {count} gravest risks", "前 {count} 项重大风险"),
     "management.risks_note": (
@@ -270,6 +286,13 @@ _LABELS: dict[str, tuple[str, str]] = {
     "col.action": ("Action", "行动"),
     "col.worth": ("Expected value", "预期价值"),
     "col.due": ("Due", "期限"),
+    "col.definition": ("What it is", "定义"),
+    "col.open_deals": ("Open deals", "在手商机"),
+    "col.open_value": ("Their value", "在手金额"),
+    "col.waiting": ("Longest in the stage", "最长停留"),
+    "col.went_on": ("Went on", "阶段转化率"),
+    "col.median_days": ("Median days", "停留中位天数"),
+    "col.won_from_here": ("Won in the end", "经此阶段赢单率"),
     "col.level": ("Level", "等级"),
     "col.likelihood": ("Likelihood", "可能性"),
     "col.impact": ("Impact", "影响金额"),
@@ -608,10 +631,6 @@ _LABELS: dict[str, tuple[str, str]] = {
     ),
     "absent.no_mart": ("This release holds no mart {mart}.", "本版本没有集市 {mart}。"),
     "absent.no_surveys": ("No survey answers have arrived.", "尚无调查问卷数据。"),
-    "absent.no_nps": (
-        "No answer to a recommendation (NPS) question in the last 12 months.",
-        "近12个月没有推荐意愿（NPS）题的回答。",
-    ),
     "absent.no_costs": ("No order has a known cost.", "订单均无成本数据。"),
     "absent.nothing_open": ("Every document is settled.", "所有单据均已结清。"),
     "absent.nothing_overdue": ("No customer is past a due date.", "没有客户逾期。"),
@@ -855,8 +874,9 @@ _LABELS: dict[str, tuple[str, str]] = {
     "note.nps": (
         (
             "Net promoter score is the share of promoters (9 or 10 of 10) less the share of "
-            "detractors (0 to 6), over the answers of the last 12 months; few answers give a "
-            "wide interval."
+            "detractors (0 to 6), over the answers of the last 12 months; the answers of one "
+            "customer go together, so its interval counts customers. The scorecard tells that of "
+            "3 months."
         ),
         (
             "净推荐值为推荐者（9至10分）占比减去贬损者（0至6分）占比，按近12个月的回答计算；"

@@ -19,7 +19,10 @@ RISKS_SHOWN = 10
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure of the scorecard; ``unit`` is score, rate, ratio, days or currency (exact)."""
+    """A measure of the scorecard; ``unit`` is score, rate, ratio, days or currency (exact).
+
+    ``status_label`` of a measure without a verdict says why it has none.
+    """
 
     label: Text
     unit: str
@@ -28,12 +31,12 @@ class Measure:
     previous: float | Decimal | None
     status: str
     status_label: Text
-    reason: Text
+    definition: Text
 
 
 @dataclass(frozen=True)
 class Scorecard:
-    """The measures of the last month that is over."""
+    """The measures of the last month that is over; what is told as of today alone, of today."""
 
     month_on: date
     measures: tuple[Measure, ...]
@@ -47,6 +50,7 @@ class Action:
     label: Text
     reason: Text
     step: Text
+    owner: Text
     account_manager: str | None
     due_on: date
     value: Decimal | None
@@ -77,11 +81,41 @@ class Risk:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A stage of the pipeline: what is in it today, and what became of who left it in 12 months.
+
+    ``conversion`` with its interval is None where no deal was seen leaving, ``median_days`` where
+    more than half of those that entered are still in it.
+    """
+
+    label: Text
+    count_open: int
+    open_amount: Decimal
+    longest_days: int | None
+    conversion: float | None
+    low: float | None
+    high: float | None
+    conversion_status: Text
+    median_days: int | None
+    won_share: float | None
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The stages in their order; of the deals closed in 12 months, how many have no path."""
+
+    stages: tuple[Stage, ...]
+    count_closed: int
+    count_without_path: int
+
+
+@dataclass(frozen=True)
 class ManagementFigures:
     """The management section, each part the figures or the reason why there are none."""
 
     scorecard: Scorecard | Absent
     actions: Actions | Absent
+    pipeline: Pipeline | Absent
     risks: tuple[Risk, ...] | Absent
 
 
@@ -90,6 +124,7 @@ def read_management_figures(marts: Marts, currency: str | None, feeds: Feeds) ->
     return ManagementFigures(
         scorecard=_scorecard(marts, feeds),
         actions=_actions(marts, currency, feeds),
+        pipeline=_pipeline(marts, currency, feeds),
         risks=_risks(marts, currency, feeds),
     )
 
@@ -99,23 +134,29 @@ def _measured(value: float | None, unit: str) -> float | Decimal | None:
 
 
 def _scorecard(marts: Marts, feeds: Feeds) -> Scorecard | Absent:
-    if not marts.has("crm_scorecard", "is_complete", "target_value", "status_reason_label_en"):
+    if not marts.has("crm_scorecard", "is_complete", "target_value", "definition_en"):
         return Absent(no_mart("crm_scorecard"))
     rows = marts.rows(
         """
         select
             month_on, measure_label_en, measure_label_zh, unit, target_value::double,
-            actual::double, previous::double, status, status_label_en, status_label_zh,
-            status_reason_label_en, status_reason_label_zh,
+            actual::double, previous::double, status,
+            case when status = 'unknown' then status_reason_label_en else status_label_en end,
+            case when status = 'unknown' then status_reason_label_zh else status_label_zh end,
+            definition_en, definition_zh,
         from crm_scorecard
-        where month_on = (select max(month_on) from crm_scorecard where is_complete)
+        where is_complete and status_reason <> 'as_of_only'
+            or month_on = (select max(month_on) from crm_scorecard)
+        qualify row_number() over (
+            partition by measure order by is_complete desc, month_on desc
+        ) = 1
         order by measure_order
         """
     )
     if not rows:
         return Absent(feeds.why_empty("orders"))
     return Scorecard(
-        month_on=rows[0][0],
+        month_on=min(row[0] for row in rows),
         measures=tuple(
             Measure(
                 label=Text(label_en, label_zh),
@@ -125,7 +166,7 @@ def _scorecard(marts: Marts, feeds: Feeds) -> Scorecard | Absent:
                 previous=_measured(previous, unit),
                 status=status,
                 status_label=Text(status_en, status_zh),
-                reason=Text(reason_en, reason_zh),
+                definition=Text(definition_en, definition_zh),
             )
             for (
                 _,
@@ -138,22 +179,23 @@ def _scorecard(marts: Marts, feeds: Feeds) -> Scorecard | Absent:
                 status,
                 status_en,
                 status_zh,
-                reason_en,
-                reason_zh,
+                definition_en,
+                definition_zh,
             ) in rows
         ),
     )
 
 
 def _actions(marts: Marts, currency: str | None, feeds: Feeds) -> Actions | Absent:
-    if not marts.has("customer_actions", "selection", "is_mandatory", "expected_value_amount"):
+    if not marts.has("customer_actions", "selection", "is_mandatory", "owner_role_label_en"):
         return Absent(no_mart("customer_actions"))
     rows = marts.rows(
         f"""
         select
             coalesce(dim_customers.customer_name, customer_actions.customer_id),
             action_label_en, action_label_zh, reason_en, reason_zh, step_en, step_zh,
-            customer_actions.account_manager, due_on, expected_value_amount, is_mandatory,
+            owner_role_label_en, owner_role_label_zh, customer_actions.account_manager, due_on,
+            expected_value_amount, is_mandatory,
         from customer_actions
         left join dim_customers using (customer_id)
         where selection = 'selected' and currency = $currency
@@ -182,10 +224,79 @@ def _actions(marts: Marts, currency: str | None, feeds: Feeds) -> Actions | Abse
     )
     return Actions(
         first=tuple(
-            Action(name, Text(*row[:2]), Text(*row[2:4]), Text(*row[4:6]), *row[6:])
+            Action(
+                name, Text(*row[:2]), Text(*row[2:4]), Text(*row[4:6]), Text(*row[6:8]), *row[8:]
+            )
             for name, *row in rows
         ),
         count=count,
+    )
+
+
+def _pipeline(marts: Marts, currency: str | None, feeds: Feeds) -> Pipeline | Absent:
+    if not marts.has("stage_conversion", "conversion_rate", "count_without_path_12_months"):
+        return Absent(no_mart("stage_conversion"))
+    if not marts.has("sales_pipeline", "longest_days_in_stage"):
+        return Absent(no_mart("sales_pipeline"))
+    rows = marts.rows(
+        """
+        with open_stages as (
+            select
+                stage,
+                sum(count_open)::bigint as count_open,
+                sum(open_amount) as open_amount,
+                max(longest_days_in_stage) as longest_days,
+            from sales_pipeline
+            where currency = $currency
+            group by stage
+        )
+        select
+            stage_label_en, stage_label_zh, coalesce(count_open, 0), coalesce(open_amount, 0),
+            longest_days, conversion_rate, conversion_rate_low, conversion_rate_high,
+            conversion_status_label_en, conversion_status_label_zh, median_days_in_stage,
+            won_share, count_closed_of_member_12_months, count_without_path_12_months,
+        from stage_conversion
+        left join open_stages using (stage)
+        where dimension = 'book'
+        order by stage_place
+        """,
+        {"currency": currency},
+    )
+    if not rows:
+        return Absent(feeds.why_empty("opportunities"))
+    count_closed, count_without_path = rows[0][12:]
+    return Pipeline(
+        stages=tuple(
+            Stage(
+                label=Text(label_en, label_zh),
+                count_open=count_open,
+                open_amount=open_amount,
+                longest_days=longest_days,
+                conversion=conversion,
+                low=low,
+                high=high,
+                conversion_status=Text(status_en, status_zh),
+                median_days=median_days,
+                won_share=won_share,
+            )
+            for (
+                label_en,
+                label_zh,
+                count_open,
+                open_amount,
+                longest_days,
+                conversion,
+                low,
+                high,
+                status_en,
+                status_zh,
+                median_days,
+                won_share,
+                *_,
+            ) in rows
+        ),
+        count_closed=count_closed,
+        count_without_path=count_without_path,
     )
 
 

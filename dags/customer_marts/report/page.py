@@ -489,12 +489,14 @@ def _nps_tile(nps: Nps | None, absent: Text) -> Tile:
     def points(value: float) -> str:
         return formats.signed(f"{abs(value):.0f}", round(value) < 0)
 
-    note = text(
-        "tile.nps_note",
-        answers=formats.count(nps.count_answers),
-        customers=formats.count(nps.count_customers),
-        low=points(nps.low),
-        high=points(nps.high),
+    counts = {
+        "answers": formats.count(nps.count_answers),
+        "customers": formats.count(nps.count_customers),
+    }
+    note = (
+        text("tile.nps_thin", **counts)
+        if nps.low is None or nps.high is None
+        else text("tile.nps_note", **counts, low=points(nps.low), high=points(nps.high))
     )
     return Tile(text("tile.nps"), _plain(points(nps.points)), f"{nps.points:.2f}", (Note(note),))
 

@@ -60,11 +60,12 @@ customer_months as (
 ),
 
 {% if is_partial -%}
-    -- the months that stand: the first to compute goes on from the last of them
+    -- the months that stand: the first to compute goes on from the last of them, and those of the
+    -- two years before tell what twelve months brought
     standing_states as (
         select states.*
         from {{ this }} as states
-        {{ join_changed_months('states', this_month, is_partial) }}
+        {{ join_changed_months('states', add_months('states.month_on', 24), is_partial) }}
     ),
 
     months_to_compute as (
@@ -328,7 +329,7 @@ cumulated_months as (
         {%- for total, amount in totals.items() %}
             sum({{ amount }}) over to_date as {{ total }},
         {%- endfor %}
-        max(order_months.order_month) over to_date as last_order_month
+        {{ last_known('order_months.order_month') }} over to_date as last_order_month
     from all_months
     left join customer_months
         on

@@ -3,6 +3,10 @@ with orders as (
     where not is_cancelled
 ),
 
+customers as (
+    select * from {{ ref('dim_customers') }}
+),
+
 run_context as (
     select * from {{ ref('stg_landing__run_context') }}
 ),
@@ -20,12 +24,13 @@ parameters as (
     from {{ ref('int_clv_parameters') }}
 ),
 
-customer_returns as (
+return_months as (
     select
         customer_id,
-        sum(returns_amount) as returns_amount
+        month_on,
+        returns_amount
     from {{ ref('fct_customer_months') }}
-    group by customer_id
+    where returns_amount <> 0
 ),
 
 book as (
@@ -77,6 +82,28 @@ origins as (
                 as_of_date(), '-(origin_numbers.origin_no + 1) * parameters.holdout_days'
             ) }} >= book.first_ordered_on
         )
+),
+
+-- returns are known by month: a month's count at the origins that it ended before
+customer_returns as (
+    select
+        return_months.customer_id,
+        origins.origin_no,
+        sum(return_months.returns_amount) filter (
+            where origins.origin_no = 0
+            or return_months.month_on < {{ month_start('origins.origin_on') }}
+        ) as returns_amount,
+        sum(return_months.returns_amount) filter (
+            where return_months.month_on >= {{ month_start('origins.origin_on') }}
+            and (
+                origins.origin_no = 1
+                or return_months.month_on
+                < {{ month_start(add_days('origins.origin_on', 'origins.holdout_days')) }}
+            )
+        ) as holdout_returns_amount
+    from return_months
+    cross join origins
+    group by return_months.customer_id, origins.origin_no
 ),
 
 -- what is bought on one day is one purchase
@@ -136,9 +163,24 @@ histories as (
         ) as count_contract_orders,
         sum(valued_days.log_gap) filter (where valued_days.ordered_on <= origins.origin_on)
             as log_gap_sum,
-        count(valued_days.value_amount) as value_purchases,
-        sum(valued_days.value_amount) as value_amount,
-        sum(valued_days.value_amount * valued_days.value_amount) as value_squares,
+        count(valued_days.value_amount) filter (
+            where valued_days.ordered_on <= origins.origin_on
+        ) as value_purchases,
+        sum(valued_days.value_amount) filter (where valued_days.ordered_on <= origins.origin_on)
+            as value_amount,
+        sum(valued_days.value_amount * valued_days.value_amount) filter (
+            where valued_days.ordered_on <= origins.origin_on
+        ) as value_squares,
+        count(valued_days.value_amount) filter (
+            where valued_days.ordered_on > origins.origin_on
+            and valued_days.ordered_on
+            <= {{ add_days('origins.origin_on', 'origins.holdout_days') }}
+        ) as holdout_value_purchases,
+        sum(valued_days.value_amount) filter (
+            where valued_days.ordered_on > origins.origin_on
+            and valued_days.ordered_on
+            <= {{ add_days('origins.origin_on', 'origins.holdout_days') }}
+        ) as holdout_value_amount,
         sum(valued_days.gross_amount) as gross_amount,
         sum(valued_days.gross_amount) filter (
             where valued_days.ordered_on > {{ add_days('origins.origin_on', -365) }}
@@ -162,6 +204,10 @@ final as (
             when 2 * histories.count_contract_orders >= histories.count_orders then 'contract'
             else 'spot'
         end as sale_type,
+        -- as they are known today: no feed says since when
+        {%- for covariate in ['industry', 'region', 'size_class'] %}
+            coalesce(customers.{{ covariate }}, 'unknown') as {{ covariate }},
+        {%- endfor %}
         histories.first_purchase_on,
         histories.last_purchase_on,
         cast(histories.count_purchases - 1 as integer) as repeats,
@@ -173,20 +219,14 @@ final as (
         coalesce(histories.log_gap_sum, 0) as log_gap_sum,
         case when histories.origin_no > 0 then cast(histories.holdout_purchases as integer) end
             as holdout_purchases,
-        -- the rest is of the as-of date alone
-        case when histories.origin_no = 0 then cast(histories.value_purchases as integer) end
-            as value_purchases,
+        cast(histories.value_purchases as integer) as value_purchases,
         -- net of what was returned
+        {{ mean_of('histories.value_amount', 'histories.value_purchases') }}
+        - {{ mean_of(
+            'coalesce(customer_returns.returns_amount, 0)', 'histories.count_purchases'
+        ) }} as value_mean,
         case
-            when histories.origin_no = 0
-                then
-                    {{ mean_of('histories.value_amount', 'histories.value_purchases') }}
-                    - {{ mean_of(
-                        'coalesce(customer_returns.returns_amount, 0)', 'histories.count_purchases'
-                    ) }}
-        end as value_mean,
-        case
-            when histories.origin_no = 0 and histories.value_purchases > 1
+            when histories.value_purchases > 1
                 then
                     greatest(
                         (
@@ -197,6 +237,21 @@ final as (
                         0
                     )
         end as value_variance,
+        case
+            when histories.origin_no > 0 then cast(histories.holdout_value_purchases as integer)
+        end as holdout_value_purchases,
+        case
+            when histories.origin_no > 0
+                then
+                    {{ mean_of(
+                        'histories.holdout_value_amount', 'histories.holdout_value_purchases'
+                    ) }}
+                    - {{ mean_of(
+                        'coalesce(customer_returns.holdout_returns_amount, 0)',
+                        'histories.holdout_purchases',
+                    ) }}
+        end as holdout_value_mean,
+        -- the rest is of the as-of date alone
         case when histories.origin_no = 0 then histories.gross_amount end as gross_amount,
         case
             when histories.origin_no = 0 then coalesce(histories.gross_12_months_amount, 0)
@@ -205,7 +260,11 @@ final as (
             as weighed_purchases,
         case when histories.origin_no = 0 then histories.weight_tonnes end as weight_tonnes
     from histories
-    left join customer_returns on histories.customer_id = customer_returns.customer_id
+    left join customers on histories.customer_id = customers.customer_id
+    left join customer_returns
+        on
+            histories.customer_id = customer_returns.customer_id
+            and histories.origin_no = customer_returns.origin_no
     -- who had not bought by then was no customer yet
     where histories.count_purchases > 0
 )

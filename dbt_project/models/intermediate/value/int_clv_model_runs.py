@@ -17,6 +17,7 @@ def model(dbt: Any, session: Any) -> Any:
             dbt.ref("stg_landing__run_context"),
             dbt.ref("int_clv_histories"),
             dbt.ref("int_clv_tracking"),
+            dbt.ref("int_clv_contracts"),
             dbt.ref("int_clv_parameters"),
         )
     )

@@ -12,6 +12,13 @@ overall_questions as (
     where area = 'overall_question' and {{ is_in_force() }}
 ),
 
+-- how much a customer buys is no part of its satisfaction
+share_questions as (
+    select code
+    from {{ ref('voice_texts') }}
+    where area = 'share_of_demand_question' and {{ is_in_force() }}
+),
+
 overall_answers as (
     select
         response_id,
@@ -34,7 +41,9 @@ final as (
         on
             survey_responses.response_id = overall_answers.response_id
             and survey_responses.customer_id = overall_answers.customer_id
-    where survey_responses.question_code not in (select code from overall_questions)
+    where
+        survey_responses.question_code not in (select code from overall_questions)
+        and survey_responses.question_code not in (select code from share_questions)
 )
 
 select * from final

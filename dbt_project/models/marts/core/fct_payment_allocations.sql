@@ -44,14 +44,11 @@ credits as (
 
 final as (
     select
-        concat(
-            credits.document_id, '|', claims.document_id, '|',
-            cast(entries.entry_no as {{ dbt.type_string() }})
-        ) as allocation_id,
+        credits.document_id as credit_id,
+        entries.entry_no,
         claims.customer_id,
         claims.document_id,
         claims.kind as document_kind,
-        credits.document_id as credit_id,
         credits.kind as credit_kind,
         credits.payment_id,
         claims.invoice_id,

@@ -22,6 +22,7 @@ final as (
         {{ json_count('measures', '$.observation_months') }} as count_observation_months,
         {{ json_count('measures', '$.holdout_rows') }} as count_holdout_rows,
         {{ json_count('measures', '$.holdout_defaults') }} as count_holdout_defaults,
+        {{ json_number('measures', '$.calibration_slope') }} as calibration_slope,
         {{ json_number('measures', '$.auc') }} as auc_rate,
         {{ json_number('measures', '$.auc_standard_error') }} as auc_standard_error,
         {{ json_number('measures', '$.gini') }} as gini,

@@ -23,6 +23,15 @@ verdicts as (
     where area = 'campaign_verdict' and {{ is_in_force() }}
 ),
 
+return_texts as (
+    select
+        code,
+        label_en,
+        label_zh
+    from {{ ref('performance_texts') }}
+    where area = 'campaign_return' and {{ is_in_force() }}
+),
+
 campaign_rules as (
     select * from {{ parameters_in_force(
         'performance_parameters', ['effect_days', 'interval_quantile'], area='campaign'
@@ -172,6 +181,20 @@ amounts as (
     left join bases on campaigns.campaign_id = bases.campaign_id
 ),
 
+-- a margin that may as well be a loss returns nothing that can be told
+judged_returns as (
+    select
+        *,
+        case
+            when verdict in ('too_early', 'too_spread', 'too_few') then 'not_compared'
+            when margin_added_low_amount is null then 'no_margin'
+            when coalesce(cost_amount, 0) = 0 then 'no_cost'
+            when margin_added_low_amount > 0 or margin_added_high_amount < 0 then 'known'
+            else 'unproven'
+        end as return_status
+    from amounts
+),
+
 -- in two steps: a sentence with all its values is nested too deeply
 begun_sentences as (
     select
@@ -251,17 +274,15 @@ final as (
         amounts.cost_amount,
         cast(amounts.margin_added_amount - amounts.cost_amount as decimal(18, 2))
             as net_return_amount,
-        -- a margin that may as well be a loss returns nothing that can be told
         case
-            when
-                amounts.cost_amount > 0
-                and (
-                    amounts.margin_added_low_amount > 0 or amounts.margin_added_high_amount < 0
-                )
+            when amounts.return_status = 'known'
                 then
                     cast(amounts.margin_added_amount - amounts.cost_amount as double)
                     / cast(amounts.cost_amount as double)
         end as return_rate,
+        amounts.return_status,
+        return_texts.label_en as return_status_label_en,
+        return_texts.label_zh as return_status_label_zh,
         amounts.retention_rate,
         amounts.control_retention_rate,
         amounts.retention_rate_effect as retention_effect,
@@ -273,8 +294,9 @@ final as (
         sentences.label_zh as verdict_label_zh,
         sentences.verdict_en,
         sentences.verdict_zh
-    from amounts
+    from judged_returns as amounts
     left join sentences on amounts.campaign_id = sentences.campaign_id
+    left join return_texts on amounts.return_status = return_texts.code
 )
 
 select * from final

@@ -68,6 +68,11 @@ credit_months as (
     select * from {{ ref('book_credit_metrics') }}
 ),
 
+expected_values as (
+    select * from {{ ref('customer_clv') }}
+    where expected_clv_36_months_amount is not null
+),
+
 sales_changes as (
     select * from {{ ref('price_volume_mix') }}
 ),
@@ -133,6 +138,11 @@ bought_months as (
             order by month_on
             rows between 11 preceding and current row
         ) as orders_12_months,
+        sum(coalesce(cost_to_serve_amount, 0)) over (
+            partition by customer_id
+            order by month_on
+            rows between 11 preceding and current row
+        ) as cost_to_serve_12_months_amount,
         sum(coalesce(count_orders, 0)) over (
             partition by customer_id
             order by month_on
@@ -148,7 +158,8 @@ loyalty_months as (
         count(*) filter (where orders_12_months > 1) as count_repeaters,
         count(*) filter (where orders_12_months_before > 0) as count_buyers_before,
         count(*) filter (where orders_12_months_before > 0 and orders_12_months > 0)
-            as count_retained
+            as count_retained,
+        count(*) filter (where cost_to_serve_12_months_amount > 0) as count_served
     from bought_months
     group by month_on
 ),
@@ -213,16 +224,32 @@ money_windows as (
         sum(money_months.acquisition_cost_amount) over last_year as acquisition_cost_amount,
         sum(money_months.cost_to_serve_amount) over last_year as cost_to_serve_amount,
         sum(coalesce(new_customer_months.count_new, 0)) over last_year as count_new,
+        loyalty_months.count_served,
         sum(money_months.acquired_margin_amount) over to_date as acquired_margin_amount,
         sum(coalesce(money_months.acquired_cost_amount, 0)) over to_date as acquired_cost_amount,
         sum(money_months.acquisition_cost_amount) over to_date as acquisition_to_date_amount
     from money_months
+    inner join loyalty_months on money_months.month_on = loyalty_months.month_on
     left join new_customer_months on money_months.month_on = new_customer_months.month_on
     window
         last_year as (order by money_months.month_on rows between 11 preceding and current row),
         to_date as (
             order by money_months.month_on rows between unbounded preceding and current row
         )
+),
+
+-- what is expected of whom the last 12 months won; of a past month the expectation is not kept
+expected_months as (
+    select
+        windows.month_on,
+        count(*) as count_valued,
+        sum(expected_values.expected_clv_36_months_amount) as expected_value_amount
+    from windows
+    inner join first_order_months
+        on windows.window_from_on <= first_order_months.first_order_month_on
+    inner join expected_values on first_order_months.customer_id = expected_values.customer_id
+    where windows.month_on = {{ month_start(as_of_date()) }}
+    group by windows.month_on
 ),
 
 acquired_months as (
@@ -336,7 +363,7 @@ market_values as (
         'money_windows',
         'case when net_revenue_amount > 0 then '
         ~ mean_of('cost_to_serve_amount', 'net_revenue_amount') ~ ' end',
-        'cast(null as integer)',
+        'count_served',
     ),
     'sales_growth': (
         'sales_months',
@@ -382,6 +409,17 @@ measured as (
         acquired_months.count_acquired as count_basis
     from money_windows
     inner join acquired_months on money_windows.month_on = acquired_months.month_on
+    union all
+    select
+        money_windows.month_on,
+        'expected_clv_to_acquisition_cost' as measure,
+        {{ mean_of('expected_months.expected_value_amount', 'expected_months.count_valued') }}
+        / nullif(
+            {{ mean_of('money_windows.acquisition_cost_amount', 'money_windows.count_new') }}, 0
+        ) as actual,
+        expected_months.count_valued as count_basis
+    from money_windows
+    inner join expected_months on money_windows.month_on = expected_months.month_on
 ),
 
 -- what a measure needs: a feed, a past, enough to count. Amounts count products, which say nothing
@@ -399,9 +437,11 @@ explained as (
                 case
                     when measures.measure in ('nps', 'csat') then known_feeds.has_surveys
                     when measures.measure = 'complaint_days' then known_feeds.has_complaints
-                    when measures.measure in ('acquisition_cost', 'clv_to_acquisition_cost')
-                        then known_feeds.has_customer_costs
-                    when measures.measure = 'cost_to_serve_rate'
+                    when
+                        measures.measure in (
+                            'acquisition_cost', 'clv_to_acquisition_cost',
+                            'expected_clv_to_acquisition_cost', 'cost_to_serve_rate'
+                        )
                         then known_feeds.has_customer_costs
                     when measures.measure in ('win_rate', 'lost_to_market_share')
                         then known_feeds.has_opportunities
@@ -413,13 +453,20 @@ explained as (
                 then
                     case
                         when
-                            measures.measure
-                            in ('repeat_purchase_rate', 'acquisition_cost', 'cost_to_serve_rate')
+                            measures.measure = 'expected_clv_to_acquisition_cost'
+                            and windows.month_on < {{ month_start(as_of_date()) }}
+                            then 'as_of_only'
+                        when
+                            measures.measure in (
+                                'repeat_purchase_rate', 'acquisition_cost', 'cost_to_serve_rate',
+                                'expected_clv_to_acquisition_cost'
+                            )
                             and windows.window_from_on < windows.first_order_month_on
                             then 'books_too_young'
                         -- whoever bought in the books' first month may have been a customer before
                         when
-                            measures.measure = 'acquisition_cost'
+                            measures.measure
+                            in ('acquisition_cost', 'expected_clv_to_acquisition_cost')
                             and windows.window_from_on = windows.first_order_month_on
                             then 'books_too_young'
                         when
@@ -431,7 +478,7 @@ explained as (
                         when
                             measures.measure not in (
                                 'sales_growth', 'sales_change', 'price_effect', 'volume_effect',
-                                'mix_effect', 'cost_to_serve_rate', 'price_to_market'
+                                'mix_effect', 'price_to_market'
                             )
                             and measured.count_basis < scorecard_rules.min_count
                             then 'too_few'

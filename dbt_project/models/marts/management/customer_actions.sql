@@ -67,6 +67,11 @@ action_conflicts as (
     where {{ is_in_force() }}
 ),
 
+action_owners as (
+    select * from {{ ref('action_owners') }}
+    where {{ is_in_force() }}
+),
+
 selection_labels as (
     select * from {{ ref('code_labels') }}
     where domain = 'action_selection' and {{ is_in_force() }}
@@ -348,6 +353,11 @@ valued as (
         action_rules.is_mandatory,
         action_rules.is_tracked,
         action_rules.owner_role,
+        action_owners.label_en as owner_role_label_en,
+        action_owners.label_zh as owner_role_label_zh,
+        action_owners.cap,
+        -- whose list it is on: the account manager's, or the one of the role
+        case when action_owners.is_by_manager then customers.account_manager end as list_owner,
         action_rules.due_days,
         action_rules.success_rate,
         action_rules.label_en,
@@ -368,6 +378,7 @@ valued as (
         and {{ is_held_out('candidates.customer_id', 'candidates.action_code') }} as is_held_out
     from candidates
     inner join action_rules on candidates.action_code = action_rules.action_code
+    inner join action_owners on action_rules.owner_role = action_owners.owner_role
     inner join customers on candidates.customer_id = customers.customer_id
     inner join states on candidates.customer_id = states.customer_id
     left join yielding
@@ -397,7 +408,7 @@ ranked as (
         row_number() over (partition by customer_id order by {{ order }}) as customer_rank,
         -- those kept out take no place
         row_number() over (
-            partition by account_manager, owner_role, is_held_out order by {{ order }}
+            partition by owner_role, list_owner, is_held_out order by {{ order }}
         ) as manager_rank
     from valued
 ),
@@ -407,8 +418,7 @@ selected as (
         ranked.*,
         case
             when is_held_out then 'held_out'
-            when is_mandatory or manager_rank <= {{ management_parameter('manager_cap') }}
-                then 'selected'
+            when is_mandatory or manager_rank <= cap then 'selected'
             else 'over_cap'
         end as selection
     from ranked
@@ -443,6 +453,8 @@ final as (
         selected.is_mandatory,
         selected.is_tracked,
         selected.owner_role,
+        selected.owner_role_label_en,
+        selected.owner_role_label_zh,
         selected.account_manager,
         {{ add_days(as_of_date(), 'selected.due_days') }} as due_on,
         {%- for language in ['en', 'zh'] %}

@@ -1,6 +1,6 @@
--- What an open deal is worth by what became of the deals before it. The feed has the latest state
--- of a deal and no path: a lost one does not say at which stage it was lost. What history does tell
--- is time: of the deals still open at this age, how many were won in the end.
+-- What an open deal is worth by what became of the deals before it, by its age: of the deals still
+-- open at this age, how many were won in the end. That counts every deal, also one of which no
+-- stage was seen before it closed; what stages tell stands in stage_conversion.
 with pipeline_rules as (
     select * from {{ parameters_in_force(
         'performance_parameters', ['history_months', 'prior_deals', 'min_closed'], area='pipeline'
@@ -31,6 +31,20 @@ opportunities as (
 
 customers as (
     select * from {{ ref('dim_customers') }}
+),
+
+current_stages as (
+    select * from {{ ref('opportunity_stages') }}
+    where outcome = 'current'
+),
+
+entry_texts as (
+    select
+        code,
+        label_en,
+        label_zh
+    from {{ ref('performance_texts') }}
+    where area = 'stage_entry' and {{ is_in_force() }}
 ),
 
 past_deals as (
@@ -187,50 +201,68 @@ calibrated_deals as (
     from aged_deals
 ),
 
+-- the stage of the as-of date; the fact has the latest one
+staged_deals as (
+    select
+        calibrated_deals.*,
+        coalesce(current_stages.stage, calibrated_deals.stage) as current_stage,
+        current_stages.entered_on as stage_entered_on,
+        current_stages.days_in_stage,
+        coalesce(current_stages.entry_status, 'stage_unknown') as stage_entry_status
+    from calibrated_deals
+    left join current_stages on calibrated_deals.opportunity_id = current_stages.opportunity_id
+),
+
 final as (
     select
-        calibrated_deals.opportunity_id,
-        calibrated_deals.customer_id,
+        staged_deals.opportunity_id,
+        staged_deals.customer_id,
         customers.customer_name,
         {{ as_of_date() }} as as_of,
         {{ reporting_currency() }} as currency,
-        calibrated_deals.manager as account_manager,
-        calibrated_deals.stage,
+        staged_deals.manager as account_manager,
+        staged_deals.current_stage as stage,
         code_labels.label_en as stage_label_en,
         code_labels.label_zh as stage_label_zh,
-        calibrated_deals.opened_on,
-        calibrated_deals.expected_on,
-        cast(calibrated_deals.age_days as integer) as age_days,
-        coalesce(calibrated_deals.expected_on < {{ as_of_date() }}, false) as is_overdue,
+        staged_deals.stage_entered_on,
+        staged_deals.days_in_stage,
+        staged_deals.stage_entry_status,
+        entry_texts.label_en as stage_entry_status_label_en,
+        entry_texts.label_zh as stage_entry_status_label_zh,
+        staged_deals.opened_on,
+        staged_deals.expected_on,
+        cast(staged_deals.age_days as integer) as age_days,
+        coalesce(staged_deals.expected_on < {{ as_of_date() }}, false) as is_overdue,
         case
-            when calibrated_deals.expected_on < {{ as_of_date() }}
+            when staged_deals.expected_on < {{ as_of_date() }}
                 then cast(
-                    {{ days_between('calibrated_deals.expected_on', as_of_date()) }} as integer
+                    {{ days_between('staged_deals.expected_on', as_of_date()) }} as integer
                 )
         end as overdue_days,
         -- what should have come by now is expected from now on
         {{ month_start(
-            'greatest(coalesce(calibrated_deals.expected_on, ' ~ as_of_date() ~ '), ' ~ as_of_date() ~ ')'
+            'greatest(coalesce(staged_deals.expected_on, ' ~ as_of_date() ~ '), ' ~ as_of_date() ~ ')'
         ) }}
             as expected_month_on,
-        calibrated_deals.opportunity_amount,
-        cast(calibrated_deals.win_probability as double) as stated_probability,
-        calibrated_deals.calibrated_probability,
-        calibrated_deals.log_odds_error,
+        staged_deals.opportunity_amount,
+        cast(staged_deals.win_probability as double) as stated_probability,
+        staged_deals.calibrated_probability,
+        staged_deals.log_odds_error,
         {{ to_amount(
-            'calibrated_deals.opportunity_amount * calibrated_deals.win_probability'
+            'staged_deals.opportunity_amount * staged_deals.win_probability'
         ) }} as stated_amount,
         cast(
-            cast(calibrated_deals.opportunity_amount as double)
-            * calibrated_deals.calibrated_probability as decimal(18, 2)
+            cast(staged_deals.opportunity_amount as double)
+            * staged_deals.calibrated_probability as decimal(18, 2)
         ) as calibrated_amount,
-        calibrated_deals.calibration_status,
+        staged_deals.calibration_status,
         statuses.label_en as calibration_status_label_en,
         statuses.label_zh as calibration_status_label_zh
-    from calibrated_deals
-    left join customers on calibrated_deals.customer_id = customers.customer_id
-    left join code_labels on calibrated_deals.stage = code_labels.code
-    left join statuses on calibrated_deals.calibration_status = statuses.code
+    from staged_deals
+    left join customers on staged_deals.customer_id = customers.customer_id
+    left join code_labels on staged_deals.current_stage = code_labels.code
+    left join entry_texts on staged_deals.stage_entry_status = entry_texts.code
+    left join statuses on staged_deals.calibration_status = statuses.code
 )
 
 select * from final

@@ -1,5 +1,5 @@
 -- What became of deals, month by month, as known at each month's end: a deal closed later was open.
--- The feed keeps no path through the stages, so conversion is from opened to won.
+-- Conversion here is from opened to won, of every deal; stage_conversion tells it stage by stage.
 with pipeline_rules as (
     select * from {{ parameters_in_force(
         'performance_parameters',

@@ -5,12 +5,13 @@
 
 with model_runs as (
     select * from {{ ref('int_clv_model_runs') }}
-    where model like 'clv_purchases_%'
 ),
 
 candidate_texts as (
     select * from {{ ref('clv_texts') }}
-    where dimension = 'purchase_model' and {{ is_in_force() }}
+    where
+        dimension in ('purchase_model', 'margin_model', 'renewal_model')
+        and {{ is_in_force() }}
 ),
 
 tests as (
@@ -98,6 +99,7 @@ final as (
         all_points.point_no,
         all_points.fitted_as_of,
         all_points.is_scoring,
+        {{ reporting_currency() }} as currency,
         candidate_texts.label_en as candidate_label_en,
         candidate_texts.label_zh as candidate_label_zh,
         all_points.candidate = all_points.chosen_candidate as is_challenger,

@@ -31,6 +31,7 @@ final as (
         told_runs.is_in_force,
         told_runs.is_scoring,
         case when told_runs.model like '%contract' then 'contract' else 'spot' end as sale_type,
+        {{ reporting_currency() }} as currency,
         coalesce(told_runs.purchase_model, told_runs.margin_model) as candidate,
         candidate_texts.label_en as candidate_label_en,
         candidate_texts.label_zh as candidate_label_zh,
@@ -50,7 +51,7 @@ final as (
     from told_runs
     left join texts as candidate_texts
         on
-            candidate_texts.dimension in ('purchase_model', 'margin_model')
+            candidate_texts.dimension in ('purchase_model', 'margin_model', 'renewal_model')
             and coalesce(told_runs.purchase_model, told_runs.margin_model) = candidate_texts.code
     inner join texts as status_texts
         on

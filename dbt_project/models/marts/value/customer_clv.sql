@@ -1,4 +1,8 @@
 {%- set horizons = {'12_months': 12, '36_months': 36} %}
+{%- set renewal_columns = [
+    'renewal_probability', 'renewal_probability_low', 'renewal_probability_high', 'model_version',
+] %}
+{%- set covariates = ['industry', 'region', 'size_class'] %}
 
 with customers as (
     select * from {{ ref('dim_customers') }}
@@ -28,6 +32,18 @@ histories as (
 
 forecasts as (
     select * from {{ ref('int_clv_forecasts') }}
+),
+
+-- the covariates that the fit of a sale type reads: null in its forecasts are those it does not
+read_covariates as (
+    select
+        sale_type,
+    {%- for covariate in covariates %}
+        count({{ covariate }}) > 0 as reads_{{ covariate }}
+        {{- ',' if not loop.last }}
+    {%- endfor %}
+    from forecasts
+    group by sale_type
 ),
 
 credit_scores as (
@@ -62,6 +78,20 @@ status_texts as (
     where dimension = 'clv_status' and {{ is_in_force() }}
 ),
 
+contracts as (
+    select * from {{ ref('int_clv_contracts') }}
+    where is_latest
+),
+
+renewals as (
+    select * from {{ ref('int_clv_renewals') }}
+),
+
+renewal_texts as (
+    select * from {{ ref('clv_texts') }}
+    where dimension = 'renewal_status' and {{ is_in_force() }}
+),
+
 margin_fits as (
     select
         case model when 'clv_margin_contract' then 'contract' else 'spot' end as sale_type,
@@ -69,7 +99,8 @@ margin_fits as (
         {%- for name in ['mean', 'between', 'within', 'p', 'q', 'gamma'] %}
             {{ json_number('artefact', '$.' ~ name) }} as fit_{{ name }},
         {%- endfor %}
-        {{ json_text('artefact', '$.basis') }} as fit_basis
+        {{ json_text('artefact', '$.basis') }} as fit_basis,
+        is_in_force as is_margin_promoted
     from {{ ref('int_clv_model_runs') }}
     where is_scoring and model in ('clv_margin_contract', 'clv_margin_spot')
 ),
@@ -267,6 +298,7 @@ expected_margins as (
         shrunken_buyers.*,
         margin_fits.margin_model_version,
         margin_fits.fit_within,
+        margin_fits.is_margin_promoted,
         coalesce(
             shrunken_buyers.value_purchases * margin_fits.fit_between
             / nullif(
@@ -301,6 +333,7 @@ forecast_customers as (
         shrunken_buyers.credit_loss_basis,
         expected_margins.margin_model,
         expected_margins.margin_model_version,
+        expected_margins.is_margin_promoted,
         forecasts.model_version,
         forecasts.purchase_model,
         forecasts.fit_status,
@@ -340,12 +373,18 @@ forecast_customers as (
     from shrunken_buyers
     cross join default_horizon
     left join expected_margins on shrunken_buyers.customer_id = expected_margins.customer_id
+    left join read_covariates on shrunken_buyers.sale_type = read_covariates.sale_type
     left join forecasts
         on
             shrunken_buyers.sale_type = forecasts.sale_type
             and shrunken_buyers.repeats = forecasts.repeats
             and shrunken_buyers.last_at_days = forecasts.last_at_days
             and shrunken_buyers.age_days = forecasts.age_days
+            {%- for covariate in covariates %}
+                and case
+                    when read_covariates.reads_{{ covariate }} then shrunken_buyers.{{ covariate }}
+                end is not distinct from forecasts.{{ covariate }}
+            {%- endfor %}
 ),
 
 -- to the cent, so that the published parts add up to the published value
@@ -422,6 +461,42 @@ value_errors as (
     from expected_values
 ),
 
+-- a contract year is renewed by the first contract order of the next one
+contract_renewals as (
+    select
+        contracts.customer_id,
+        contracts.last_year_no - contracts.first_year_no as count_renewals,
+        {{ add_months('contracts.first_contract_on', '12 * contracts.last_year_no') }} as due_on,
+        case
+            when contracts.last_year_no < contracts.complete_years then 'lapsed'
+            when contracts.last_year_no = contracts.complete_years then 'awaited'
+            when renewals.is_promoted then 'expected'
+            when renewals.model_version is not null then 'provisional'
+            else 'no_model'
+        end as renewal_status,
+        renewals.renewal_probability,
+        renewals.renewal_probability_low,
+        renewals.renewal_probability_high,
+        renewals.model_version
+    from contracts
+    left join renewals
+        on contracts.last_year_no - contracts.first_year_no = renewals.renewals
+),
+
+told_renewals as (
+    select
+        customer_id,
+        count_renewals,
+        due_on,
+        renewal_status,
+    {%- for column in renewal_columns %}
+        case when renewal_status in ('expected', 'provisional') then {{ column }} end
+            as {{ column }}
+        {{- ',' if not loop.last }}
+    {%- endfor %}
+    from contract_renewals
+),
+
 judged_customers as (
     select
         valued_customers.*,
@@ -453,16 +528,24 @@ judged_customers as (
             + {{ cents_of('value_errors.above_' ~ horizon) }}
                 as expected_clv_{{ horizon }}_high_amount,
         {%- endfor %}
+        told_renewals.count_renewals,
+        told_renewals.due_on,
+        coalesce(told_renewals.renewal_status, 'no_contract') as renewal_status,
+        told_renewals.renewal_probability,
+        told_renewals.renewal_probability_low,
+        told_renewals.renewal_probability_high,
+        told_renewals.model_version as renewal_model_version,
         case
             when value_errors.customer_id is null then 'no_purchase'
             when value_errors.model_version is null then 'no_model'
             when value_errors.margin_per_purchase is null then 'margin_unknown'
-            when value_errors.is_promoted then 'expected'
+            when value_errors.is_promoted and value_errors.is_margin_promoted then 'expected'
             else 'provisional'
         end as clv_status
     from valued_customers
     left join value_errors on valued_customers.customer_id = value_errors.customer_id
     left join price_factors on valued_customers.customer_id = price_factors.customer_id
+    left join told_renewals on valued_customers.customer_id = told_renewals.customer_id
 ),
 
 final as (
@@ -550,10 +633,29 @@ final as (
         judged_customers.purchase_model,
         judged_customers.fit_status,
         coalesce(judged_customers.model_version, 'historical') as model_version,
-        judged_customers.margin_model_version
+        judged_customers.margin_model_version,
+        judged_customers.renewal_status,
+        renewal_texts.label_en as renewal_status_label_en,
+        renewal_texts.label_zh as renewal_status_label_zh,
+        {%- for language in ['en', 'zh'] %}
+            {{ fill_in('renewal_texts.reason_' ~ language, {
+                'probability': with_decimal_if_any('100 * judged_customers.renewal_probability'),
+                'renewals': 'judged_customers.count_renewals',
+                'due': 'judged_customers.due_on',
+            }) }} as renewal_reason_{{ language }},
+        {%- endfor %}
+        judged_customers.count_renewals,
+        case
+            when judged_customers.renewal_status <> 'lapsed' then judged_customers.due_on
+        end as next_renewal_on,
+        judged_customers.renewal_probability,
+        judged_customers.renewal_probability_low,
+        judged_customers.renewal_probability_high,
+        judged_customers.renewal_model_version
     from judged_customers
     cross join parameters
     left join status_texts on judged_customers.clv_status = status_texts.code
+    left join renewal_texts on judged_customers.renewal_status = renewal_texts.code
 )
 
 select * from final

@@ -74,13 +74,13 @@ tenures as (
 latest_answers as (
     select
         survey_responses.customer_id,
-        case
-            when survey_responses.measure = 'nps' then 'recommendation'
-            else 'share_of_demand'
-        end as component,
+        case when voice_texts.code is null then 'recommendation' else 'share_of_demand' end
+            as component,
         survey_responses.score_rate,
         row_number() over (
-            partition by survey_responses.customer_id, survey_responses.measure
+            partition by
+                survey_responses.customer_id,
+                case when voice_texts.code is null then survey_responses.measure end
             order by
                 survey_responses.answered_at desc,
                 survey_responses.response_id desc,

@@ -145,6 +145,7 @@ joined_customers as (
         contacts.kind as follow_up_kind,
         case
             when not {{ has_feed('interactions') }} then 'unknown'
+            when contacts.occurred_on > due_days.date_on then 'followed_up_late'
             when contacts.interaction_id is not null then 'followed_up'
             when due_days.date_on < {{ as_of_date() }} then 'overdue'
             else 'due'
@@ -182,7 +183,7 @@ final as (
             as days_to_follow_up,
         case
             when joined_customers.status <> 'unknown'
-                then joined_customers.status = 'followed_up'
+                then joined_customers.follow_up_id is not null
         end as is_followed_up,
         joined_customers.status,
         voice_texts.label_en as status_label_en,
