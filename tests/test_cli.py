@@ -46,6 +46,19 @@ def test_a_card_of_a_release_without_its_marts(released: MiniCompany, tmp_path: 
     assert not file.exists()
 
 
+def test_proposals_of_a_release_with_and_without_their_mart(released: MiniCompany) -> None:
+    done = call(released, ["identity", "proposals"])
+    assert done.exit_code == 0, done.output
+    assert "0 of 0 proposals, release r00001-20260120" in done.output
+    file = released.settings.paths.current / "manifest.json"
+    manifest = json.loads(file.read_text("utf-8"))
+    del manifest["rows"]["identity_proposals"]
+    file.write_text(json.dumps(manifest), "utf-8")
+    done = call(released, ["identity", "proposals"])
+    assert done.exit_code == 2
+    assert "add core to areas in the company file" in done.output
+
+
 def test_a_run_what_it_says_of_itself_and_back(released: MiniCompany) -> None:
     mini = released
     mini.add_order("O9", "C9", at="2026-01-21 08:00:00")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -77,18 +78,16 @@ def build(
     with _environment(
         MARTS_BUILD_DB=str(database),
         MARTS_MEMORY_LIMIT=settings.memory_limit,
-        **_SILENT,
+        **DBT_ENVIRONMENT,
         # a second for two files that no stage reads; the compiled SQL is written without them
         DBT_WRITE_JSON=os.environ.get("DBT_WRITE_JSON", "False"),
-        # the same order of tests and models, from a tenth of the edges
-        DBT_USE_FAST_TEST_EDGES="True",
     ):
         marts = marts_of(project, areas)
         if not set(areas) >= set(AREAS):
             # without the tests of several models that also read one which is not built
             arguments += ["--select", *(f"+{mart}" for mart in marts)]
             arguments.append("--indirect-selection=cautious")
-        with _warnings_and_errors_only():
+        with warnings_and_errors_only():
             outcome = dbtRunner(project, callbacks=[_log_to(work / "dbt.log")]).invoke(arguments)
         _close_adapters()
     if outcome.exception is not None or outcome.result is None:
@@ -189,7 +188,12 @@ def _raise_on_failure(results: list[NodeResult], work: Path) -> None:
         )
 
 
-_SILENT = {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "False"}
+DBT_ENVIRONMENT = {
+    "DO_NOT_TRACK": "1",
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "False",
+    # the same order of tests and models, from a tenth of the edges
+    "DBT_USE_FAST_TEST_EDGES": "True",
+}
 
 
 def _options(target: Path, log: Path) -> list[str]:
@@ -221,12 +225,14 @@ def parsed_project(cache: Path, database_name: str, work: Path) -> Manifest:
     stamps = [(file, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
     key = (database_name, *stamps)
     if key not in _parsed:
-        folder = cache / database_name
+        # another checkout's seeds lie elsewhere
+        place = hashlib.sha256(str(DBT_PROJECT_DIR).encode()).hexdigest()[:12]
+        folder = cache / f"{database_name}-{place}"
         folder.mkdir(parents=True, exist_ok=True)
         database = str(folder / f"{database_name}.duckdb")
         with (
             (folder / "lock").open("w") as lock,
-            _environment(MARTS_BUILD_DB=database, MARTS_MEMORY_LIMIT="1GB", **_SILENT),
+            _environment(MARTS_BUILD_DB=database, MARTS_MEMORY_LIMIT="1GB", **DBT_ENVIRONMENT),
         ):
             fcntl.flock(lock, fcntl.LOCK_EX)
             runner = dbtRunner(callbacks=[_log_to(work / "dbt.log")])
@@ -252,7 +258,7 @@ def _log_to(file: Path) -> Callable[[Any], None]:
 
 
 @contextmanager
-def _warnings_and_errors_only() -> Iterator[None]:
+def warnings_and_errors_only() -> Iterator[None]:
     """Nothing is made of dbt's other events, which nobody hears.
 
     dbt 1.11 writes out each of a thousand debug events, then finds that no log takes them. Can go

@@ -17,7 +17,12 @@ from dbt.artifacts.schemas.results import NodeStatus, TestStatus
 from dbt.cli.main import dbtRunner
 
 from customer_marts.settings import Settings
-from customer_marts.transform import node_results, parsed_project
+from customer_marts.transform import (
+    DBT_ENVIRONMENT,
+    node_results,
+    parsed_project,
+    warnings_and_errors_only,
+)
 from tests.dbt.landing_fixture import Landing
 from tests.dbt.toy_company import land_first_release, new_landing
 from tests.once import once
@@ -48,24 +53,25 @@ def dbt(workspace: Path, database: Path) -> Iterator[Dbt]:
     """
     before = dict(os.environ)
     parsed = parsed_project(Settings.load().dbt_cache, database.stem, workspace)
-    os.environ |= {"MARTS_BUILD_DB": str(database), "DO_NOT_TRACK": "1"}
+    os.environ |= {"MARTS_BUILD_DB": str(database), **DBT_ENVIRONMENT}
 
     def run(command: str, *arguments: str) -> Any:
-        outcome = dbtRunner(parsed).invoke(
-            [
-                # the debug log costs a third of a build
-                *("--quiet", "--log-level", "none", "--log-level-file", "none"),
-                # a second a command
-                "--no-write-json",
-                command,
-                *arguments,
-                *(WITHOUT_VIEWS if command == "run" else ()),
-                *("--project-dir", str(PROJECT)),
-                *("--profiles-dir", str(PROJECT)),
-                *("--target-path", str(workspace / "target")),
-                *("--log-path", str(workspace / "logs")),
-            ]
-        )
+        with warnings_and_errors_only():
+            outcome = dbtRunner(parsed).invoke(
+                [
+                    # the debug log costs a third of a build
+                    *("--quiet", "--log-level", "none", "--log-level-file", "none"),
+                    # a second a command
+                    "--no-write-json",
+                    command,
+                    *arguments,
+                    *(WITHOUT_VIEWS if command == "run" else ()),
+                    *("--project-dir", str(PROJECT)),
+                    *("--profiles-dir", str(PROJECT)),
+                    *("--target-path", str(workspace / "target")),
+                    *("--log-path", str(workspace / "logs")),
+                ]
+            )
         # dbt keeps the file open in its own way; readers could not open it read-only
         DuckDBConnectionManager.close_all_connections()
         if outcome.exception:
