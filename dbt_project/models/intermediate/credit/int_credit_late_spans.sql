@@ -1,3 +1,12 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ delete_changed('customer_id', changed_customers()) }}",
+) }}
+-- depends_on: {{ ref('int_customers_changed') }}
+
+{%- set is_in_scope = where_changed('customer_id', changed_customers()) %}
+
 -- What is overdue comes and goes by spans; claims paid in time, most of them, have none.
 with claims as (
     select
@@ -5,7 +14,7 @@ with claims as (
         greatest({{ add_days('due_on', 1) }}, claimed_on) as overdue_from
     from {{ ref('int_receivable_claims') }}
     -- a refund that no credit covers yet is no payment of the customer's that is late
-    where document_kind = 'invoice' and claim_amount is not null
+    where document_kind = 'invoice' and claim_amount is not null and {{ is_in_scope }}
 ),
 
 allocations as (
@@ -14,7 +23,7 @@ allocations as (
         allocated_on,
         sum(allocated_amount) as allocated_amount
     from {{ ref('fct_payment_allocations') }}
-    where allocated_on <= {{ as_of_date() }}
+    where allocated_on <= {{ as_of_date() }} and {{ is_in_scope }}
     group by document_id, allocated_on
 ),
 

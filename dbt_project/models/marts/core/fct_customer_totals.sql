@@ -1,6 +1,13 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ delete_changed('customer_id', changed_customers()) }}",
+) }}
+-- depends_on: {{ ref('int_customers_changed') }}
+
 with orders as (
     select * from {{ ref('fct_orders') }}
-    where not is_cancelled
+    where not is_cancelled and {{ where_changed('customer_id', changed_customers()) }}
 ),
 
 order_days as (
