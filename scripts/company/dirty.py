@@ -205,7 +205,7 @@ def _bank(dirty: Dirty, calendar: _Calendar) -> None:
         day = calendar(40 + 7 * number)
         key = f"YH{day_date(day):%y%m%d}{990_000 + number}0"
         stamp = f"{day_date(day)} 15:20:00"
-        text = f"{key},{stamp},{customer},不详,{amount},CNY,{method},收款,,,,,{stamp}"
+        text = f"{key},{stamp},{customer},不详,{amount},CNY,{method},收款,,,,,,{stamp}"
         cents = 0 if amount == "壹拾万元" else round(float(amount) * 100)
         dirty.bank.append((day, text, cents))
         dirty.verdict(day, f"bank/bank_{day_date(day)}.csv", key, kind, expect)

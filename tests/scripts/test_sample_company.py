@@ -262,12 +262,13 @@ def test_nothing_is_stamped_after_the_date(company: Path) -> None:
 
 
 def test_bank_files_decode_and_their_trailers_are_right(company: Path) -> None:
-    odd_amounts = 0
+    odd_amounts = odd_lengths = 0
     for name, content in bank_files(company).items():
         lines = content.decode("gb18030").split("\r\n")
         assert lines[0] == BANK_HEADER
         assert lines[-1] == ""
         rows = [line.split(",") for line in lines[1:-2]]
+        odd_lengths += sum(len(row) != COUNT_BANK_COLUMNS for row in rows)
         total = Decimal(0)
         for row in rows:
             try:
@@ -280,6 +281,7 @@ def test_bank_files_decode_and_their_trailers_are_right(company: Path) -> None:
         assert {row[5] for row in rows if len(row) == COUNT_BANK_COLUMNS} == {account}
         assert (company / "bank" / f"{name}.done").is_file()
     assert odd_amounts == 2
+    assert odd_lengths == 1, "the line with too few columns"
 
 
 def test_bills_change_only_in_later_files(company: Path) -> None:
