@@ -451,7 +451,11 @@ select
     3.0::double as naive_silence_mae,
     case sale_type when 'spot' then 'Promoted: good' else 'Refused: <untested>' end as verdict_en,
     case sale_type when 'spot' then '启用:合格' else '不启用:未检验' end as verdict_zh,
-from (values ('contract'), ('spot')) as types (sale_type);
+from (values ('contract'), ('spot')) as types (sale_type)
+union all
+select
+    'clv_margin_spot', 'spot', 'Shrunken mean', '收缩均值', 'shrunken_mean', false, true, -0.196,
+    3577.3, null, null, 'Refused: margins too low', '不启用:毛利偏低';
 
 create table crm_scorecard as
 select

@@ -110,6 +110,7 @@ def test_every_label_is_in_both_languages_and_used() -> None:
         "chart.ageing_",
         "bridge.",
         "sale_type.",
+        "subject.",
     )
     for key, (en, zh) in labels._LABELS.items():
         assert re.search(r"[A-Za-z{]", en), key

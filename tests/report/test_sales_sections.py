@@ -434,13 +434,17 @@ def test_expected_value_equals_sql(page: Page, marts: duckdb.DuckDBPyConnection)
 
 
 def test_the_models_say_how_they_did(page: Page) -> None:
-    contract, spot = table(page.section("value"), "The models behind it")
-    assert "provisional, not promoted" in contract[2]
-    assert "not tested" in contract[3]
-    assert "Refused: <untested>" in contract[5]
-    assert "in force" in spot[2]
-    assert "5.1" in spot[3]
-    assert "2.50 (3.00)" in spot[4]
+    contract, spot, margin = table(page.section("value"), "The models behind it")
+    assert "Purchases" in contract[1]
+    assert "provisional, not promoted" in contract[3]
+    assert "not tested" in contract[4]
+    assert "Refused: <untested>" in contract[6]
+    assert "in force" in spot[3]
+    assert "5.1" in spot[4]
+    assert "2.50 (3.00)" in spot[5]
+    assert "Margin per purchase" in margin[1]
+    assert "provisional, not promoted" in margin[3]
+    assert margin[5] == "3,577.30"
 
 
 def test_without_a_model_nobody_is_valued(changed: Change) -> None:

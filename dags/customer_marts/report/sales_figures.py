@@ -232,9 +232,12 @@ class ValuedCustomer:
 
 @dataclass(frozen=True)
 class ValueModel:
-    """The fit of a sale type's purchases that gives the figures, and how it did on the holdout."""
+    """The fit of a sale type that gives its purchases, margins or renewals, and how it did on the
+    holdout.
+    """
 
     sale_type: Text
+    subject: Text
     candidate: Text
     is_in_force: bool
     bias: float | None
@@ -760,11 +763,12 @@ def _expected_value(marts: Marts, currency: str | None, feeds: Feeds) -> Expecte
     models = marts.rows(
         """
         select
-            sale_type, candidate_label_en, candidate_label_zh, is_in_force, bias_rate, mae,
+            sale_type, split_part(model, '_', 2) as subject, candidate_label_en,
+            candidate_label_zh, is_in_force, bias_rate, mae,
             least(naive_rate_mae, naive_silence_mae), verdict_en, verdict_zh,
         from clv_model_runs
-        where is_scoring and model like 'clv_purchases_%'
-        order by sale_type
+        where is_scoring
+        order by sale_type, subject <> 'purchases', subject
         """
     )
     return ExpectedValue(
@@ -775,6 +779,7 @@ def _expected_value(marts: Marts, currency: str | None, feeds: Feeds) -> Expecte
         models=tuple(
             ValueModel(
                 sale_type=text(f"sale_type.{sale_type}"),
+                subject=text(f"subject.{subject}"),
                 candidate=Text(candidate_en, candidate_zh),
                 is_in_force=is_in_force,
                 bias=bias,
@@ -784,6 +789,7 @@ def _expected_value(marts: Marts, currency: str | None, feeds: Feeds) -> Expecte
             )
             for (
                 sale_type,
+                subject,
                 candidate_en,
                 candidate_zh,
                 is_in_force,
