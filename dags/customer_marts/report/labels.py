@@ -23,7 +23,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "header.increment": ("increment on the previous release", "在上一版本上增量更新"),
     "header.data_through": ("Data through", "数据截至"),
     "header.no_data": ("no feed", "无此数据源"),
-    "header.behind": ("{days} days behind", "落后 {days} 天"),
+    "header.behind": ("behind by {days} d", "落后 {days} 天"),
     # feeds
     "feed.customers": ("Customers", "客户"),
     "feed.products": ("Products", "产品"),
