@@ -25,6 +25,7 @@ from customer_marts.clv.coding import Coding, PartedBook
 from customer_marts.clv.covariates import fit_of_cell
 from customer_marts.clv.fitting import Fit
 from customer_marts.clv.purchases import PurchaseModel
+from customer_marts.clv.refit_results import figures_told, point_told
 
 NAIVE_RATE, NAIVE_SILENCE = "naive_rate", "naive_silence"
 TRACKED_DAYS = 30
@@ -130,28 +131,15 @@ def tested(fit: PurchaseFit, holdout: Holdout) -> Backtest:
     )
 
 
-def told_row(name: str, holdout: Holdout, test: Backtest) -> dict[str, Any]:
-    """A candidate's figures on a holdout."""
-    return _measured(name, holdout, test, test.model)
-
-
-def naive_rows(holdout: Holdout, test: Backtest) -> Rows:
-    """The figures of the naive rules on a holdout."""
+def told_rows(tests: Mapping[str, Backtest], holdout: Holdout) -> Rows:
+    """The figures on a holdout of candidates by name, and of the naive rules."""
+    any_test = next(iter(tests.values()))
+    found = {name: test.model for name, test in tests.items()}
+    found |= {NAIVE_RATE: any_test.naive_rate, NAIVE_SILENCE: any_test.naive_silence}
     return [
-        _measured(NAIVE_RATE, holdout, test, test.naive_rate),
-        _measured(NAIVE_SILENCE, holdout, test, test.naive_silence),
+        figures_told(name, holdout.on, holdout.days, any_test.customers, any_test.actual, each)
+        for name, each in found.items()
     ]
-
-
-def _measured(name: str, holdout: Holdout, test: Backtest, found: Metrics) -> dict[str, Any]:
-    return {
-        "candidate": name,
-        "origin_on": holdout.on.isoformat(),
-        "holdout_days": holdout.days,
-        "customers": int(test.customers),
-        "actual": test.actual,
-        **asdict(found),
-    }
 
 
 def curves(fit: PurchaseFit, holdout: Holdout) -> Rows:
@@ -173,7 +161,7 @@ def _calibrated(name: str, parts: list[Part], holdout: Holdout) -> Rows:
     )
     points = zip(curve.forecast, curve.happened, curve.customers, strict=True)
     return [
-        _point(name, holdout, "calibration", at, forecast, happened, number)
+        point_told(name, holdout.on, holdout.days, "calibration", at, forecast, happened, number)
         for at, (forecast, happened, number) in enumerate(points, start=1)
     ]
 
@@ -194,27 +182,8 @@ def _tracked(name: str, parts: list[Part], holdout: Holdout) -> Rows:
     )
     sums = [sum(n for at, n in holdout.tracked.items() if at <= month) for month in months]
     return [
-        _point(name, holdout, "tracking", int(month), forecast, actual, book.size)
+        point_told(
+            name, holdout.on, holdout.days, "tracking", int(month), forecast, actual, book.size
+        )
         for month, forecast, actual in zip(months, expected, sums, strict=True)
     ]
-
-
-def _point(
-    name: str,
-    holdout: Holdout,
-    curve: str,
-    at: int,
-    forecast: float,
-    actual: float,
-    customers: float,
-) -> dict[str, Any]:
-    return {
-        "candidate": name,
-        "origin_on": holdout.on.isoformat(),
-        "holdout_days": holdout.days,
-        "curve": curve,
-        "point": at,
-        "forecast": float(forecast),
-        "actual": float(actual),
-        "customers": int(customers),
-    }

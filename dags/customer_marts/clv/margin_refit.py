@@ -25,10 +25,13 @@ from customer_marts.clv.gammagamma import GammaGamma, fit_gammagamma, frequency_
 from customer_marts.clv.margin import Credibility, MarginBasis, expected_margin, fit_credibility
 from customer_marts.clv.refit_results import (
     CHAMPION,
+    TOO_FEW,
     Refit,
-    as_json,
     best_of,
-    mean_error,
+    bias_told,
+    figures_told,
+    judged,
+    not_fitted,
     verdict_on,
 )
 from customer_marts.clv.refit_rules import RefitRules
@@ -129,13 +132,11 @@ def refit_margins(
         "not_above_zero": int((margins.mean <= 0).sum()),
     }
     if number < least:
-        return Refit(
-            "too_few",
-            None,
-            False,
-            f"Not fitted: the margin of {number} customers is known; {least} are needed",
-            f"未建模:仅 {number} 个客户毛利已知,至少需要 {least} 个",
-            as_json(found),
+        return not_fitted(
+            TOO_FEW,
+            f"the margin of {number} customers is known; {least} are needed",
+            f"仅 {number} 个客户毛利已知,至少需要 {least} 个",
+            found,
         )
     fits, doubts = _fitted(margins)
     correlation = frequency_value_correlation(margins.purchases, margins.mean)
@@ -150,19 +151,18 @@ def refit_margins(
         tests[CHAMPION] = [_tested(champion, holdout) for holdout in usable]
     found["candidate"] = chosen
     found["tests"] = [row for at, holdout in enumerate(usable) for row in _rows(tests, at, holdout)]
-    found |= _bias_told(tests[chosen])
+    found |= bias_told(tests[chosen])
     is_promoted, reasons_en, reasons_zh = verdict_on(
         chosen, tests[chosen], tests.get(CHAMPION, []), rules
     )
     text_en, text_zh = _holds(doubts, correlation, number, found["not_above_zero"])
-    word_en, word_zh = ("Promoted", "启用") if is_promoted else ("Refused", "不启用")
-    return Refit(
+    return judged(
         (FitStatus.WEAK_DATA if doubts else FitStatus.OK).value,
         fits[chosen].to_json(),
         is_promoted,
-        f"{word_en}: {'; '.join([*reasons_en, text_en])}",
-        f"{word_zh}:{';'.join([*reasons_zh, text_zh])}",
-        as_json(found),
+        [*reasons_en, text_en],
+        [*reasons_zh, text_zh],
+        found,
     )
 
 
@@ -214,25 +214,6 @@ def _rows(
     found = {name: each[at].model for name, each in tests.items()}
     found |= {NAIVE_MEAN: any_test.naive_mean, NAIVE_OWN_MEAN: any_test.naive_own_mean}
     return [
-        {
-            "candidate": name,
-            "origin_on": holdout.on.isoformat(),
-            "holdout_days": holdout.days,
-            "customers": any_test.customers,
-            "actual": any_test.actual,
-            **asdict(each),
-        }
+        figures_told(name, holdout.on, holdout.days, any_test.customers, any_test.actual, each)
         for name, each in found.items()
     ]
-
-
-def _bias_told(tests: Sequence[MarginTest]) -> dict[str, Any]:
-    if not tests:
-        return {}
-    actual = sum(test.actual for test in tests)
-    forecast = sum((1 + test.model.bias) * test.actual for test in tests if test.actual)
-    return {
-        "bias": forecast / actual - 1 if actual else None,
-        "mae": mean_error(tests),
-        "origins": len(tests),
-    }

@@ -26,19 +26,21 @@ from customer_marts.clv.holdouts import (
     PurchaseFit,
     Rows,
     curves,
-    naive_rows,
     tested,
-    told_row,
+    told_rows,
 )
 from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd, fit_mbgcnbd_best, fit_mbgnbd
 from customer_marts.clv.paretonbd import ParetoNbd, fit_paretonbd
 from customer_marts.clv.purchases import PurchaseModel
 from customer_marts.clv.refit_results import (
     CHAMPION,
+    TOO_FEW,
     Refit,
-    as_json,
     best_of,
-    mean_error,
+    bias_told,
+    fit_told,
+    judged,
+    not_fitted,
     verdict_on,
 )
 from customer_marts.clv.refit_rules import RefitRules
@@ -92,13 +94,11 @@ def refit_purchases(
         "purchases": int(book.purchases) if book is not None else 0,
     }
     if book is None or repeaters < needed:
-        return Refit(
-            "too_few",
-            None,
-            False,
-            f"Not fitted: {repeaters} customers bought again; {needed} are needed",
-            f"未建模:仅 {repeaters} 个客户重复购买,至少需要 {needed} 个",
-            as_json(found),
+        return not_fitted(
+            TOO_FEW,
+            f"{repeaters} customers bought again; {needed} are needed",
+            f"仅 {repeaters} 个客户重复购买,至少需要 {needed} 个",
+            found,
         )
     usable = [
         each for each in holdouts if each.book.repeat_buyers >= rules.test_repeat_buyers_at_least
@@ -119,13 +119,11 @@ def refit_purchases(
     if not able:
         found["fits"] = [_fit_told(each) for each in fits.values()]
         found["tests"] = _test_rows(tests, usable)
-        return Refit(
+        return not_fitted(
             FitStatus.FAILED.value,
-            None,
-            False,
-            "Not fitted: no candidate's likelihood has a maximum",
-            "未建模:所有候选模型均未收敛",
-            as_json(found),
+            "no candidate's likelihood has a maximum",
+            "所有候选模型均未收敛",
+            found,
         )
     chosen = best_of({name: tests[name] for name in able}, rules)
     plain = Plain(fits[chosen], at_origins[chosen], tests[chosen])
@@ -144,17 +142,16 @@ def refit_purchases(
         for made, holdout in zip(at_origins[chosen], usable, strict=True)
         for point in curves(made, holdout)
     ]
-    found |= _bias_told(tests[chosen])
+    found |= bias_told(tests[chosen]) | _naive_told(tests[chosen])
     verdict = verdict_on(chosen, tests[chosen], tests.get(CHAMPION, []), rules)
     is_promoted, reasons_en, reasons_zh = verdict
-    word_en, word_zh = ("Promoted", "启用") if is_promoted else ("Refused", "不启用")
-    return Refit(
+    return judged(
         fits[chosen].fit.status.value,
         fits[chosen].to_json(),
         is_promoted,
-        f"{word_en}: {'; '.join([*reasons_en, trial.reason_en])}",
-        f"{word_zh}:{';'.join([*reasons_zh, trial.reason_zh])}",
-        as_json(found),
+        [*reasons_en, trial.reason_en],
+        [*reasons_zh, trial.reason_zh],
+        found,
     )
 
 
@@ -163,24 +160,19 @@ def _tests(fits: Sequence[PurchaseFit], holdouts: Sequence[Holdout]) -> list[Bac
 
 
 def _test_rows(tests: Mapping[str, Sequence[Backtest]], holdouts: Sequence[Holdout]) -> Rows:
-    rows: Rows = []
-    for at, holdout in enumerate(holdouts):
-        rows += [told_row(name, holdout, found[at]) for name, found in tests.items()]
-        rows += naive_rows(holdout, next(iter(tests.values()))[at])
-    return rows
+    return [
+        row
+        for at, holdout in enumerate(holdouts)
+        for row in told_rows({name: found[at] for name, found in tests.items()}, holdout)
+    ]
 
 
-def _bias_told(tests: Sequence[Backtest]) -> dict[str, Any]:
+def _naive_told(tests: Sequence[Backtest]) -> dict[str, float]:
     if not tests:
         return {}
-    forecast = sum((1 + test.model.bias) * test.actual for test in tests if test.actual)
-    actual = sum(test.actual for test in tests)
     return {
-        "bias": forecast / actual - 1 if actual else None,
-        "mae": mean_error(tests),
         "naive_rate_mae": float(np.mean([test.naive_rate.mae for test in tests])),
         "naive_silence_mae": float(np.mean([test.naive_silence.mae for test in tests])),
-        "origins": len(tests),
     }
 
 
@@ -190,10 +182,4 @@ def _fit_told(made: PurchaseFit) -> dict[str, Any]:
     told = {parameter: float(getattr(base, parameter)) for parameter in base.names}
     if isinstance(base, MbgCnbdK):
         told["k"] = base.k
-    return {
-        "candidate": made.candidate,
-        "status": fit.status.value,
-        "reasons": list(fit.reasons),
-        "log_likelihood": fit.log_likelihood,
-        "parameters": told,
-    }
+    return fit_told(made.candidate, fit, told)

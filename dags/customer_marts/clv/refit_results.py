@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
 
-from customer_marts.clv.backtest import Tested, promotion_verdict
+from customer_marts.clv.backtest import Metrics, Tested, promotion_verdict
+from customer_marts.clv.fitting import Fit
 from customer_marts.clv.refit_rules import RefitRules
 
 CHAMPION = "champion"
+TOO_FEW = "too_few"
 KEPT_DECIMALS = 6
 
 
@@ -35,6 +38,94 @@ class Refit:
     def version(self) -> str:
         told = self.artefact or self.fit_status + self.measures
         return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def not_fitted(fit_status: str, why_en: str, why_zh: str, found: dict[str, Any]) -> Refit:
+    """No artefact, and why."""
+    return Refit(
+        fit_status, None, False, f"Not fitted: {why_en}", f"未建模:{why_zh}", as_json(found)
+    )
+
+
+def judged(
+    fit_status: str,
+    artefact: str,
+    is_promoted: bool,
+    reasons_en: Sequence[str],
+    reasons_zh: Sequence[str],
+    found: dict[str, Any],
+) -> Refit:
+    """What was fitted, promoted or refused for these reasons."""
+    word_en, word_zh = ("Promoted", "启用") if is_promoted else ("Refused", "不启用")
+    return Refit(
+        fit_status,
+        artefact,
+        is_promoted,
+        f"{word_en}: {'; '.join(reasons_en)}",
+        f"{word_zh}:{';'.join(reasons_zh)}",
+        as_json(found),
+    )
+
+
+def fit_told(candidate: str, fit: Fit[Any], parameters: Mapping[str, float]) -> dict[str, Any]:
+    """A candidate's fit on the whole book, as the measures tell it."""
+    return {
+        "candidate": candidate,
+        "status": fit.status.value,
+        "reasons": list(fit.reasons),
+        "log_likelihood": fit.log_likelihood,
+        "parameters": dict(parameters),
+    }
+
+
+def figures_told(
+    candidate: str, on: date, days: int, customers: float, actual: float, found: Metrics
+) -> dict[str, Any]:
+    """A candidate's figures on the holdout of ``days`` after the origin ``on``."""
+    return {
+        "candidate": candidate,
+        "origin_on": on.isoformat(),
+        "holdout_days": days,
+        "customers": int(customers),
+        "actual": actual,
+        **asdict(found),
+    }
+
+
+def point_told(
+    candidate: str,
+    on: date,
+    days: int,
+    curve: str,
+    at: int,
+    forecast: float,
+    actual: float,
+    customers: float,
+) -> dict[str, Any]:
+    """A point of a candidate's curve on the holdout of ``days`` after the origin ``on``."""
+    return {
+        "candidate": candidate,
+        "origin_on": on.isoformat(),
+        "holdout_days": days,
+        "curve": curve,
+        "point": at,
+        "forecast": float(forecast),
+        "actual": float(actual),
+        "customers": int(customers),
+    }
+
+
+def bias_told(tests: Sequence[Tested]) -> dict[str, Any]:
+    """Bias and error over all origins; nothing without one."""
+    if not tests:
+        return {}
+    forecast = sum((1 + test.model.bias) * test.actual for test in tests if test.actual)
+    actual = sum(test.actual for test in tests)
+    return {
+        "bias": forecast / actual - 1 if actual else None,
+        "mae": mean_error(tests),
+        "origins": len(tests),
+    }
 
 
 def mean_error(tests: Sequence[Tested]) -> float:

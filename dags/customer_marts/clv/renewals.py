@@ -17,7 +17,16 @@ import numpy as np
 from customer_marts.clv.backtest import Metrics, calibration_curve, metrics
 from customer_marts.clv.books import Floats, Integers, tally
 from customer_marts.clv.fitting import USABLE, Fit
-from customer_marts.clv.refit_results import CHAMPION, Refit, as_json
+from customer_marts.clv.refit_results import (
+    CHAMPION,
+    TOO_FEW,
+    Refit,
+    figures_told,
+    fit_told,
+    judged,
+    not_fitted,
+    point_told,
+)
 from customer_marts.clv.refit_rules import RefitRules
 from customer_marts.clv.sbg import ShiftedBetaGeometric, fit_sbg
 from customer_marts.clv.value import parameter_interval
@@ -79,37 +88,19 @@ def refit_renewals(
     found: dict[str, Any] = {"customers": int(runs.number.sum()), "ends": ends, "renewed": renewed}
     needed = rules.renewals_at_least
     if ends < needed:
-        return Refit(
-            "too_few",
-            None,
-            False,
-            f"Not fitted: {ends} contract years could be renewed and are judged; {needed} are "
-            "needed",
-            f"未建模:可判定续约的合同年度仅 {ends} 个,至少需要 {needed} 个",
-            as_json(found),
+        return not_fitted(
+            TOO_FEW,
+            f"{ends} contract years could be renewed and are judged; {needed} are needed",
+            f"可判定续约的合同年度仅 {ends} 个,至少需要 {needed} 个",
+            found,
         )
     fit = fit_sbg(*runs.judged)
-    found |= {"candidate": SBG, "fits": [_fit_told(fit)]}
+    found |= {"candidate": SBG, "fits": [fit_told(SBG, fit, asdict(fit.model))]}
     if fit.status not in USABLE:
-        return Refit(
-            fit.status.value,
-            None,
-            False,
-            "Not fitted: the likelihood has no maximum",
-            "未建模:模型未收敛",
-            as_json(found),
-        )
+        return not_fitted(fit.status.value, "the likelihood has no maximum", "模型未收敛", found)
     is_promoted, reason_en, reason_zh = _judged(runs, as_of, champion, rules, found)
-    word_en, word_zh = ("Promoted", "启用") if is_promoted else ("Refused", "不启用")
-    artefact = {"candidate": SBG, "fit": json.loads(fit.to_json())}
-    return Refit(
-        fit.status.value,
-        json.dumps(artefact, sort_keys=True),
-        is_promoted,
-        f"{word_en}: {reason_en}",
-        f"{word_zh}:{reason_zh}",
-        as_json(found),
-    )
+    artefact = json.dumps({"candidate": SBG, "fit": json.loads(fit.to_json())}, sort_keys=True)
+    return judged(fit.status.value, artefact, is_promoted, [reason_en], [reason_zh], found)
 
 
 def renewal_fit(artefact: str) -> Fit[ShiftedBetaGeometric]:
@@ -163,28 +154,17 @@ def _judged(
     if champion is not None:
         forecasts[CHAMPION] = champion.model.retention(at_end)
     measured = {name: metrics(each, happened, number) for name, each in forecasts.items()}
-    shared = {
-        "origin_on": _year_before(as_of).isoformat(),
-        "holdout_days": (as_of - _year_before(as_of)).days,
-    }
-    totals = {"customers": tests, "actual": float(number @ happened)}
+    on = _year_before(as_of)
+    days = (as_of - on).days
+    actual = float(number @ happened)
     found["tests"] = [
-        {"candidate": name, **shared, **totals, **asdict(each)} for name, each in measured.items()
+        figures_told(name, on, days, tests, actual, each) for name, each in measured.items()
     ]
     curve = calibration_curve(forecasts[SBG], happened, number)
+    points = zip(curve.forecast, curve.happened, curve.customers, strict=True)
     found["curves"] = [
-        {
-            "candidate": SBG,
-            **shared,
-            "curve": "calibration",
-            "point": at,
-            "forecast": float(forecast),
-            "actual": float(share),
-            "customers": int(customers),
-        }
-        for at, (forecast, share, customers) in enumerate(
-            zip(curve.forecast, curve.happened, curve.customers, strict=True), start=1
-        )
+        point_told(SBG, on, days, "calibration", at, *point)
+        for at, point in enumerate(points, start=1)
     ]
     found |= {"bias": measured[SBG].bias, "mae": measured[SBG].mae, "origins": 1}
     return _verdict(measured, tests, rules)
@@ -210,16 +190,6 @@ def _verdict(
         told_zh += f";均方根误差 {own.rmse:.4g},{name_zh}为 {error:.4g}"
         is_sound = is_sound and is_better
     return is_sound, told_en, told_zh
-
-
-def _fit_told(fit: Fit[ShiftedBetaGeometric]) -> dict[str, Any]:
-    return {
-        "candidate": SBG,
-        "status": fit.status.value,
-        "reasons": list(fit.reasons),
-        "log_likelihood": fit.log_likelihood,
-        "parameters": asdict(fit.model),
-    }
 
 
 def _year_before(day: date) -> date:

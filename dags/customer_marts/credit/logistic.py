@@ -38,6 +38,12 @@ def sigmoid(log_odds: Floats) -> Floats:
     return result
 
 
+def logit(probability: Floats) -> Floats:
+    """ln(p / (1 - p)): the log-odds whose :func:`sigmoid` is p, in (0, 1)."""
+    result: Floats = np.log(probability / (1.0 - probability))
+    return result
+
+
 def fit_ridge_logistic(
     features: Floats,
     is_event: Flags,

@@ -30,7 +30,7 @@ from customer_marts.credit.binning import (
     Integers,
     VariableBins,
 )
-from customer_marts.credit.logistic import fit_ridge_logistic
+from customer_marts.credit.logistic import fit_ridge_logistic, logit
 from customer_marts.credit.promotion import (
     HoldoutQuality,
     PromotionLimits,
@@ -277,8 +277,7 @@ def calibration_slope(training: Observations, rules: RefitRules) -> float:
     model for binary regression; E. W. Steyerberg, Clinical Prediction Models (2019), chapter 13.
     """
     lenient = replace(rules, options=replace(rules.options, minimum_defaults=1))
-    share = hashed_percent(training.customer, 1)
-    fold = share * rules.cross_fit_folds // 100
+    fold = hashed_percent(training.customer, 1) * rules.cross_fit_folds // 100
     log_odds = np.zeros(len(training))
     for each in range(rules.cross_fit_folds):
         is_out = fold == each
@@ -287,11 +286,9 @@ def calibration_slope(training: Observations, rules: RefitRules) -> float:
             continue
         card = fit_explainable(others.features, others.is_default, lenient).scorecard
         if card is None:
-            rate = float(others.is_default.mean())
-            log_odds[is_out] = np.log(rate / (1 - rate))
+            log_odds[is_out] = logit(others.is_default.mean())
         else:
-            chance = card.score(training.of(is_out).features).probability
-            log_odds[is_out] = np.log(chance / (1 - chance))
+            log_odds[is_out] = logit(card.score(training.of(is_out).features).probability)
     fit = fit_ridge_logistic(log_odds[:, np.newaxis], training.is_default, ridge=0.0)
     return round(float(fit.coefficients[0]), KEPT_DECIMALS) if fit.is_converged else 1.0
 
