@@ -112,16 +112,16 @@
 {% endmacro %}
 
 {#-
-    Predicate of a rule about a key's own rows: on an increment only the keys that it deleted and
-    appended, on a first release and on a rebuild every row. `changed` is the kind of key, one of
-    the facts that go by it.
+    Predicate of a rule about a key's own rows: on an increment only those that it may have deleted
+    or appended, on a first release and on a rebuild every row. `changed` is what the fact goes by.
 
     Nothing slips through, by induction over the releases of one chain. The first release is a
     rebuild, and was checked whole. An increment starts from its parent's tables, whose rows were
-    sound; its pre-hook deletes the rows of the changed keys, and only_changed lets no row of
+    sound; its pre-hook deletes rows of the changed keys alone, and only_changed lets no row of
     another key, nor of none, be appended. So the rows of every other key are the parent's, and no
     row of theirs was added: a repeated key or a sum by key that is off can only be among the
-    changed keys. A rule that compares two facts by key may use it where both go by that key. The
+    changed keys. A rule that compares two facts by key may use it where both go by that key, and
+    one that looks keys up where whatever takes a key away changes those that name it. The
     ledger goes by customers with movements: what repeats across two of them repeats a payment's
     key, which its own fact forbids. What compares with landing, or in total, or hangs on the as-of
     date, stays whole.
@@ -132,32 +132,40 @@
     {%- else -%}
         {#- named whatever is built: dbt must learn of every ref as it parses -#}
         {%- set run_context = ref('stg_landing__run_context') -%}
-        {%- if changed == 'orders' -%}
-            {%- set key, changed_keys = 'order_id', changed_orders() -%}
-        {%- elif changed == 'invoices' -%}
-            {%- set key, changed_keys = 'invoice_id', changed_invoices() -%}
-        {%- elif changed == 'payments' -%}
-            {%- set key, changed_keys = 'payment_id', changed_rows('payments') -%}
-        {%- elif changed == 'ledger' -%}
-            {%- set key, changed_keys = 'customer_id', customers_with_movements() -%}
-        {%- else -%}
-            {%- do exceptions.raise_compiler_error('no fact goes by changed ' ~ changed) -%}
-        {%- endif -%}
-        {%- if flags.FULL_REFRESH or run_asks_for_rebuild('parent_as_of is null') -%}
-            true
-        {%- else -%}
-            {{ key }} in ({{ changed_keys }})
-        {%- endif -%}
+        {%- set predicate = is_of_changed(changed) -%}
+        {%- set is_whole = {
+            'customers': months_need_rebuild() ~ ' or ' ~ as_of_month_moved(),
+        }.get(changed, 'parent_as_of is null') -%}
+        {{ 'true' if flags.FULL_REFRESH or run_asks_for_rebuild(is_whole) else predicate }}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Predicate of the rows of a changed key, by the kind of key. -#}
+{% macro is_of_changed(changed) -%}
+    {%- if changed == 'orders' -%}
+        order_id in ({{ changed_orders() }})
+    {%- elif changed == 'invoices' -%}
+        invoice_id in ({{ changed_invoices() }})
+    {%- elif changed == 'payments' -%}
+        payment_id in ({{ changed_rows('payments') }})
+    {%- elif changed == 'ledger' -%}
+        customer_id in ({{ customers_with_movements() }})
+    {%- elif changed == 'customers' -%}
+        customer_id in ({{ changed_customers() }})
+    {%- elif changed == 'months' -%}
+        month_on >= (select first_month_on from {{ ref('int_months_changed') }})
+    {%- else -%}
+        {%- do exceptions.raise_compiler_error('no fact goes by changed ' ~ changed) -%}
     {%- endif -%}
 {%- endmacro %}
 
 {#- Last line of a fact whose rules use where_appended: an increment that would append a row of a
-    key that it did not delete breaks. -#}
-{% macro only_changed(key, changed_keys) -%}
-    {%- if is_incremental() and not run_asks_for_rebuild() -%}
+    key that it did not delete breaks. `rebuild_when` is the model's own. -#}
+{% macro only_changed(changed, rebuild_when='false') -%}
+    {%- if is_incremental() and not run_asks_for_rebuild(rebuild_when) -%}
         case
-        when {{ key }} in ({{ changed_keys }}) then true
-        else {{ break_with(this.name ~ ' would append a row of an unchanged ' ~ key) }}
+        when {{ is_of_changed(changed) }} then true
+        else {{ break_with(this.name ~ ' would append a row that goes by no changed ' ~ changed) }}
     end
     {%- else -%}
         true
@@ -165,14 +173,17 @@
 {%- endmacro %}
 
 {#- Every value of the column, where there is one, is a value of the other model's field. Looked up
-    once per value; the rows are only counted where a value is missing. -#}
-{% macro rows_breaking_relationships(model, column, to, field) %}
+    once per value; the rows are only counted where a value is missing. For `changed` see
+    where_appended. -#}
+{% macro rows_breaking_relationships(model, column, to, field, changed=none) %}
     select here.{{ column }}
     from {{ model }} as here
     inner join (
         select here_values.{{ column }}
         from (
-            select distinct {{ column }} from {{ model }} where {{ column }} is not null
+            select distinct {{ column }}
+            from {{ model }}
+            where {{ column }} is not null and {{ where_appended(changed) }}
         ) as here_values
         where not exists (
             select there.{{ field }}

@@ -414,3 +414,4 @@ final as (
 )
 
 select * from final
+where {{ only_changed('customers', months_need_rebuild()) }}

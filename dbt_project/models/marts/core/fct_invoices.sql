@@ -138,4 +138,4 @@ final as (
 )
 
 select * from final
-where {{ only_changed('invoice_id', changed_invoices()) }}
+where {{ only_changed('invoices') }}

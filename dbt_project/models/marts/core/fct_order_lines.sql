@@ -99,4 +99,4 @@ final as (
 )
 
 select * from final
-where {{ only_changed('order_id', changed_orders()) }}
+where {{ only_changed('orders') }}

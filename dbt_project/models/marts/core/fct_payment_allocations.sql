@@ -80,4 +80,4 @@ final as (
 )
 
 select * from final
-where {{ only_changed('customer_id', customers_with_movements()) }}
+where {{ only_changed('ledger') }}

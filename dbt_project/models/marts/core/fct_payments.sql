@@ -86,4 +86,4 @@ final as (
 )
 
 select * from final
-where {{ only_changed('payment_id', changed_rows('payments')) }}
+where {{ only_changed('payments') }}

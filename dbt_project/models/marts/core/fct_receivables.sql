@@ -261,3 +261,4 @@ final as (
 )
 
 select * from final
+where {{ only_changed('customers', as_of_month_moved()) }}

@@ -155,3 +155,4 @@ final as (
 )
 
 select * from final
+where {{ only_changed('months') }}

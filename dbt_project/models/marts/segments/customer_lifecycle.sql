@@ -228,3 +228,4 @@ final as (
 )
 
 select * from final
+where {{ only_changed('months') }}

@@ -178,3 +178,4 @@ final as (
 )
 
 select * from final
+where {{ only_changed('months') }}

@@ -206,3 +206,4 @@ final as (
 )
 
 select * from final
+where {{ only_changed('months') }}
