@@ -111,6 +111,14 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- The changed customers, with their first_month_on as the alias `changed`, whatever the date. -#}
+{% macro join_changed_customers(relation, is_partial) -%}
+    {%- if is_partial -%}
+        inner join {{ ref('int_customers_changed') }} as changed
+            on {{ relation }}.customer_id = changed.customer_id
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro delete_changed_months_of_customers(rebuild_when) -%}
     {%- if is_incremental() -%}
         {% if run_asks_for_rebuild(rebuild_when) -%}

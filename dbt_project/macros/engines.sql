@@ -139,16 +139,25 @@
     cast({{ total }} as double) / nullif({{ count }}, 0)
 {%- endmacro %}
 
-{#- The values of a group as one list, in the order of another column. -#}
+{#- The known values of a group as one list, in the order of another column. -#}
 {% macro list_in_order(value, order_by) -%}
     {{ adapter.dispatch('list_in_order', 'customer_marts')(value, order_by) }}
 {%- endmacro %}
+{#- The first so many, the most DuckDB takes: a list with an order of its own is three times as
+    dear. -#}
 {% macro default__list_in_order(value, order_by) -%}
-    list({{ value }} order by {{ order_by }})
+    arg_min({{ value }}, {{ order_by }}, 999999)
 {%- endmacro %}
 {% macro spark__list_in_order(value, order_by) -%}
     transform(
-        array_sort(collect_list(struct({{ order_by }} as place, {{ value }} as value))),
+        array_sort(
+            collect_list(
+                case
+                    when {{ value }} is not null
+                        then struct({{ order_by }} as place, {{ value }} as value)
+                end
+            )
+        ),
         item -> item.value
     )
 {%- endmacro %}

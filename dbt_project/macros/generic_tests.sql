@@ -133,9 +133,7 @@
         {#- named whatever is built: dbt must learn of every ref as it parses -#}
         {%- set run_context = ref('stg_landing__run_context') -%}
         {%- set predicate = is_of_changed(changed) -%}
-        {%- set is_whole = {
-            'customers': months_need_rebuild() ~ ' or ' ~ as_of_month_moved(),
-        }.get(changed, 'parent_as_of is null') -%}
+        {%- set is_whole = months_need_rebuild() if changed == 'customers' else 'parent_as_of is null' -%}
         {{ 'true' if flags.FULL_REFRESH or run_asks_for_rebuild(is_whole) else predicate }}
     {%- endif -%}
 {%- endmacro %}

@@ -80,16 +80,13 @@
 
 {#-
     The rows of a CTE as changes of fct_receivables: their day and, of each of its measures, what
-    they change it by. What lies after the as-of date is left out.
+    they change it by. What lies before its first_month_on, or after the as-of date, is left out.
 -#}
 {% macro dated_amounts(relation, on_date, amounts, where='true') -%}
     select
         customer_id,
         {{ on_date }} as changed_on
-        {%- for measure in [
-            'invoiced', 'credit_note', 'credited', 'exchange_difference', 'open', 'overdue',
-            'disputed', 'unapplied', 'prepaid', 'bill',
-        ] %},
+        {%- for measure in receivable_measures() %},
         {%- if measure in amounts %}
         {{ amounts[measure] }} as {{ measure }}_amount
         {%- else %}
@@ -97,7 +94,18 @@
         {%- endif %}
         {%- endfor %}
     from {{ relation }}
-    where {{ on_date }} <= {{ as_of_date() }} and {{ where }}
+    where
+        {{ on_date }} <= {{ as_of_date() }}
+        and {{ on_date }} >= first_month_on
+        and {{ where }}
+{%- endmacro %}
+
+{#- What a customer's months of fct_receivables add up. -#}
+{% macro receivable_measures() -%}
+    {{ return([
+        'invoiced', 'credit_note', 'credited', 'exchange_difference', 'open', 'overdue', 'disputed',
+        'unapplied', 'prepaid', 'bill',
+    ]) }}
 {%- endmacro %}
 
 {#- Within one space of ids: a refund is not the invoice of its number, a credit note no payment. -#}

@@ -59,7 +59,7 @@
     {{ adapter.dispatch('join_texts', 'customer_marts')(text, separator, order_by) }}
 {%- endmacro %}
 {% macro default__join_texts(text, separator, order_by) -%}
-    string_agg({{ text }}, '{{ separator }}' order by {{ order_by }})
+    array_to_string({{ list_in_order(text, order_by) }}, '{{ separator }}')
 {%- endmacro %}
 {% macro spark__join_texts(text, separator, order_by) -%}
     nullif(

@@ -2,82 +2,92 @@
     materialized='incremental',
     incremental_strategy='append',
     pre_hook=[
-        "{{ delete_changed('customer_id', changed_customers(), as_of_month_moved()) }}",
+        "{{ delete_changed_months_of_customers('parent_as_of is null') }}",
         "{{ end_current_month() }}",
     ],
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
 
-{%- set is_in_scope = where_changed('customer_id', changed_customers(), as_of_month_moved()) %}
+{%- set is_partial = is_incremental() and not run_asks_for_rebuild('parent_as_of is null') %}
+{%- set first_month_on = 'changed.first_month_on' if is_partial else beginning_of_time() %}
 
 -- What open_documents and open_credits say of the as-of date, for the end of every month. Every
 -- entry of the ledger has its day, so each balance is a sum of dated changes. They are added up
 -- once, not kind by kind and then together, which takes longer.
 with claims as (
     select
-        document_id,
-        document_kind,
-        customer_id,
-        claimed_on,
-        greatest({{ add_days('due_on', 1) }}, claimed_on) as overdue_from,
-        is_disputed,
-        claim_amount
-    from {{ ref('int_receivable_claims') }}
-    where {{ is_in_scope }}
+        facts.document_id,
+        facts.document_kind,
+        facts.customer_id,
+        facts.claimed_on,
+        greatest({{ add_days('facts.due_on', 1) }}, facts.claimed_on) as overdue_from,
+        facts.is_disputed,
+        facts.claim_amount,
+        {{ first_month_on }} as first_month_on
+    from {{ ref('int_receivable_claims') }} as facts
+    {{ join_changed_customers('facts', is_partial) }}
 ),
 
 credits as (
     select
-        credit_id,
-        credit_kind,
-        customer_id,
-        credited_on,
-        case when cancelled_on is not null then greatest(cancelled_on, credited_on) end
-            as cancelled_on,
-        held_from,
-        held_until,
-        credit_amount
-    from {{ ref('int_receivable_credits') }}
-    where {{ is_in_scope }}
+        facts.credit_id,
+        facts.credit_kind,
+        facts.customer_id,
+        facts.credited_on,
+        case
+            when facts.cancelled_on is not null
+                then greatest(facts.cancelled_on, facts.credited_on)
+        end as cancelled_on,
+        facts.held_from,
+        facts.held_until,
+        facts.credit_amount,
+        {{ first_month_on }} as first_month_on
+    from {{ ref('int_receivable_credits') }} as facts
+    {{ join_changed_customers('facts', is_partial) }}
 ),
 
 ledger as (
     select
-        document_id,
-        credit_id,
-        customer_id,
-        allocated_on,
-        allocated_amount,
-        credit_amount
-    from {{ ref('fct_payment_allocations') }}
-    where {{ is_in_scope }}
+        facts.document_id,
+        facts.credit_id,
+        facts.customer_id,
+        facts.allocated_on,
+        facts.allocated_amount,
+        facts.credit_amount,
+        {{ first_month_on }} as first_month_on
+    from {{ ref('fct_payment_allocations') }} as facts
+    {{ join_changed_customers('facts', is_partial) }}
 ),
 
 bills as (
     select
-        customer_id,
-        received_on,
-        coalesce(settled_on, dishonoured_on) as ended_on,
-        payment_amount
-    from {{ ref('fct_payments') }}
-    where
-        method in ('bank_acceptance', 'commercial_acceptance')
-        and {{ is_in_scope }}
+        facts.customer_id,
+        facts.received_on,
+        coalesce(facts.settled_on, facts.dishonoured_on) as ended_on,
+        facts.payment_amount,
+        {{ first_month_on }} as first_month_on
+    from {{ ref('fct_payments') }} as facts
+    {{ join_changed_customers('facts', is_partial) }}
+    where facts.method in ('bank_acceptance', 'commercial_acceptance')
 ),
 
 -- also what is worth nothing begins a customer's months
 document_days as (
     select
-        customer_id,
-        invoiced_on as changed_on
-    from {{ ref('fct_invoices') }}
-    where invoice_amount = 0 and {{ is_in_scope }}
+        facts.customer_id,
+        facts.invoiced_on as changed_on,
+        {{ first_month_on }} as first_month_on
+    from {{ ref('fct_invoices') }} as facts
+    {{ join_changed_customers('facts', is_partial) }}
+    where facts.invoice_amount = 0
     union all
     select
-        customer_id,
-        received_on as changed_on
-    from {{ ref('fct_payments') }}
-    where payment_amount = 0 and {{ is_in_scope }}
+        facts.customer_id,
+        facts.received_on as changed_on,
+        {{ first_month_on }} as first_month_on
+    from {{ ref('fct_payments') }} as facts
+    {{ join_changed_customers('facts', is_partial) }}
+    where facts.payment_amount = 0
 ),
 
 allocations as (
@@ -88,7 +98,8 @@ allocations as (
         claims.overdue_from,
         claims.is_disputed,
         ledger.allocated_amount,
-        ledger.credit_amount
+        ledger.credit_amount,
+        ledger.first_month_on
     from ledger
     left join claims on ledger.document_id = claims.document_id
 ),
@@ -104,7 +115,8 @@ allocated_holds as (
         allocations.customer_id,
         allocations.allocated_on,
         holds.held_until,
-        allocations.credit_amount
+        allocations.credit_amount,
+        allocations.first_month_on
     from allocations
     inner join holds on allocations.credit_id = holds.credit_id
     where allocations.allocated_on < coalesce(holds.held_until, {{ add_days(as_of_date(), 1) }})
@@ -172,18 +184,35 @@ months_of_change as (
     select
         customer_id,
         {{ month_start('changed_on') }} as changed_month_on,
-        {{ sum_amount('invoiced_amount') }} as invoiced_amount,
-        {{ sum_amount('credit_note_amount') }} as credit_note_amount,
-        {{ sum_amount('credited_amount') }} as credited_amount,
-        {{ sum_amount('exchange_difference_amount') }} as exchange_difference_amount,
-        {{ sum_amount('open_amount') }} as open_amount,
-        {{ sum_amount('overdue_amount') }} as overdue_amount,
-        {{ sum_amount('disputed_amount') }} as disputed_amount,
-        {{ sum_amount('unapplied_amount') }} as unapplied_amount,
-        {{ sum_amount('prepaid_amount') }} as prepaid_amount,
-        {{ sum_amount('bill_amount') }} as bill_amount
+        {{ month_start('changed_on') }} as first_filled_month_on,
+        {%- for measure in receivable_measures() %}
+            {{ sum_amount(measure ~ '_amount') }} as {{ measure }}_amount{{ ',' if not loop.last }}
+        {%- endfor %}
     from changes
     group by customer_id, {{ month_start('changed_on') }}
+    {% if is_partial -%}
+        union all
+        -- the months go on from the balances of the last that stands
+        select
+            months.customer_id,
+            months.month_on as changed_month_on,
+            changed.first_month_on as first_filled_month_on,
+            {%- for measure in receivable_measures() %}
+                {{ {
+                    'open': 'months.open_balance_amount',
+                    'overdue': 'months.overdue_amount',
+                    'disputed': 'months.disputed_amount',
+                    'unapplied': 'months.unapplied_cash_amount + months.prepaid_amount',
+                    'prepaid': 'months.prepaid_amount',
+                    'bill': 'months.bills_outstanding_amount',
+                }.get(measure, '0') }} as {{ measure }}_amount{{ ',' if not loop.last }}
+            {%- endfor %}
+        from {{ this }} as months
+        inner join {{ ref('int_customers_changed') }} as changed
+            on
+                months.customer_id = changed.customer_id
+                and months.month_on = {{ add_months('changed.first_month_on', -1) }}
+    {%- endif %}
 ),
 
 -- up to the end of the month; so it stays until the next month of change
@@ -191,6 +220,7 @@ totals as (
     select
         customer_id,
         changed_month_on,
+        first_filled_month_on,
         lead(changed_month_on) over (
             partition by customer_id
             order by changed_month_on
@@ -213,17 +243,23 @@ totals as (
     )
 ),
 
+filled_months as (
+    select
+        *,
+        coalesce(
+            {{ add_months('next_changed_month_on', -1) }}, {{ month_start(as_of_date()) }}
+        ) as last_filled_month_on
+    from totals
+),
+
 customer_months as (
     select
-        totals.*,
+        *,
         cast(
-            {{ explode_months(
-                'changed_month_on',
-                'coalesce(' ~ add_months('next_changed_month_on', -1) ~ ', '
-                ~ month_start(as_of_date()) ~ ')'
-            ) }} as date
+            {{ explode_months('first_filled_month_on', 'last_filled_month_on') }} as date
         ) as month_on
-    from totals
+    from filled_months
+    where first_filled_month_on <= last_filled_month_on
 ),
 
 month_ends as (
@@ -261,4 +297,4 @@ final as (
 )
 
 select * from final
-where {{ only_changed('customers', as_of_month_moved()) }}
+where {{ only_changed('customers', 'parent_as_of is null') }}
