@@ -72,10 +72,12 @@ def as_events(documents: list[Document], as_of: date) -> tuple[Events, list[Docu
                 target,
                 document.kind == "prepayment" and rank == EventKind.RECEIPT,
                 key is not None,
+                0,
+                0,
             )
         )
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 10
-    kinds = (*("i4", "i1", "i4", "i4", "i8", "i8", "i4", "i4"), "?", "?")
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 12
+    kinds = (*("i4", "i1", "i4", "i4", "i8", "i8", "i4", "i4"), "?", "?", "i8", "i4")
     arrays = [np.array(column, dtype=kind) for column, kind in zip(columns, kinds, strict=True)]
     return Events(*arrays), [step[4] for step in steps]
 
@@ -182,6 +184,63 @@ def test_a_later_row_changes_nothing_that_was_applied(book: list[Document], as_o
         for account, rows in whole.items()
     }
     assert run(book, as_of) == {account: rows for account, rows in until.items() if rows}
+
+
+def moves(rows: list[Entry]) -> list[Entry]:
+    return [entry for entry in rows if entry.claim is not None]
+
+
+def marks(rows: list[Entry], credits_of: list[Document]) -> list[tuple[str, date, str]]:
+    ids = {document.ledger_id for document in credits_of}
+    return [(e.credit, e.on, e.basis) for e in rows if e.claim is None and e.credit in ids]
+
+
+@settings(proven, max_examples=1000)
+@given(books(), days)
+def test_the_ledger_goes_on_from_any_day(book: list[Document], number: int) -> None:
+    first, whole = day(number), run(book)
+    for account in {document.account for document in book}:
+        documents = [document for document in book if document.account == account]
+        rows = whole.get(account, [])
+        before = [entry for entry in moves(rows) if entry.on < first]
+
+        def settled(document: Document, before: list[Entry] = before) -> int:
+            own = document.ledger_id
+            return sum(entry.cents for entry in before if own in (entry.credit, entry.claim))
+
+        still_open = [
+            document
+            for document in documents
+            if document.on < first
+            and document.dishonoured_on is None
+            and settled(document) < document.cents
+        ]
+        if any(
+            (document.dishonoured_on or first - timedelta(1)) >= first
+            or (document.kind in ("chargeback", "refund") and document.on >= first)
+            for document in documents
+        ) or any(document.kind in ("chargeback", "refund") for document in still_open):
+            continue
+        kept = [document for document in documents if document.on >= first or document in still_open]
+        named = {document.reference for document in kept} | {
+            document.order_key for document in kept if not document.is_claim
+        }
+        kept += [
+            document
+            for document in documents
+            if document not in kept
+            and document.kind == "invoice"
+            and (document.id in named or (document.order and document.order in named))
+        ]
+        events, of = as_events(kept, day(10_000))
+        known = [settled(document) if document.on < first else 0 for document in of]
+        counts = [sum(entry.credit == document.ledger_id for entry in before) for document in of]
+        events = replace(
+            events, settled=np.array(known, dtype="i8"), count_rows=np.array(counts, dtype="i4")
+        )
+        resumed = entries(allocate(events), of).get(account, [])
+        assert moves(resumed) == [entry for entry in moves(rows) if entry.on >= first]
+        assert marks(resumed, kept) == marks(rows, kept)
 
 
 @proven
@@ -408,6 +467,7 @@ def test_ten_thousand_invoices_of_one_contract_are_not_quadratic() -> None:
         ({"target": np.array([-1, 2], dtype=np.int32)}, "not there"),
         ({"account": np.array([0, 1], dtype=np.int32)}, "another account"),
         ({"cents": np.array([1])}, "length"),
+        ({"settled": np.array([2, 0])}, "more was settled"),
     ],
 )
 def test_wrong_input_is_refused(change: dict[str, np.ndarray], complaint: str) -> None:

@@ -39,6 +39,13 @@ of which c are settled (used), the share is R c / C, halves rounded up. A row ha
 the shares after and before it, so a claim that is settled in full clears to the cent.
 
 At no time are there both an open claim and a credit that is unapplied and not held.
+
+**Going on from a day.** What was applied before a day stands, so the events of an account from that
+day on make the rest of its ledger with no more of the past than what is still open, each with what
+was settled of it, and the settled invoices that later or open credits name: between these nothing
+is left to apply. Marks of the past are written again, as they were. Reversals look for the rows
+they undo, so an account with a dishonour, a chargeback or a refund from that day on, or with one of
+the latter two still open, is run from its first event.
 """
 
 from __future__ import annotations
@@ -104,7 +111,9 @@ class Events:
     reporting currency. order: number of the order it names or belongs to, dense from 0 and of one
     account only; -1 for none. target: position of the event it names, -1 for none: of a credit or a
     refund an invoice, of a dishonour the receipt, of a chargeback a receipt or an invoice.
-    is_prepayment: of receipts. names: it names anything, known or not.
+    is_prepayment: of receipts. names: it names anything, known or not. settled: cents that were
+    settled (of a claim) or used (of a credit) before these events, and count_rows, how many rows of
+    the ledger a credit had by then, marks left out: 0 for an account that is run from its first.
     """
 
     account: Days
@@ -117,6 +126,8 @@ class Events:
     target: Days
     is_prepayment: Flags
     names: Flags
+    settled: Ints
+    count_rows: Days
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -183,6 +194,8 @@ def _check(events: Events) -> None:
         raise ValueError("the events are not ordered by account, day and kind")
     if events.cents.min() < 0:
         raise ValueError("an event's amount is negative: its kind gives the sign")
+    if np.any((events.settled < 0) | (events.settled > events.cents)):
+        raise ValueError("more was settled of an event than it is worth, or less than nothing")
     if events.target.min() < NONE or events.target.max() >= size or events.order.min() < NONE:
         raise ValueError("an event names one that is not there")
     named = np.flatnonzero(events.target != NONE)
@@ -736,6 +749,8 @@ def _new_state(events: Events, capacity: int) -> _State:
     known = np.zeros(len(events), dtype=EVENT)
     known["cents"] = events.cents
     known["worth"] = events.reporting_cents
+    known["done"] = events.settled
+    known["count_rows"] = events.count_rows
     known["due"] = events.due
     known["order"] = np.where(events.kind == REFUND, home, events.order)
     known["home"] = home

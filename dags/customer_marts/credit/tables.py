@@ -28,7 +28,9 @@ EVENTS = """
     order_no as "order",
     target_no as target,
     kind = 'prepayment' as is_prepayment,
-    is_naming as names
+    is_naming as names,
+    cast(settled_amount * 100 as bigint) as settled,
+    count_entries as count_rows
 """
 TYPES = {
     "account": np.int32,
@@ -41,6 +43,8 @@ TYPES = {
     "target": np.int32,
     "is_prepayment": np.bool_,
     "names": np.bool_,
+    "settled": np.int64,
+    "count_rows": np.int32,
 }
 BASIS_NAMES = {
     Basis.REFERENCE: "reference",
