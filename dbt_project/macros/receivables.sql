@@ -116,3 +116,50 @@
 {% macro credit_id(kind, id) -%}
     case when {{ kind }} = 'credit_note' then concat('credit_note:', {{ id }}) else {{ id }} end
 {%- endmacro %}
+
+{#- Pre-hook: removes the rows of the customers whose ledger is computed again, from their day on. -#}
+{% macro delete_from_ledger_starts(on_date) -%}
+    {%- if is_incremental() -%}
+        {% if run_asks_for_rebuild() -%}
+            delete from {{ this }}
+        {%- else -%}
+            merge into {{ this }} as facts
+            using {{ ref('int_ledger_starts') }} as ledger_starts
+                on
+                    facts.customer_id = ledger_starts.customer_id
+                    and facts.{{ on_date }} >= ledger_starts.from_on
+            when matched then delete
+        {%- endif %}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The claims, or the credits, that the ledger reads again: by their key. -#}
+{% macro documents_run_again(key) -%}
+    {%- if key == 'credit_id' -%}
+        select {{ credit_id('kind', 'document_id') }} as credit_id
+        from {{ ref('int_receivable_events') }}
+        where kind in ('credit_note', 'receipt', 'prepayment')
+    {%- else -%}
+        select {{ claim_id('kind', 'document_id') }} as document_id
+        from {{ ref('int_receivable_events') }}
+        where kind in ('invoice', 'refund', 'chargeback')
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Last line of the ledger: an increment that would write in the time that stands breaks. -#}
+{% macro only_from_ledger_starts() -%}
+    {%- if is_incremental() and not run_asks_for_rebuild() -%}
+        case
+        when
+            allocated_on >= (
+                select min(from_on)
+                from {{ ref('int_ledger_starts') }} as ledger_starts
+                where ledger_starts.customer_id = final.customer_id
+            )
+            then true
+        else {{ break_with(this.name ~ ' would append a row of before its ledger goes on') }}
+    end
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}

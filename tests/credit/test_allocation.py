@@ -118,21 +118,21 @@ days = st.integers(0, LAST_DAY)
 names = st.sampled_from(["o1", "o2", "i0", "i1", "i2", "i3", "p0", "p1", "p2", "p3", "nothing"])
 
 
+EVERY_KIND = (
+    *("invoice", "invoice", "invoice", "receipt", "receipt", "prepayment"),
+    *("credit_note", "refund", "chargeback", "bill"),
+)
+# what is given back, or bounces, is run from its account's beginning: here it is rare
+MOSTLY_PAID = ("invoice",) * 12 + ("receipt",) * 10 + ("prepayment",) * 8 + EVERY_KIND[6:]
+
+
 @st.composite
-def books(draw: st.DrawFn) -> list[Document]:
+def books(
+    draw: st.DrawFn, among: tuple[str, ...] = EVERY_KIND, at_least: int = 0, at_most: int = 14
+) -> list[Document]:
     """A few documents of two customers in two currencies, close enough to meet one another."""
     documents = []
-    kinds = draw(
-        st.lists(
-            st.sampled_from(
-                [
-                    *("invoice", "invoice", "invoice", "receipt", "receipt", "prepayment"),
-                    *("credit_note", "refund", "chargeback", "bill"),
-                ]
-            ),
-            max_size=14,
-        )
-    )
+    kinds = draw(st.lists(st.sampled_from(among), min_size=at_least, max_size=at_most))
     counts: dict[str, int] = defaultdict(int)
     for kind in kinds:
         letter = "i" if kind in ("invoice", "credit_note") else "p"
@@ -195,8 +195,8 @@ def marks(rows: list[Entry], credits_of: list[Document]) -> list[tuple[str, date
     return [(e.credit, e.on, e.basis) for e in rows if e.claim is None and e.credit in ids]
 
 
-@settings(proven, max_examples=1000)
-@given(books(), days)
+@settings(proven, max_examples=600)
+@given(books(MOSTLY_PAID, 10, 22), st.integers(3, LAST_DAY - 3))
 def test_the_ledger_goes_on_from_any_day(book: list[Document], number: int) -> None:
     first, whole = day(number), run(book)
     for account in {document.account for document in book}:

@@ -31,7 +31,8 @@ def read_marts(database: Path) -> dict[str, list[tuple[Any, ...]]]:
             select schema_name, table_name from duckdb_tables()
             where schema_name = 'marts'
                 or table_name in (
-                    'int_customer_states', 'int_receivable_credits', 'int_bucket_transitions',
+                    'int_customer_states', 'int_receivable_credits', 'int_open_claims',
+                    'int_open_credits', 'int_bucket_transitions',
                     'int_provision_group_months', 'int_customer_provisions'
                 )
             order by 2

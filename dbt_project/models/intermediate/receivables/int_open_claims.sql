@@ -4,18 +4,25 @@
     pre_hook="{{ delete_changed('customer_id', customers_with_movements()) }}",
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
+-- depends_on: {{ ref('int_receivable_events') }}
 -- depends_on: {{ ref('stg_landing__run_context') }}
 
 {%- set is_in_scope = where_changed('customer_id', customers_with_movements()) %}
+{#- What was settled before the ledger goes on is not open. #}
+{%- set is_run_again = where_changed('document_id', documents_run_again('document_id')) %}
 
 with claims as (
     select * from {{ ref('int_receivable_claims') }}
-    where {{ is_in_scope }}
+    where
+        {{ is_in_scope }}
+        and {{ is_run_again }}
 ),
 
 allocations as (
     select * from {{ ref('fct_payment_allocations') }}
-    where {{ is_in_scope }}
+    where
+        {{ is_in_scope }}
+        and {{ is_run_again }}
 ),
 
 allocation_totals as (

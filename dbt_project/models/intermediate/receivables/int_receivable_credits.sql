@@ -1,11 +1,13 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ delete_changed('customer_id', customers_with_movements()) }}",
+    pre_hook=[
+        "{{ delete_from_ledger_starts('credited_on') }}",
+        "{{ delete_changed('credit_id', documents_run_again('credit_id')) }}",
+    ],
 ) }}
--- depends_on: {{ ref('int_customers_changed') }}
-
-{%- set is_in_scope = where_changed('customer_id', customers_with_movements()) %}
+-- depends_on: {{ ref('int_ledger_starts') }}
+-- depends_on: {{ ref('stg_landing__run_context') }}
 
 with events as (
     select * from {{ ref('int_receivable_events') }}
@@ -15,32 +17,6 @@ with events as (
 entries as (
     select * from {{ ref('int_receivable_entries') }}
     where basis in ('held', 'released')
-),
-
-invoices as (
-    select * from {{ ref('fct_invoices') }}
-    where document_amount < 0 and {{ is_in_scope }}
-),
-
-payments as (
-    select * from {{ ref('fct_payments') }}
-    where document_amount > 0 and {{ is_in_scope }}
-),
-
-named as (
-    select
-        'credit_note' as credit_kind,
-        invoice_id as document_id,
-        order_id as named_order_id,
-        cast(null as {{ dbt.type_string() }}) as reference
-    from invoices
-    union all
-    select
-        kind as credit_kind,
-        payment_id as document_id,
-        coalesce(order_id, reference) as named_order_id,
-        reference
-    from payments
 ),
 
 holds as (
@@ -59,8 +35,8 @@ final as (
         events.customer_id,
         case when events.kind <> 'credit_note' then events.document_id end as payment_id,
         case when events.kind = 'credit_note' then events.document_id end as credit_note_id,
-        named.named_order_id,
-        named.reference,
+        events.named_order_id,
+        events.reference,
         events.reference_status,
         events.event_on as credited_on,
         events.settled_on,
@@ -73,8 +49,6 @@ final as (
         events.document_amount,
         events.reporting_amount as credit_amount
     from events
-    inner join named
-        on events.document_id = named.document_id and events.kind = named.credit_kind
     left join holds on events.event_no = holds.credit_no
 )
 

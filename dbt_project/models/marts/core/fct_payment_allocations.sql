@@ -1,11 +1,13 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ delete_changed('customer_id', customers_with_movements()) }}",
+    pre_hook="{{ delete_from_ledger_starts('allocated_on') }}",
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
+-- depends_on: {{ ref('int_ledger_starts') }}
 
--- The events and the entries are those of the customers computed again, and of nobody else.
+-- The events and the entries are those of the customers computed again, and of nobody else; what
+-- was applied before their day stands.
 with entries as (
     select * from {{ ref('int_receivable_entries') }}
     where basis not in ('held', 'released')
@@ -80,4 +82,4 @@ final as (
 )
 
 select * from final
-where {{ only_changed('ledger') }}
+where {{ only_changed('ledger') }} and {{ only_from_ledger_starts() }}
