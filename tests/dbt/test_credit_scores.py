@@ -73,7 +73,7 @@ PAYMENTS = """
     from book where received_on between ? and ?
 """
 PANEL = """
-    select * exclude (is_default_ahead) from intermediate.int_credit_months
+    select * from intermediate.int_credit_months
     where month_on <= date '2025-06-01' order by customer_id, month_on
 """
 
@@ -145,14 +145,15 @@ def test_later_rows_leave_the_months_before_as_they_were(built: Built) -> None:
     after = read(database, PANEL)
     assert len(before) == 240 * 24
     assert after == before
-    # the outcomes, of course, have become known
+    # the outcomes, of course, have become known: from October 2023 to January 2025
     known = read(
         database,
         """
-        select max(month_on) from intermediate.int_credit_months where is_default_ahead is not null
+        select min(month_no), max(month_no), bool_or(is_default), bool_and(is_default)
+        from intermediate.int_credit_observations
         """,
     )
-    assert known == [(date(2025, 1, 1),)]
+    assert known == [(-15, 0, True, False)]
 
 
 def test_a_customer_alone_scores_what_it_scores_among_all(built: Built) -> None:

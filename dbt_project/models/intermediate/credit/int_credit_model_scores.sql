@@ -8,6 +8,7 @@
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
 -- depends_on: {{ ref('int_credit_model_runs') }}
+-- depends_on: {{ ref('stg_landing__run_context') }}
 -- depends_on: {{ ref('credit_default_rules') }}
 -- depends_on: {{ ref('credit_scorecard_parameters') }}
 

@@ -3,6 +3,7 @@
     incremental_strategy='append',
     pre_hook="{{ empty_table() }}",
 ) }}
+-- depends_on: {{ ref('stg_landing__run_context') }}
 -- depends_on: {{ ref('credit_default_rules') }}
 -- depends_on: {{ ref('credit_scorecard_parameters') }}
 {% set relation = table_of_parent('int_credit_months', 'intermediate') -%}
