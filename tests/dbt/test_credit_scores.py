@@ -93,12 +93,16 @@ def read(database: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture(scope="module")
+def landing(database: Path) -> Landing:
+    database.unlink(missing_ok=True)
+    return Landing(database, without_feeds=["orders", "order_lines", "complaints"])
+
+
+@pytest.fixture(scope="module")
 def built(
-    dbt: Dbt, database: Path, tmp_path_factory: pytest.TempPathFactory
+    dbt: Dbt, database: Path, landing: Landing
 ) -> Iterator[tuple[Path, list[tuple[Any, ...]], tuple[Any, ...]]]:
     """Two releases of the book; the panel and the fit of the first, the file of the second."""
-    database.unlink(missing_ok=True)
-    landing = Landing(database, without_feeds=["orders", "order_lines", "complaints"])
     landing.begin_release(BEFORE)
     land(landing, date(2023, 1, 1), BEFORE)
     dbt("build", *WITHOUT_UNIT_TESTS, "--exclude-resource-type", "test", *MODELS)
@@ -229,3 +233,37 @@ def test_calibration_and_drift_are_those_of_the_fits(built: Built) -> None:
     assert len(drift) == 1
     assert drift[0][0] == version
     assert drift[0][2]
+
+
+def test_the_months_go_on_by_the_card_in_force_and_are_scored_anew_by_another(
+    dbt: Dbt, landing: Landing, built: Built
+) -> None:
+    """A day on by the same card, and one more by a new one: as after a rebuild each time."""
+    database, _, (version, _, _) = built
+    scores = """
+        select * from intermediate.int_credit_scores order by customer_id, month_on
+    """
+
+    def score(as_of: date, *, is_refit: bool) -> list[tuple[Any, ...]]:
+        landing.begin_release(as_of, is_refit=is_refit)
+        land(landing, as_of, as_of)
+        dbt("run", *MODELS)
+        incremented = read(database, scores)
+        landing.execute("update landing.run_context set is_rebuild = true")
+        dbt("run", *MODELS)
+        assert read(database, scores) == incremented
+        return read(
+            database,
+            """
+            select distinct model_version from intermediate.int_credit_scores
+            where model_version is not null
+            """,
+        )
+
+    assert score(AFTER + timedelta(days=1), is_refit=False) == [(version,)]
+    landing.execute(
+        "update seeds.credit_scorecard_parameters set value = 0.5"
+        " where parameter = 'promote_minimum_auc'"
+    )
+    ((later,),) = score(AFTER + timedelta(days=2), is_refit=True)
+    assert later != version

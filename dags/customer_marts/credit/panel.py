@@ -26,8 +26,8 @@ class Panel:
     """The months of n customers, side by side in one line of slots, each customer's after its LEAD.
 
     starts: n + 1, the slot at which a customer's LEAD begins, and the number of slots.
-    first_months: n, numbers (12 x year + month) of the months of the first rows. rows: the slots that are rows, in
-    the order of customers and months. customers: the customer of each row.
+    first_months: n, numbers (12 x year + month) of the months of the first rows. rows: the slots
+    that are rows, in the order of customers and months. customers: the customer of each row.
     """
 
     starts: Int64s

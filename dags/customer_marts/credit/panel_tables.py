@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from customer_marts.credit.panel import Int32s, Int64s, Panel
+from customer_marts.errors import DataError
 
 if TYPE_CHECKING:
     import duckdb
