@@ -261,9 +261,11 @@ def test_the_months_go_on_by_the_card_in_force_and_are_scored_anew_by_another(
         )
 
     assert score(AFTER + timedelta(days=1), is_refit=False) == [(version,)]
-    landing.execute(
-        "update seeds.credit_scorecard_parameters set value = 0.5"
-        " where parameter = 'promote_minimum_auc'"
-    )
+    # limits that any card keeps
+    for limits, value in (("minimum", 0), ("maximum", 10)):
+        landing.execute(
+            f"update seeds.credit_scorecard_parameters set value = {value}"
+            f" where parameter like 'promote_{limits}%'"
+        )
     ((later,),) = score(AFTER + timedelta(days=2), is_refit=True)
     assert later != version
