@@ -17,6 +17,68 @@
     {{ return(['customer_type', 'industry', 'size_class']) }}
 {%- endmacro %}
 
+{#- When every month of the panel is computed again: what makes a default and how many days of grace
+    an invoice has are those of the as-of date for all months. -#}
+{% macro credit_panel_rebuilt_when() -%}
+    parent_as_of is null
+    or {{ parameters_moved('credit_default_rules') }}
+    or {{ parameters_moved('credit_scorecard_parameters') }}
+{%- endmacro %}
+
+{#- When every month is scored again: by another card than before. -#}
+{% macro credit_scores_rebuilt_when() -%}
+    {{ credit_panel_rebuilt_when() }}
+    or (
+        select max(version) from {{ ref('int_credit_model_runs') }} where is_in_force
+    ) is distinct from (
+        select max(model_version) from {{ this }}
+    )
+{%- endmacro %}
+
+{#- True where this run computes only the months of the panel that can read otherwise. -#}
+{% macro credit_panel_goes_on() -%}
+    {{ return(is_incremental() and not run_asks_for_rebuild(credit_panel_rebuilt_when())) }}
+{%- endmacro %}
+
+{#- The first month of a customer to compute: of all the month that runs, for its end moved, of a
+    changed one the first that changed. `changed` is the alias of int_customers_changed. -#}
+{% macro first_credit_month(changed) -%}
+    least({{ first_running_month() }}, {{ changed }}.first_month_on)
+{%- endmacro %}
+
+{#- The dates of `relation` in those months; to be followed by nothing but `and`. -#}
+{% macro join_credit_months(relation, on_date, is_partial) -%}
+    {%- if is_partial -%}
+        left join {{ ref('int_customers_changed') }} as changed
+            on {{ relation }}.customer_id = changed.customer_id
+        where {{ on_date }} >= {{ first_credit_month('changed') }}
+    {%- else -%}
+        where true
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Predicate: a date lies after one of the two as-of dates and not after the other, whichever is the
+    later. -#}
+{% macro is_in_days_gone_by(on_date) -%}
+    {{ on_date }} > least(run_context.parent_as_of, run_context.as_of)
+        and {{ on_date }} <= greatest(run_context.parent_as_of, run_context.as_of)
+{%- endmacro %}
+
+{#- What int_credit_flow_months keeps of a month by source: amounts, days, counts. -#}
+{% macro credit_flows_kept() -%}
+    {{ return({
+        'due_months': ['count_invoices_due'],
+        'late_invoice_months': ['count_invoices_late'],
+        'payment_months': [
+            'paid_amount', 'bill_paid_amount', 'prepaid_amount', 'delay_amount_days',
+        ],
+        'late_months': [
+            'overdue_amount', 'overdue_over_30_amount', 'overdue_over_60_amount',
+            'worst_overdue_days', 'worst_days_in_month', 'count_months_overdue',
+        ],
+    }) }}
+{%- endmacro %}
+
 {#- A month as a whole number that rises by one from month to month. -#}
 {% macro month_number(month_on) -%}
     12 * extract(year from {{ month_on }}) + extract(month from {{ month_on }})

@@ -221,7 +221,9 @@ def test_the_ledger_goes_on_from_any_day(book: list[Document], number: int) -> N
             for document in documents
         ) or any(document.kind in ("chargeback", "refund") for document in still_open):
             continue
-        kept = [document for document in documents if document.on >= first or document in still_open]
+        kept = [
+            document for document in documents if document.on >= first or document in still_open
+        ]
         named = {document.reference for document in kept} | {
             document.order_key for document in kept if not document.is_claim
         }

@@ -72,28 +72,52 @@ def test_a_trailing_maximum_is_that_of_the_own_twelve_months(panel: Panel, sprea
     )
 
 
-def test_sums_begin_with_the_first_month_or_before_it(panel: Panel, spread: Values) -> None:
-    assert panel.sums_to_date(spread).tolist() == by_row(
-        panel, lambda first, month, flows: sum(v for m, v in flows.items() if first <= m <= month)
-    )
+def test_sums_before_have_what_came_before_the_first_month(panel: Panel, spread: Values) -> None:
     assert panel.sums_before(spread).tolist() == by_row(
         panel, lambda _, month, flows: sum(v for m, v in flows.items() if m < month)
     )
 
 
-def test_the_last_and_the_next_are_the_customers_own(panel: Panel, spread: Values) -> None:
-    assert panel.months_since(spread).tolist() == by_row(
+def test_months_since_the_last_go_on_from_those_of_the_month_before(
+    panel: Panel, spread: Values
+) -> None:
+    """Of customer 0 nothing is known before, of 1 and 3 so many months; of 2 the month before."""
+    before = {FIRST_MONTHS[0]: -1, FIRST_MONTHS[1]: 4, FIRST_MONTHS[2]: 0, FIRST_MONTHS[3]: 20}
+    since = panel.months_since(spread, np.array(list(before.values())))
+    assert since.tolist() == by_row(
         panel,
         lambda first, month, flows: min(
-            (month - m for m, v in flows.items() if first <= m <= month and v > 0), default=-1
+            (month - m for m, v in flows.items() if first <= m <= month and v > 0),
+            default=-1 if before[first] < 0 else before[first] + 1 + month - first,
         ),
     )
-    assert panel.months_until(spread).tolist() == by_row(
-        panel,
-        lambda _, month, flows: min(
-            (m - month for m, v in flows.items() if m > month and v > 0), default=-1
-        ),
+
+
+def test_a_panel_that_goes_on_is_the_end_of_the_whole_one(panel: Panel, spread: Values) -> None:
+    """Begun later, with the flows of the LEAD and what stood before, it has the same last rows."""
+    customers, months, values = (np.array(column) for column in zip(*FLOWS, strict=True))
+    froms = np.array([20, 33, 17, 36])
+    later = Panel.of(froms, LAST_MONTH)
+    keep = months > froms[customers] - LEAD
+    of_later = later.spread(later.slots(customers[keep], months[keep]), values[keep])
+    is_later = panel.months >= froms[panel.customers]
+    since = panel.months_since(spread, np.full(4, -1))
+    before = np.full(4, -1)
+    is_before = panel.months == froms[panel.customers] - 1
+    before[panel.customers[is_before]] = since[is_before]
+
+    assert later.months.tolist() == panel.months[is_later].tolist()
+    for length in (1, 3, 12):
+        assert (
+            later.trailing_sums(of_later, length).tolist()
+            == panel.trailing_sums(spread, length)[is_later].tolist()
+        )
+    assert later.trailing_maxima(of_later).tolist() == (
+        panel.trailing_maxima(spread)[is_later].tolist()
     )
+    assert later.months_since(of_later, before).tolist() == since[is_later].tolist()
+    # how many months ago 20 is: the one of month 5
+    assert since[is_later][0] == 15
 
 
 def test_sums_of_large_amounts_are_exact(panel: Panel) -> None:
@@ -115,6 +139,6 @@ def test_no_customer_is_no_row() -> None:
     spread = nobody.spread(nobody.slots([], []), np.array([], dtype=np.int64))
     for values in (
         *(nobody.trailing_sums(spread, 12), nobody.trailing_maxima(spread)),
-        *(nobody.months_since(spread), nobody.months_until(spread), nobody.months),
+        *(nobody.months_since(spread, spread), nobody.sums_before(spread), nobody.months),
     ):
         assert len(values) == 0

@@ -73,7 +73,7 @@ PAYMENTS = """
     from book where received_on between ? and ?
 """
 PANEL = """
-    select * exclude (is_default_ahead) from intermediate.int_credit_months
+    select * from intermediate.int_credit_months
     where month_on <= date '2025-06-01' order by customer_id, month_on
 """
 
@@ -93,12 +93,16 @@ def read(database: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture(scope="module")
+def landing(database: Path) -> Landing:
+    database.unlink(missing_ok=True)
+    return Landing(database, without_feeds=["orders", "order_lines", "complaints"])
+
+
+@pytest.fixture(scope="module")
 def built(
-    dbt: Dbt, database: Path, tmp_path_factory: pytest.TempPathFactory
+    dbt: Dbt, database: Path, landing: Landing
 ) -> Iterator[tuple[Path, list[tuple[Any, ...]], tuple[Any, ...]]]:
     """Two releases of the book; the panel and the fit of the first, the file of the second."""
-    database.unlink(missing_ok=True)
-    landing = Landing(database, without_feeds=["orders", "order_lines", "complaints"])
     landing.begin_release(BEFORE)
     land(landing, date(2023, 1, 1), BEFORE)
     dbt("build", *WITHOUT_UNIT_TESTS, "--exclude-resource-type", "test", *MODELS)
@@ -145,14 +149,15 @@ def test_later_rows_leave_the_months_before_as_they_were(built: Built) -> None:
     after = read(database, PANEL)
     assert len(before) == 240 * 24
     assert after == before
-    # the outcomes, of course, have become known
+    # the outcomes, of course, have become known: from October 2023 to January 2025
     known = read(
         database,
         """
-        select max(month_on) from intermediate.int_credit_months where is_default_ahead is not null
+        select min(month_no), max(month_no), bool_or(is_default), bool_and(is_default)
+        from intermediate.int_credit_observations
         """,
     )
-    assert known == [(date(2025, 1, 1),)]
+    assert known == [(-15, 0, True, False)]
 
 
 def test_a_customer_alone_scores_what_it_scores_among_all(built: Built) -> None:
@@ -228,3 +233,39 @@ def test_calibration_and_drift_are_those_of_the_fits(built: Built) -> None:
     assert len(drift) == 1
     assert drift[0][0] == version
     assert drift[0][2]
+
+
+def test_the_months_go_on_by_the_card_in_force_and_are_scored_anew_by_another(
+    dbt: Dbt, landing: Landing, built: Built
+) -> None:
+    """A day on by the same card, and one more by a new one: as after a rebuild each time."""
+    database, _, (version, _, _) = built
+    scores = """
+        select * from intermediate.int_credit_scores order by customer_id, month_on
+    """
+
+    def score(as_of: date, *, is_refit: bool) -> list[tuple[Any, ...]]:
+        landing.begin_release(as_of, is_refit=is_refit)
+        land(landing, as_of, as_of)
+        dbt("run", *MODELS)
+        incremented = read(database, scores)
+        landing.execute("update landing.run_context set is_rebuild = true")
+        dbt("run", *MODELS)
+        assert read(database, scores) == incremented
+        return read(
+            database,
+            """
+            select distinct model_version from intermediate.int_credit_scores
+            where model_version is not null
+            """,
+        )
+
+    assert score(AFTER + timedelta(days=1), is_refit=False) == [(version,)]
+    # limits that any card keeps
+    for limits, value in (("minimum", 0), ("maximum", 10)):
+        landing.execute(
+            f"update seeds.credit_scorecard_parameters set value = {value}"
+            f" where parameter like 'promote_{limits}%'"
+        )
+    ((later,),) = score(AFTER + timedelta(days=2), is_refit=True)
+    assert later != version

@@ -32,8 +32,9 @@ def read_marts(database: Path) -> dict[str, list[tuple[Any, ...]]]:
             where schema_name = 'marts'
                 or table_name in (
                     'int_customer_states', 'int_receivable_credits', 'int_open_claims',
-                    'int_open_credits', 'int_bucket_transitions',
-                    'int_provision_group_months', 'int_customer_provisions'
+                    'int_open_credits', 'int_bucket_transitions', 'int_provision_group_months',
+                    'int_customer_provisions', 'int_credit_late_spans', 'int_credit_defaults',
+                    'int_credit_flow_months', 'int_credit_months', 'int_credit_model_scores'
                 )
             order by 2
             """
@@ -92,6 +93,9 @@ def test_three_increments_equal_a_rebuild(
         "int_bucket_transitions",
         "int_provision_group_months",
         "int_customer_provisions",
+        "int_credit_flow_months",
+        "int_credit_months",
+        "int_credit_model_scores",
         "credit_loss_movement",
         "fct_customer_months",
         "int_customer_states",
@@ -140,7 +144,7 @@ def test_customer_months_go_on_from_the_first_that_changed(
     """A late row, a moved one, an attribute, two months on and one back: each customer's months go
     on from its first change, and are as after a rebuild.
     """
-    segments = ("run", "--select", "+marts.segments")
+    segments = ("run", "--select", "+marts.segments", "+int_credit_scores")
 
     def first_months() -> dict[str, date]:
         with duckdb.connect(str(database), read_only=True) as con:

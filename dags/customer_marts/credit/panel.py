@@ -1,8 +1,9 @@
 """Customers by months without gaps, and what a month and the months up to it add up to.
 
-Each customer has LEAD months of nothing before its first month, so that a window of up to LEAD
-months ends where it should without looking whose month it reaches. A trailing sum is a difference
-of two cumulative sums: of whole numbers (cents, cents times days, counts), so none is rounded.
+Each customer has LEAD months before its first row, for what flowed in them, so that a window of up
+to LEAD months ends where it should without looking whose month it reaches. A trailing sum is a
+difference of two cumulative sums: of whole numbers (cents, cents times days, counts), so none is
+rounded.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ class Panel:
     """The months of n customers, side by side in one line of slots, each customer's after its LEAD.
 
     starts: n + 1, the slot at which a customer's LEAD begins, and the number of slots.
-    first_months: n, numbers of the months (12 x year + month). rows: the slots that are rows, in
-    the order of customers and months. customers: the customer of each row.
+    first_months: n, numbers (12 x year + month) of the months of the first rows. rows: the slots
+    that are rows, in the order of customers and months. customers: the customer of each row.
     """
 
     starts: Int64s
@@ -98,42 +99,30 @@ class Panel:
         maxima: Int64s = largest[self.rows]
         return maxima
 
-    def sums_to_date(self, spread: Int64s) -> Int64s:
-        """By row, the sum from the customer's first month to its own."""
-        totals = _totals(spread)
-        sums: Int64s = totals[self.rows + 1] - totals[self._first_rows()][self.customers]
-        return sums
-
     def sums_before(self, spread: Int64s) -> Int64s:
-        """By row, the sum of all the customer's months before, those before its first with them."""
+        """By row, the sum of all the customer's months before, those before its LEAD with them."""
         totals = _totals(spread)
         sums: Int64s = totals[self.rows] - totals[self.starts[:-1]][self.customers]
         return sums
 
-    def months_since(self, spread: Int64s) -> Int64s:
+    def months_since(self, spread: Int64s, since_before: Int64s) -> Int64s:
         """By row, how many months ago the value was above zero last; -1 if it never was.
 
-        What lies before the customer's first month does not count.
+        since_before: by customer, the same of the month before its first row; what the LEAD has
+        is not looked at.
         """
         slots = np.arange(len(spread))
         last = np.maximum.accumulate(np.where(spread > 0, slots, -1))[self.rows]
-        is_own = last >= self._first_rows()[self.customers]
-        return np.where(is_own, self.rows - last, -1)
-
-    def months_until(self, spread: Int64s) -> Int64s:
-        """By row, after how many months the value is above zero next; -1 if it never is.
-
-        The row's own month does not count.
-        """
-        slots = np.arange(len(spread))
-        next_ones = np.where(spread > 0, slots, len(spread))
-        following = np.minimum.accumulate(next_ones[::-1])[::-1]
-        following = np.append(following, len(spread))[self.rows + 1]
-        is_own = following < self.starts[1:][self.customers]
-        return np.where(is_own, following - self.rows, -1)
+        first_rows = self._first_rows()[self.customers]
+        before = since_before[self.customers]
+        return np.where(
+            last >= first_rows,
+            self.rows - last,
+            np.where(before >= 0, before + 1 + self.rows - first_rows, -1),
+        )
 
     def _first_rows(self) -> Int64s:
-        """The slot of each customer's first month."""
+        """The slot of each customer's first row."""
         first_rows: Int64s = self.starts[:-1] + LEAD
         return first_rows
 

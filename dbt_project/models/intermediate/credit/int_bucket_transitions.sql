@@ -30,7 +30,8 @@ provision_buckets as (
 ),
 
 {% if is_partial -%}
-    -- what was open at the beginning of the running month is so still, or was settled since
+    -- What was open at the beginning of the running month is so still, or was settled since; of whom
+    -- earlier months changed every claim is read.
     moving_claims as (
         select document_id from {{ ref('int_open_claims') }}
         union
@@ -51,7 +52,7 @@ provision_buckets as (
         where
             all_claims.claim_amount is not null
             and (
-                changed.customer_id is not null
+                changed.first_month_on < {{ first_running_month() }}
                 or all_claims.document_id in (select document_id from moving_claims)
             )
     ),

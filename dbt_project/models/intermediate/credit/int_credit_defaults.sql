@@ -1,14 +1,37 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ delete_changed(
+        'customer_id',
+        'select customer_id from ' ~ ref('int_credit_defaults_changed'),
+        credit_panel_rebuilt_when(),
+    ) }}",
+) }}
+-- depends_on: {{ ref('int_credit_defaults_changed') }}
+-- depends_on: {{ ref('credit_default_rules') }}
+-- depends_on: {{ ref('credit_scorecard_parameters') }}
+
+{%- set is_in_scope %}
+    {%- if credit_panel_goes_on() -%}
+        customer_id in (select customer_id from {{ ref('int_credit_defaults_changed') }})
+    {%- else -%}
+        true
+    {%- endif %}
+{%- endset %}
+
 with late_spans as (
     select * from {{ ref('int_credit_late_spans') }}
+    where {{ is_in_scope }}
 ),
 
 invoices as (
     select * from {{ ref('int_receivable_claims') }}
-    where document_kind = 'invoice' and claim_amount is not null
+    where document_kind = 'invoice' and claim_amount is not null and {{ is_in_scope }}
 ),
 
 credits as (
     select * from {{ ref('int_receivable_credits') }}
+    where {{ is_in_scope }}
 ),
 
 default_rules as (

@@ -1,10 +1,27 @@
--- Every figure of a month end rests on rows dated up to that day; only the outcome looks further.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook=[
+        "{{ delete_months_from(first_running_month()) }}",
+        "{{ delete_changed_months_of_customers(credit_panel_rebuilt_when()) }}",
+    ],
+) }}
+-- depends_on: {{ ref('int_customers_changed') }}
+-- depends_on: {{ ref('credit_default_rules') }}
+-- depends_on: {{ ref('credit_scorecard_parameters') }}
+
+-- Every figure of a month end rests on rows dated up to that day, so the months before a change
+-- stand. int_credit_trailing_months has those that this run computes.
 with panel_customers as (
     select * from {{ ref('int_credit_customers') }}
 ),
 
 trailing_months as (
     select * from {{ ref('int_credit_trailing_months') }}
+),
+
+months_before as (
+    select * from {{ ref('int_credit_months_before') }}
 ),
 
 defaults as (
@@ -18,7 +35,6 @@ customer_history as (
 
 default_rules as (
     select
-        max(horizon_months) as horizon_months,
         max(minimum_amount) filter (where rule_code = 'overdue') as minimum_amount,
         max(minimum_rate) filter (where rule_code = 'overdue') as minimum_rate
     from {{ ref('credit_default_rules') }}
@@ -62,6 +78,7 @@ months as (
         trailing_months.*,
         panel_customers.customer_id,
         panel_customers.first_month_on,
+        panel_customers.from_month_on,
         panel_customers.known_since_month_on
     from trailing_months
     inner join panel_customers on trailing_months.customer_no = panel_customers.customer_no
@@ -106,7 +123,6 @@ stated as (
         in_default_months.default_rule_code,
         in_default_months.default_on,
         in_default_months.default_amount,
-        default_rules.horizon_months,
         greatest(default_rules.minimum_amount, measured.open_amount * default_rules.minimum_rate)
             as material_amount
     from measured
@@ -122,23 +138,13 @@ stated as (
             and measured.month_on = in_default_months.month_on
 ),
 
-final as (
+rolled as (
     select
-        customer_id,
-        month_on,
-        state_on,
-        {{ reporting_currency() }} as currency,
-        open_amount,
-        overdue_amount,
-        invoiced_amount_12_months as invoiced_12_months_amount,
+        *,
         -- dormant: nothing open, and no invoice or payment for a year
         open_amount > 0
         or invoiced_amount_12_months > 0
         or paid_amount_12_months > 0 as is_active,
-        default_rule_code,
-        default_on,
-        default_amount,
-        default_rule_code is not null as is_in_default,
         case
             when default_rule_code is not null then 'default'
             when overdue_over_60_amount > 0 and overdue_over_60_amount >= material_amount
@@ -148,18 +154,54 @@ final as (
             when overdue_amount > 0 and overdue_amount >= material_amount
                 then 'late_1_30'
             else 'not_late'
-        end as roll_state,
+        end as roll_state
+    from stated
+),
+
+-- what a month moves on from: nothing, if it was dormant or in default
+rolling as (
+    select
+        *,
+        case when is_active and roll_state <> 'default' then roll_state end as rolling_state
+    from rolled
+),
+
+moved as (
+    select
+        rolling.*,
+        case
+            when rolling.month_on = rolling.from_month_on
+                then case when months_before.is_active and not months_before.is_in_default
+                    then months_before.roll_state end
+            else
+                lag(rolling.rolling_state) over (
+                    partition by rolling.customer_id order by rolling.month_on
+                )
+        end as moved_from_state
+    from rolling
+    left join months_before on rolling.customer_id = months_before.customer_id
+),
+
+final as (
+    select
+        customer_id,
+        month_on,
+        state_on,
+        {{ reporting_currency() }} as currency,
+        open_amount,
+        overdue_amount,
+        invoiced_amount_12_months as invoiced_12_months_amount,
+        is_active,
+        default_rule_code,
+        default_on,
+        default_amount,
+        default_rule_code is not null as is_in_default,
+        roll_state,
+        moved_from_state,
         count_defaults > 0 as has_defaulted_in_month,
         cast(
             {{ months_between('first_month_on', 'month_on') }} as integer
         ) as history_months,
-        -- the outcome: known once the months ahead have passed
-        case
-            when
-                {{ add_days(add_months('month_on', 'horizon_months + 1'), -1) }}
-                <= {{ as_of_date() }}
-                then coalesce(months_until_default <= horizon_months, false)
-        end as is_default_ahead,
         {{ mean_of('overdue_amount', 'open_amount') }} as overdue_rate,
         {{ mean_of('overdue_over_30_amount', 'open_amount') }} as overdue_over_30_rate,
         cast(worst_overdue_days as double) as worst_overdue_days,
@@ -200,7 +242,7 @@ final as (
         customer_type,
         industry,
         size_class
-    from stated
+    from moved
 )
 
 select * from final

@@ -1,15 +1,9 @@
--- Every month end by the scorecard that is in force on the as-of date, so that two months differ by
--- what the customer did and never by the scorecard.
-with months as (
-    select * from {{ ref('int_credit_months') }}
-),
+{{ config(materialized='view') }}
 
-card_points as (
-    select * from {{ ref('int_credit_card_points') }}
-),
-
-model_runs as (
-    select * from {{ ref('int_credit_model_runs') }}
+-- What the scorecard says, or else the roll rates; its grade; and what overrides it. Roll rates and
+-- grades are those of the as-of date for all months, so nothing of this is kept.
+with model_scores as (
+    select * from {{ ref('int_credit_model_scores') }}
 ),
 
 roll_rates as (
@@ -25,86 +19,16 @@ credit_overrides as (
     select * from {{ ref('credit_overrides') }}
 ),
 
--- a score of offset + factor * ln(odds): each factor * ln 2 points double the odds
-cards as (
-    select
-        version,
-        {{ json_number('artefact', '$.scale.pdo') }} / ln(2) as factor,
-        {{ json_number('artefact', '$.scale.base_score') }}
-        - {{ json_number('artefact', '$.scale.pdo') }} / ln(2)
-        * ln({{ json_number('artefact', '$.scale.base_odds') }}) as offset_points
-    from model_runs
-    where is_in_force
-),
-
-card_variables as (
-    select count(distinct variable) as count_variables from card_points
-),
-
-{{ valued_points_ctes() }},
-
-summed_points as (
-    select
-        customer_id,
-        month_on,
-        sum(points) as score,
-        count(*) as count_variables
-    from valued_points
-    group by customer_id, month_on
-),
-
--- a value that no row of the card or two rows fit would make another score: then there is none
-scores as (
-    select
-        summed_points.customer_id,
-        summed_points.month_on,
-        summed_points.score,
-        cards.version as model_version,
-        1 / (1 + exp((summed_points.score - cards.offset_points) / cards.factor)) as pd_probability
-    from summed_points
-    cross join cards
-    inner join card_variables
-        on summed_points.count_variables = card_variables.count_variables
-),
-
-estimated as (
-    select
-        months.customer_id,
-        months.month_on,
-        months.state_on,
-        months.is_active,
-        months.is_in_default,
-        months.default_rule_code,
-        months.default_on,
-        months.default_amount,
-        months.roll_state,
-        case
-            when months.is_in_default then 'default'
-            when not months.is_active then 'none'
-            when scores.score is not null then 'scorecard'
-            else 'roll_rate'
-        end as model_basis,
-        scores.score,
-        scores.model_version,
-        scores.pd_probability as scorecard_pd_probability,
-        roll_rates.pd_probability as roll_rate_pd_probability
-    from months
-    left join scores
-        on
-            months.customer_id = scores.customer_id
-            and months.month_on = scores.month_on
-    left join roll_rates on months.roll_state = roll_rates.roll_state
-),
-
 rated as (
     select
-        *,
+        model_scores.*,
         case
-            when model_basis = 'default' then 1
-            when model_basis = 'scorecard' then scorecard_pd_probability
-            when model_basis = 'roll_rate' then roll_rate_pd_probability
+            when model_scores.model_basis = 'default' then 1
+            when model_scores.model_basis = 'scorecard' then model_scores.scorecard_pd_probability
+            when model_scores.model_basis = 'roll_rate' then roll_rates.pd_probability
         end as model_pd_probability
-    from estimated
+    from model_scores
+    left join roll_rates on model_scores.roll_state = roll_rates.roll_state
 ),
 
 graded as (
@@ -157,8 +81,8 @@ final as (
         graded.default_on,
         graded.default_amount,
         graded.roll_state,
-        case when graded.model_basis = 'scorecard' then cast(graded.score as integer) end as score,
-        case when graded.model_basis = 'scorecard' then graded.model_version end as model_version,
+        graded.score,
+        graded.model_version,
         graded.model_basis,
         graded.model_pd_probability,
         graded.model_grade,

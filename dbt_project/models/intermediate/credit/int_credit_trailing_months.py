@@ -6,9 +6,14 @@ from typing import Any
 
 
 def model(dbt: Any, session: Any) -> Any:
-    """One row per customer and month from its first document to the as-of month."""
+    """One row per customer and month from the first that this run computes to the as-of month."""
     dbt.config(materialized="table")
 
     from customer_marts.credit.panel_tables import trailing_months
 
-    return trailing_months(session, dbt.ref("int_credit_customers"), dbt.ref("int_credit_flows"))
+    return trailing_months(
+        session,
+        dbt.ref("int_credit_customers"),
+        dbt.ref("int_credit_flows"),
+        dbt.ref("int_credit_months_before"),
+    )

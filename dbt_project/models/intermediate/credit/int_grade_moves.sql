@@ -1,11 +1,6 @@
 -- The grade of today, since which month end without a break, and the one of some days before.
 with scores as (
-    select * from {{ ref('int_credit_scores') }}
-),
-
-grades as (
-    select * from {{ ref('credit_grades') }}
-    where {{ is_in_force() }}
+    select * from {{ ref('credit_score_history') }}
 ),
 
 alert_rules as (
@@ -15,12 +10,12 @@ alert_rules as (
 
 graded_months as (
     select
-        scores.customer_id,
-        scores.state_on,
-        grades.grade,
-        grades.grade_order
+        customer_id,
+        state_on,
+        grade,
+        grade_order
     from scores
-    inner join grades on scores.grade = grades.grade
+    where grade is not null
 ),
 
 grades_now as (

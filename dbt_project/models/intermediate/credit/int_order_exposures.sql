@@ -1,15 +1,6 @@
 -- What of an order is delivered but not invoiced, and what is neither; what is invoiced is a claim.
 -- Where deliveries are not fed only the two together are known.
-with orders as (
-    select * from {{ ref('fct_orders') }}
-    where not is_cancelled and not is_derived
-),
-
-order_lines as (
-    select * from {{ ref('fct_order_lines') }}
-),
-
-deliveries as (
+with deliveries as (
     select * from {{ ref('fct_deliveries') }}
 ),
 
@@ -26,6 +17,42 @@ parameters as (
         max(value) filter (where parameter = 'uninvoiced_order_days') as uninvoiced_order_days
     from {{ ref('credit_limit_parameters') }}
     where {{ is_in_force() }}
+),
+
+orders_delivered_lately as (
+    select distinct deliveries.order_id
+    from deliveries
+    cross join parameters
+    where
+        {{ days_between('deliveries.delivered_on', as_of_date()) }}
+        <= greatest(parameters.open_order_days, parameters.unbilled_delivery_days)
+),
+
+-- those that can be waiting yet: of a completed one nothing is left to deliver
+orders as (
+    select orders.*
+    from {{ ref('fct_orders') }} as orders
+    cross join parameters
+    left join orders_delivered_lately on orders.order_id = orders_delivered_lately.order_id
+    where
+        not orders.is_cancelled
+        and not orders.is_derived
+        and (
+            orders_delivered_lately.order_id is not null
+            or {{ days_between('orders.ordered_on', as_of_date()) }} <= greatest(
+                case
+                    when orders.status = 'completed' then 0
+                    else parameters.open_order_days
+                end,
+                parameters.unbilled_delivery_days,
+                parameters.uninvoiced_order_days
+            )
+        )
+),
+
+order_lines as (
+    select * from {{ ref('fct_order_lines') }}
+    where order_id in (select order_id from orders)
 ),
 
 feeds as (
@@ -50,6 +77,7 @@ delivery_totals as (
             as delivered_net_amount,
         case when count(quantity) = count(*) then sum(quantity) end as delivered_quantity
     from deliveries
+    where order_id in (select order_id from orders)
     group by order_id
 ),
 

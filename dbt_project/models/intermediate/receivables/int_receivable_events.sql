@@ -6,8 +6,8 @@
 -- depends_on: {{ ref('int_ledger_starts') }}
 -- depends_on: {{ ref('stg_landing__run_context') }}
 
-{%- set is_partial = is_incremental() and not run_asks_for_rebuild() %}
 {%- set ledger = table_of_parent('fct_payment_allocations') %}
+{%- set is_partial = ledger and is_incremental() and not run_asks_for_rebuild() %}
 {%- set is_in_ledger = 'facts.' ~ ('customer_id in (select customer_id from ledger_starts)'
     if is_partial else 'customer_id is not null') %}
 {%- set columns = [

@@ -185,9 +185,9 @@ months_of_change as (
         customer_id,
         {{ month_start('changed_on') }} as changed_month_on,
         {{ month_start('changed_on') }} as first_filled_month_on,
-        {%- for measure in receivable_measures() %}
+        {% for measure in receivable_measures() -%}
             {{ sum_amount(measure ~ '_amount') }} as {{ measure }}_amount{{ ',' if not loop.last }}
-        {%- endfor %}
+        {% endfor %}
     from changes
     group by customer_id, {{ month_start('changed_on') }}
     {% if is_partial -%}
