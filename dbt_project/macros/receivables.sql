@@ -107,6 +107,11 @@
         'unapplied', 'prepaid', 'bill',
     ]) }}
 {%- endmacro %}
+{% macro sums_of_receivable_measures() -%}
+    {%- for measure in receivable_measures() %}
+        {{ sum_amount(measure ~ '_amount') }} as {{ measure }}_amount{{ ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
 
 {#- Within one space of ids: a refund is not the invoice of its number, a credit note no payment. -#}
 {% macro claim_id(kind, id) -%}

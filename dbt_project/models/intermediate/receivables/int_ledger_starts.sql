@@ -39,7 +39,7 @@ customers_from_the_beginning as (
             )
     {% if ledger and open_claims -%}
         union
-        select customers_changed.customer_id
+        select customers_changed.customer_id  -- noqa: RF01
         from {{ ledger }} as entries
         inner join customers_changed
             on

@@ -3,228 +3,155 @@
     incremental_strategy='append',
     pre_hook="{{ empty_table() }}",
 ) }}
--- depends_on: {{ ref('int_ledger_starts') }}
--- depends_on: {{ ref('stg_landing__run_context') }}
+-- depends_on: {{ ref('int_customers_changed') }}
 
-{%- set ledger = table_of_parent('fct_payment_allocations') %}
-{%- set is_partial = ledger and is_incremental() and not run_asks_for_rebuild() %}
-{%- set is_in_ledger = 'facts.' ~ ('customer_id in (select customer_id from ledger_starts)'
-    if is_partial else 'customer_id is not null') %}
-{%- set columns = [
-    'document_id', 'kind_no', 'is_prepayment', 'customer_id', 'document_currency', 'event_on',
-    'due_on', 'order_key', 'reference', 'document_amount', 'reporting_amount', 'is_bill',
-    'settled_on', 'cancelled_on',
-] %}
+{%- set is_in_scope = where_changed('customer_id', customers_with_movements()) %}
 
 -- What customer_marts.credit.allocation reads, in its order and with its numbers: only of the
 -- customers whose ledger is computed again, from their day on, with what of the past it goes on
 -- from. A book has millions of them, so what is sorted carries no text but those that names are
 -- resolved by, and each text is looked up once.
-{% if is_partial -%}
-    with ledger_starts as (
-        select * from {{ ref('int_ledger_starts') }}
-    ),
-
-    -- the rows that are computed again
-    entries_to_undo as (
-        select
-            entries.document_id,
-            entries.credit_id,
-            entries.document_amount
-        from {{ ledger }} as entries
-        inner join ledger_starts
-            on
-                entries.customer_id = ledger_starts.customer_id
-                and entries.allocated_on >= ledger_starts.from_on
-    ),
-
-    -- what was open on the day is open now, or was covered since
-    open_claims as (
-        select
-            document_id,
-            sum(open_amount) as open_amount
-        from (
-            select
-                document_id,
-                document_open_amount as open_amount
-            from {{ table_of_parent('int_open_claims', 'intermediate') }}
-            where customer_id in (select customer_id from ledger_starts)
-            union all
-            select
-                document_id,
-                document_amount as open_amount
-            from entries_to_undo
-        ) as open_amounts
-        group by document_id
-        having sum(open_amount) <> 0
-    ),
-
-    open_credits as (
-        select
-            credit_id,
-            sum(open_amount) as open_amount
-        from (
-            select
-                credit_id,
-                document_unapplied_amount as open_amount
-            from {{ table_of_parent('int_open_credits', 'intermediate') }}
-            where customer_id in (select customer_id from ledger_starts)
-            union all
-            select
-                credit_id,
-                document_amount as open_amount
-            from entries_to_undo
-        ) as open_amounts
-        group by credit_id
-        having sum(open_amount) <> 0
-    ),
-
-    entries_of_open_credits as (
-        select
-            entries.credit_id,
-            count(*) as count_entries
-        from {{ ledger }} as entries
-        inner join ledger_starts
-            on
-                entries.customer_id = ledger_starts.customer_id
-                and entries.allocated_on < ledger_starts.from_on
-        where entries.credit_id in (select credit_id from open_credits)
-        group by entries.credit_id
-    ),
-{%- else -%}
-    with
-{%- endif %}
-
-all_payments as (
-    select
-        facts.payment_id as document_id,
-        case
-            when facts.kind = 'chargeback' then 4
-            when facts.kind = 'refund' then 5
-            else 2
-        end as kind_no,
-        facts.kind = 'prepayment' as is_prepayment,
-        facts.customer_id,
-        facts.document_currency,
-        facts.received_on as event_on,
-        facts.received_on as due_on,
-        coalesce(facts.order_id, facts.reference) as order_key,
-        facts.reference,
-        cast(abs(facts.document_amount) as decimal(18, 2)) as document_amount,
-        cast(abs(facts.payment_amount) as decimal(18, 2)) as reporting_amount,
-        coalesce(facts.method in ('bank_acceptance', 'commercial_acceptance'), false) as is_bill,
-        facts.settled_on,
-        facts.dishonoured_on as cancelled_on
-    from {{ ref('fct_payments') }} as facts
-    where facts.document_amount <> 0 and {{ is_in_ledger }}
+with ledger_starts as (
+    select * from {{ ref('int_ledger_starts') }}
 ),
 
-payments as (
-    {% if is_partial -%}
-        select
-            all_payments.*,
-            case
-                when all_payments.event_on >= ledger_starts.from_on then 0
-                else all_payments.document_amount - open_credits.open_amount
-            end as settled_amount,
-            case
-                when all_payments.event_on >= ledger_starts.from_on then 0
-                else coalesce(entries_of_open_credits.count_entries, 0)
-            end as count_entries
-        from all_payments
-        inner join ledger_starts on all_payments.customer_id = ledger_starts.customer_id
-        left join open_credits
-            on all_payments.kind_no = 2 and all_payments.document_id = open_credits.credit_id
-        left join entries_of_open_credits
-            on open_credits.credit_id = entries_of_open_credits.credit_id
-        where
-            all_payments.event_on >= ledger_starts.from_on
-            or open_credits.credit_id is not null
-    {%- else -%}
-        select
-            *,
-            0 as settled_amount,
-            0 as count_entries
-        from all_payments
-    {%- endif %}
+openings as (
+    select * from {{ ref('int_ledger_openings') }}
 ),
 
-all_invoices as (
+invoices as (
     select
-        facts.invoice_id as document_id,
-        case when facts.document_amount > 0 then 0 else 1 end as kind_no,
+        invoice_id as document_id,
+        case when document_amount > 0 then 0 else 1 end as kind_no,
         false as is_prepayment,
-        facts.customer_id,
-        facts.document_currency,
-        facts.invoiced_on as event_on,
-        facts.due_on,
-        facts.order_id as order_key,
+        customer_id,
+        document_currency,
+        invoiced_on as event_on,
+        due_on,
+        order_id as order_key,
         cast(null as {{ dbt.type_string() }}) as reference,
-        cast(abs(facts.document_amount) as decimal(18, 2)) as document_amount,
-        cast(abs(facts.invoice_amount) as decimal(18, 2)) as reporting_amount,
+        cast(abs(document_amount) as decimal(18, 2)) as document_amount,
+        cast(abs(invoice_amount) as decimal(18, 2)) as reporting_amount,
         false as is_bill,
         cast(null as date) as settled_on,
         cast(null as date) as cancelled_on
-    from {{ ref('fct_invoices') }} as facts
-    where facts.document_amount <> 0 and {{ is_in_ledger }}
+    from {{ ref('fct_invoices') }}
+    where document_amount <> 0 and {{ is_in_scope }}
 ),
 
-{% if is_partial -%}
-    started_invoices as (
-        select
-            all_invoices.*,
-            all_invoices.event_on >= ledger_starts.from_on as is_new,
-            coalesce(open_claims.open_amount, open_notes.open_amount) as open_amount,
-            coalesce(entries_of_open_credits.count_entries, 0) as count_entries
-        from all_invoices
-        inner join ledger_starts on all_invoices.customer_id = ledger_starts.customer_id
-        left join open_claims
-            on all_invoices.kind_no = 0 and all_invoices.document_id = open_claims.document_id
-        left join open_credits as open_notes
-            on
-                all_invoices.kind_no = 1
-                and {{ credit_id("'credit_note'", 'all_invoices.document_id') }}
-                = open_notes.credit_id
-        left join entries_of_open_credits
-            on open_notes.credit_id = entries_of_open_credits.credit_id
-    ),
+payments as (
+    select
+        payment_id as document_id,
+        case
+            when kind = 'chargeback' then 4
+            when kind = 'refund' then 5
+            else 2
+        end as kind_no,
+        kind = 'prepayment' as is_prepayment,
+        customer_id,
+        document_currency,
+        received_on as event_on,
+        received_on as due_on,
+        coalesce(order_id, reference) as order_key,
+        reference,
+        cast(abs(document_amount) as decimal(18, 2)) as document_amount,
+        cast(abs(payment_amount) as decimal(18, 2)) as reporting_amount,
+        coalesce(method in ('bank_acceptance', 'commercial_acceptance'), false) as is_bill,
+        settled_on,
+        dishonoured_on as cancelled_on
+    from {{ ref('fct_payments') }}
+    where document_amount <> 0 and {{ is_in_scope }}
+),
 
-    -- credits may name invoices that were settled long ago
-    names as (
-        select order_key as named_key from payments
-        union
-        select reference as named_key from payments
-        union
-        select order_key as named_key from started_invoices
-        where kind_no = 1 and (is_new or open_amount is not null)
-    ),
-{%- endif %}
+-- a first release and a rebuild start everybody at the beginning
+started_invoices as (
+    select
+        invoices.*,
+        coalesce(invoices.event_on >= ledger_starts.from_on, true) as is_new,
+        openings.open_amount,
+        openings.count_entries
+    from invoices
+    left join ledger_starts on invoices.customer_id = ledger_starts.customer_id
+    left join openings
+        on
+            openings.is_claim = (invoices.kind_no = 0)
+            and openings.document_id = case
+                when invoices.kind_no = 0 then invoices.document_id
+                else {{ credit_id("'credit_note'", 'invoices.document_id') }}
+            end
+),
 
-invoices as (
-    {% if is_partial -%}
-        select
-            {{ columns | join(', ') }},
-            case when is_new then 0 else document_amount - coalesce(open_amount, 0) end
-                as settled_amount,
-            case when is_new then 0 else count_entries end as count_entries
-        from started_invoices
-        where
-            is_new
-            or open_amount is not null
-            or (
-                kind_no = 0
-                and (
-                    document_id in (select named_key from names)
-                    or order_key in (select named_key from names)
-                )
+started_payments as (
+    select
+        payments.*,
+        coalesce(payments.event_on >= ledger_starts.from_on, true) as is_new,
+        openings.open_amount,
+        openings.count_entries
+    from payments
+    left join ledger_starts on payments.customer_id = ledger_starts.customer_id
+    left join openings
+        on payments.document_id = openings.document_id and not openings.is_claim
+    where
+        coalesce(payments.event_on >= ledger_starts.from_on, true)
+        or openings.document_id is not null
+),
+
+-- who starts later may name invoices that were settled before
+later_starts as (
+    select customer_id from ledger_starts
+    where from_on > {{ beginning_of_time() }}
+),
+
+names as (
+    select order_key as named_key from started_payments
+    where customer_id in (select customer_id from later_starts)
+    union
+    select reference as named_key from started_payments
+    where customer_id in (select customer_id from later_starts)
+    union
+    select order_key as named_key from started_invoices
+    where
+        kind_no = 1
+        and (is_new or open_amount is not null)
+        and customer_id in (select customer_id from later_starts)
+),
+
+started_documents as (
+    select * from started_payments
+    union all
+    select * from started_invoices
+    where
+        is_new
+        or open_amount is not null
+        or (
+            kind_no = 0
+            and (
+                document_id in (select named_key from names)
+                or order_key in (select named_key from names)
             )
-    {%- else -%}
-        select
-            *,
-            0 as settled_amount,
-            0 as count_entries
-        from all_invoices
-    {%- endif %}
+        )
+),
+
+standing_documents as (
+    select
+        document_id,
+        kind_no,
+        is_prepayment,
+        customer_id,
+        document_currency,
+        event_on,
+        due_on,
+        order_key,
+        reference,
+        document_amount,
+        reporting_amount,
+        is_bill,
+        settled_on,
+        cancelled_on,
+        case when is_new then 0 else document_amount - coalesce(open_amount, 0) end
+            as settled_amount,
+        case when is_new then 0 else coalesce(count_entries, 0) end as count_entries
+    from started_documents
 ),
 
 -- a bill dishonoured at once never pays; one to be dishonoured later still does
@@ -247,7 +174,7 @@ dishonours as (
         cast(null as date) as cancelled_on,
         0 as settled_amount,
         0 as count_entries
-    from payments
+    from standing_documents
     where
         kind_no = 2
         and cancelled_on > event_on
@@ -255,9 +182,7 @@ dishonours as (
 ),
 
 documents as (
-    select * from invoices
-    union all
-    select * from payments
+    select * from standing_documents
     union all
     select * from dishonours
 ),

@@ -185,9 +185,7 @@ months_of_change as (
         customer_id,
         {{ month_start('changed_on') }} as changed_month_on,
         {{ month_start('changed_on') }} as first_filled_month_on,
-        {% for measure in receivable_measures() -%}
-            {{ sum_amount(measure ~ '_amount') }} as {{ measure }}_amount{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ sums_of_receivable_measures() }}
     from changes
     group by customer_id, {{ month_start('changed_on') }}
     {% if is_partial -%}
@@ -197,16 +195,16 @@ months_of_change as (
             months.customer_id,
             months.month_on as changed_month_on,
             changed.first_month_on as first_filled_month_on,
-            {%- for measure in receivable_measures() %}
-                {{ {
-                    'open': 'months.open_balance_amount',
-                    'overdue': 'months.overdue_amount',
-                    'disputed': 'months.disputed_amount',
-                    'unapplied': 'months.unapplied_cash_amount + months.prepaid_amount',
-                    'prepaid': 'months.prepaid_amount',
-                    'bill': 'months.bills_outstanding_amount',
-                }.get(measure, '0') }} as {{ measure }}_amount{{ ',' if not loop.last }}
-            {%- endfor %}
+            0 as invoiced_amount,
+            0 as credit_note_amount,
+            0 as credited_amount,
+            0 as exchange_difference_amount,
+            months.open_balance_amount as open_amount,
+            months.overdue_amount,
+            months.disputed_amount,
+            months.unapplied_cash_amount + months.prepaid_amount as unapplied_amount,
+            months.prepaid_amount,
+            months.bills_outstanding_amount as bill_amount
         from {{ this }} as months
         inner join {{ ref('int_customers_changed') }} as changed
             on
