@@ -46,14 +46,12 @@
     least({{ first_running_month() }}, {{ changed }}.first_month_on)
 {%- endmacro %}
 
-{#- The dates of `relation` in those months; to be followed by nothing but `and`. -#}
+{#- The rows of `relation` dated in those months; ends a query. -#}
 {% macro join_credit_months(relation, on_date, is_partial) -%}
     {%- if is_partial -%}
         left join {{ ref('int_customers_changed') }} as changed
             on {{ relation }}.customer_id = changed.customer_id
         where {{ on_date }} >= {{ first_credit_month('changed') }}
-    {%- else -%}
-        where true
     {%- endif -%}
 {%- endmacro %}
 

@@ -128,5 +128,5 @@ def test_a_row_of_a_past_month_moves_that_month_and_all_after_it(
 
     landing.execute("update landing.run_context set is_rebuild = true")
     dbt(*PANEL)
-    for table, rows in months().items():
-        assert incremented[table] == rows, table
+    for table, rebuilt in months().items():
+        assert incremented[table] == rebuilt, table

@@ -238,7 +238,7 @@ def test_calibration_and_drift_are_those_of_the_fits(built: Built) -> None:
 def test_the_months_go_on_by_the_card_in_force_and_are_scored_anew_by_another(
     dbt: Dbt, landing: Landing, built: Built
 ) -> None:
-    """A day on by the same card, and one more by a new one: as after a rebuild each time."""
+    """A day on by the same card, and by a new one in the same month: as after a rebuild each."""
     database, _, (version, _, _) = built
     scores = """
         select * from intermediate.int_credit_scores order by customer_id, month_on
@@ -262,10 +262,16 @@ def test_the_months_go_on_by_the_card_in_force_and_are_scored_anew_by_another(
 
     assert score(AFTER + timedelta(days=1), is_refit=False) == [(version,)]
     # limits that any card keeps
-    for limits, value in (("minimum", 0), ("maximum", 10)):
-        landing.execute(
-            f"update seeds.credit_scorecard_parameters set value = {value}"
-            f" where parameter like 'promote_{limits}%'"
-        )
-    ((later,),) = score(AFTER + timedelta(days=2), is_refit=True)
+    landing.execute(
+        """
+        update seeds.credit_scorecard_parameters set value = case parameter
+            when 'promote_minimum_defaults' then 1
+            when 'promote_minimum_expected_to_observed' then 0.01
+            when 'promote_minimum_auc' then 0
+            else 100
+        end
+        where parameter like 'promote_%'
+        """
+    )
+    ((later,),) = score(AFTER + timedelta(days=28), is_refit=True)
     assert later != version

@@ -30,8 +30,8 @@ provision_buckets as (
 ),
 
 {% if is_partial -%}
-    -- What was open at the beginning of the running month is so still, or was settled since; of whom
-    -- earlier months changed every claim is read.
+    -- What was open at the beginning of the running month is so still, or was settled since. Of
+    -- whom earlier months changed every claim is read.
     moving_claims as (
         select document_id from {{ ref('int_open_claims') }}
         union

@@ -9,8 +9,8 @@
 
 {%- set is_partial = credit_panel_goes_on() %}
 
--- The panel's customers and their numbers: whole numbers join and sort faster than keys do. This run
--- computes a customer's months from from_month_on on.
+-- The panel's customers and their numbers: whole numbers join and sort faster than keys do. This
+-- run computes a customer's months from from_month_on on.
 with claims as (
     select * from {{ ref('int_receivable_claims') }}
     where claim_amount is not null

@@ -1,5 +1,5 @@
--- Whose defaults can read otherwise: changed customers, and those of whom only days went by, forward
--- or back, so that a claim became very late, a year of invoices lost one or a bill was cured.
+-- Whose defaults can read otherwise: changed customers, and those of whom only days went by,
+-- forward or back, so that a claim became very late, a year lost an invoice or a bill was cured.
 with run_context as (
     select * from {{ ref('stg_landing__run_context') }}
 ),

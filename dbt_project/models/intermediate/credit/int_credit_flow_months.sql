@@ -15,8 +15,8 @@
 
 {%- set sources = credit_flows_kept() %}
 
--- Of claims, what pays them and their late spans, that is of what a book has the most. A month takes
--- nothing from a later one, so those before a change stand.
+-- Of claims, what pays them and their late spans, that is of what a book has the most. A month
+-- takes nothing from a later one, so those before a change stand.
 with claims as (
     select * from {{ ref('int_receivable_claims') }}
     where claim_amount is not null
@@ -35,8 +35,6 @@ allocations as (
     select allocations.*
     from {{ ref('fct_payment_allocations') }} as allocations
     {{ join_credit_months('allocations', 'allocations.allocated_on', is_partial) }}
-        and allocations.allocated_on <= {{ as_of_date() }}
-        and allocations.allocated_amount is not null
 ),
 
 -- the first month in which a span counts: not before what is computed
@@ -71,7 +69,6 @@ judged_invoices as (
     select invoices.*
     from invoices
     {{ join_credit_months('invoices', 'invoices.judged_on', is_partial) }}
-        and invoices.judged_on <= {{ as_of_date() }}
 ),
 
 due_months as (
@@ -80,6 +77,7 @@ due_months as (
         {{ month_start('judged_on') }} as month_on,
         count(*) as count_invoices_due
     from judged_invoices
+    where judged_on <= {{ as_of_date() }}
     group by customer_id, {{ month_start('judged_on') }}
 ),
 
@@ -119,7 +117,10 @@ payments as (
         {{ days_between('claims.due_on', 'allocations.allocated_on') }} as delay_days
     from allocations
     inner join claims on allocations.document_id = claims.document_id
-    where {{ is_paid_invoice() }}
+    where
+        {{ is_paid_invoice() }}
+        and allocations.allocated_on <= {{ as_of_date() }}
+        and allocations.allocated_amount is not null
 ),
 
 payment_months as (

@@ -34,22 +34,21 @@ receivables as (
     select * from {{ ref('fct_receivables') }}
 ),
 
-{% for source, columns in flows_kept.items() -%}
+{%- for source, columns in flows_kept.items() %}
     {{ source }} as (
         select
-            panel_customers.customer_no,
-            flow_months.month_on,
             {%- for column in columns %}
-                flow_months.{{ column }}{{ ',' if not loop.last }}
+                flow_months.{{ column }},
             {%- endfor %}
+            panel_customers.customer_no,
+            flow_months.month_on
         from flow_months
         inner join panel_customers on flow_months.customer_id = panel_customers.customer_id
         where
             flow_months.flow_source = '{{ source }}'
             and flow_months.month_on >= panel_customers.flows_from_on
     ),
-
-{% endfor -%}
+{%- endfor %}
 
 default_months as (
     select

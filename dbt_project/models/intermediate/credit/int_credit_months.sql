@@ -21,7 +21,10 @@ trailing_months as (
 ),
 
 months_before as (
-    select * from {{ ref('int_credit_months_before') }}
+    select
+        customer_id,
+        case when is_active and not is_in_default then roll_state end as rolling_state
+    from {{ ref('int_credit_months_before') }}
 ),
 
 defaults as (
@@ -170,9 +173,7 @@ moved as (
     select
         rolling.*,
         case
-            when rolling.month_on = rolling.from_month_on
-                then case when months_before.is_active and not months_before.is_in_default
-                    then months_before.roll_state end
+            when rolling.month_on = rolling.from_month_on then months_before.rolling_state
             else
                 lag(rolling.rolling_state) over (
                     partition by rolling.customer_id order by rolling.month_on
