@@ -1,6 +1,6 @@
 -- depends_on: {{ ref('int_ledger_starts') }}
 -- depends_on: {{ ref('stg_landing__run_context') }}
-{%- set ledger = table_of_parent('fct_payment_allocations') -%}
+{% set ledger = table_of_parent('fct_payment_allocations') -%}
 {%- set open_claims = table_of_parent('int_open_claims', 'intermediate') -%}
 {%- set open_credits = table_of_parent('int_open_credits', 'intermediate') -%}
 
