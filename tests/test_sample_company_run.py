@@ -153,16 +153,21 @@ def test_secrets_and_contacts_appear_nowhere_but_where_they_may(sample: Sample) 
     # a longer number may well hold the digits of a short one
     either = b"|".join(re.escape(text) for text in canaries)
     pattern = re.compile(rb"(?<!\d)(?:" + either + rb")(?!\d)")
+
+    def tells(text: bytes) -> bool:
+        # the pattern alone tries hundreds of texts at every byte: minutes
+        return any(canary in text for canary in canaries) and bool(pattern.search(text))
+
     listing = CliRunner().invoke(
         marts,
         ["quarantine", "list", "--limit", "0", "--json", "--company", "sample"],
         env=dict(sample.settings.environment),
     )
     assert listing.exit_code == 0
-    assert not pattern.search(listing.output.encode())
+    assert not tells(listing.output.encode())
     told, kept = [], []
     for file in sample.settings.home.rglob("*"):
-        if file.is_file() and pattern.search(readable(file)):
+        if file.is_file() and tells(readable(file)):
             is_private = file.stat().st_mode & 0o077 == 0
             (kept if is_private else told).append(file.name)
     assert told == []
