@@ -1,6 +1,11 @@
 -- The grade of today, since which month end without a break, and the one of some days before.
 with scores as (
-    select * from {{ ref('credit_score_history') }}
+    select * from {{ ref('int_credit_scores') }}
+),
+
+grades as (
+    select * from {{ ref('credit_grades') }}
+    where {{ is_in_force() }}
 ),
 
 alert_rules as (
@@ -10,12 +15,12 @@ alert_rules as (
 
 graded_months as (
     select
-        customer_id,
-        state_on,
-        grade,
-        grade_order
+        scores.customer_id,
+        scores.state_on,
+        grades.grade,
+        grades.grade_order
     from scores
-    where grade is not null
+    inner join grades on scores.grade = grades.grade
 ),
 
 grades_now as (
