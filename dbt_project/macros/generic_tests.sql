@@ -133,7 +133,12 @@
         {#- named whatever is built: dbt must learn of every ref as it parses -#}
         {%- set run_context = ref('stg_landing__run_context') -%}
         {%- set predicate = is_of_changed(changed) -%}
-        {%- set is_whole = months_need_rebuild() if changed == 'customers' else 'parent_as_of is null' -%}
+        {%- set is_whole = 'parent_as_of is null' -%}
+        {%- if changed == 'customers' -%}
+            {%- set is_whole = months_need_rebuild() -%}
+        {%- elif changed == 'panel' -%}
+            {%- set is_whole = credit_panel_rebuilt_when() -%}
+        {%- endif -%}
         {{ 'true' if flags.FULL_REFRESH or run_asks_for_rebuild(is_whole) else predicate }}
     {%- endif -%}
 {%- endmacro %}
@@ -150,6 +155,8 @@
         customer_id in ({{ customers_with_movements() }})
     {%- elif changed == 'customers' -%}
         customer_id in ({{ changed_customers() }})
+    {%- elif changed == 'panel' -%}
+        (month_on >= {{ first_running_month() }} or customer_id in ({{ changed_customers() }}))
     {%- elif changed == 'months' -%}
         month_on >= (select first_month_on from {{ ref('int_months_changed') }})
     {%- else -%}

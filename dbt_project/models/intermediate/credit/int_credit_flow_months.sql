@@ -197,3 +197,4 @@ final as (
 )
 
 select * from final
+where {{ only_changed('panel', credit_panel_rebuilt_when()) }}

@@ -1,93 +1,86 @@
 -- depends_on: {{ ref('int_ledger_starts') }}
+-- depends_on: {{ ref('fct_invoices') }}
+-- depends_on: {{ ref('fct_payments') }}
 -- depends_on: {{ ref('stg_landing__run_context') }}
 {% set ledger = table_of_parent('fct_payment_allocations') -%}
-{%- set open_claims = table_of_parent('int_open_claims', 'intermediate') -%}
-{%- set open_credits = table_of_parent('int_open_credits', 'intermediate') -%}
 
-{% if ledger and open_claims and open_credits -%}
+{% if ledger -%}
+    -- who starts at the beginning has nothing before it
     with ledger_starts as (
         select * from {{ ref('int_ledger_starts') }}
+        where from_on > {{ beginning_of_time() }}
     ),
 
-    open_documents as (
-        select
-            true as is_claim,
-            document_id,
-            customer_id,
-            document_open_amount as open_amount
-        from {{ open_claims }}
-        union all
-        select
-            false as is_claim,
-            credit_id as document_id,
-            customer_id,
-            document_unapplied_amount as open_amount
-        from {{ open_credits }}
-    ),
-
-    -- the rows that are computed again
-    entries_to_undo as (
+    entries_before as (
         select entries.*  -- noqa: RF01
         from {{ ledger }} as entries
         inner join ledger_starts
             on
                 entries.customer_id = ledger_starts.customer_id
-                and entries.allocated_on >= ledger_starts.from_on
+                and entries.allocated_on < ledger_starts.from_on
     ),
 
-    -- what was open on the day is open now, or was covered since
-    open_amounts as (
+    documents as (
         select
-            is_claim,
-            document_id,
-            open_amount
-        from open_documents
-        where customer_id in (select customer_id from ledger_starts)
+            invoices.document_amount > 0 as is_claim,
+            case
+                when invoices.document_amount > 0 then invoices.invoice_id
+                else {{ credit_id("'credit_note'", 'invoices.invoice_id') }}
+            end as document_id,
+            abs(invoices.document_amount) as document_amount
+        from {{ ref('fct_invoices') }} as invoices
+        inner join ledger_starts
+            on
+                invoices.customer_id = ledger_starts.customer_id
+                and invoices.invoiced_on < ledger_starts.from_on
+        where invoices.document_amount <> 0
         union all
+        -- a bill that was dishonoured is used up; what was given back was settled (see
+        -- int_ledger_starts)
+        select
+            false as is_claim,
+            payments.payment_id as document_id,
+            abs(payments.document_amount) as document_amount
+        from {{ ref('fct_payments') }} as payments
+        inner join ledger_starts
+            on
+                payments.customer_id = ledger_starts.customer_id
+                and payments.received_on < ledger_starts.from_on
+        where
+            payments.document_amount <> 0
+            and payments.kind not in ('refund', 'chargeback')
+            and payments.dishonoured_on is null
+    ),
+
+    settled_documents as (
         select
             true as is_claim,
             document_id,
-            document_amount as open_amount
-        from entries_to_undo
+            sum(document_amount) as settled_amount,
+            count(*) as count_entries
+        from entries_before
+        group by document_id
         union all
         select
             false as is_claim,
             credit_id as document_id,
-            document_amount as open_amount
-        from entries_to_undo
-    ),
-
-    openings as (
-        select
-            is_claim,
-            document_id,
-            sum(open_amount) as open_amount
-        from open_amounts
-        group by is_claim, document_id
-        having sum(open_amount) <> 0
-    ),
-
-    entry_counts as (
-        select
-            entries.credit_id,  -- noqa: RF01
+            sum(document_amount) as settled_amount,
             count(*) as count_entries
-        from {{ ledger }} as entries
-        inner join ledger_starts
-            on
-                entries.customer_id = ledger_starts.customer_id
-                and entries.allocated_on < ledger_starts.from_on
-        where entries.credit_id in (select document_id from openings where not is_claim)
-        group by entries.credit_id
+        from entries_before
+        group by credit_id
     )
 
     select
-        openings.is_claim,
-        openings.document_id,
-        openings.open_amount,
-        coalesce(entry_counts.count_entries, 0) as count_entries
-    from openings
-    left join entry_counts
-        on not openings.is_claim and openings.document_id = entry_counts.credit_id
+        documents.is_claim,
+        documents.document_id,
+        documents.document_amount - coalesce(settled_documents.settled_amount, 0) as open_amount,
+        coalesce(settled_documents.count_entries, 0) as count_entries
+    from documents
+    left join settled_documents
+        on
+            documents.is_claim = settled_documents.is_claim
+            and documents.document_id = settled_documents.document_id
+    where documents.document_amount <> coalesce(settled_documents.settled_amount, 0)
 {%- else %}
     select
         cast(null as boolean) as is_claim,
