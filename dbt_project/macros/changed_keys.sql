@@ -95,6 +95,21 @@
     )
 {%- endmacro %}
 
+{#- The changed customers, with their first_month_on as the alias `changed`, whatever the date. -#}
+{% macro join_changed_customers(relation, is_partial) -%}
+    {%- if is_partial -%}
+        inner join {{ ref('int_customers_changed') }} as changed
+            on {{ relation }}.customer_id = changed.customer_id
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Predicate: a date lies after one of the two as-of dates and not after the other, whichever is the
+    later. -#}
+{% macro is_in_days_gone_by(on_date) -%}
+    {{ on_date }} > least(run_context.parent_as_of, run_context.as_of)
+        and {{ on_date }} <= greatest(run_context.parent_as_of, run_context.as_of)
+{%- endmacro %}
+
 {#-
     Customer months go by changed customers, each from the first month that can read otherwise: a
     row changes nothing before its own date. The pair does for them what delete_changed and
@@ -108,14 +123,6 @@
             on
                 {{ relation }}.customer_id = changed.customer_id
                 and {{ on_date }} >= changed.first_month_on
-    {%- endif -%}
-{%- endmacro %}
-
-{#- The changed customers, with their first_month_on as the alias `changed`, whatever the date. -#}
-{% macro join_changed_customers(relation, is_partial) -%}
-    {%- if is_partial -%}
-        inner join {{ ref('int_customers_changed') }} as changed
-            on {{ relation }}.customer_id = changed.customer_id
     {%- endif -%}
 {%- endmacro %}
 

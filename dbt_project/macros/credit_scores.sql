@@ -55,13 +55,6 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Predicate: a date lies after one of the two as-of dates and not after the other, whichever is the
-    later. -#}
-{% macro is_in_days_gone_by(on_date) -%}
-    {{ on_date }} > least(run_context.parent_as_of, run_context.as_of)
-        and {{ on_date }} <= greatest(run_context.parent_as_of, run_context.as_of)
-{%- endmacro %}
-
 {#- What int_credit_flow_months keeps of a month by source: amounts, days, counts. -#}
 {% macro credit_flows_kept() -%}
     {{ return({

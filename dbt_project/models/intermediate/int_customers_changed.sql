@@ -58,9 +58,7 @@ customers_of_maturing_bills as (
         least(run_context.parent_as_of, run_context.as_of) as changed_on
     from payments
     cross join run_context
-    where
-        payments.bill_matures_on > least(run_context.parent_as_of, run_context.as_of)
-        and payments.bill_matures_on <= greatest(run_context.parent_as_of, run_context.as_of)
+    where {{ is_in_days_gone_by('payments.bill_matures_on') }}
 ),
 
 -- a claim turns overdue on the day after its due date, an excess refund after the refund
