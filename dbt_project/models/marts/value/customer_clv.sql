@@ -3,6 +3,11 @@
     'renewal_probability', 'renewal_probability_low', 'renewal_probability_high', 'model_version',
 ] %}
 {%- set covariates = ['industry', 'region', 'size_class'] %}
+{%- set price_of_tonnes -%}
+    cast(
+        cast(sum(revenue_amount) as double) / cast(sum(weight_tonnes) as double) as decimal(18, 4)
+    )
+{%- endset -%}
 
 with customers as (
     select * from {{ ref('dim_customers') }}
@@ -157,62 +162,53 @@ valued_customers as (
     left join month_totals on customers.customer_id = month_totals.customer_id
 ),
 
+category_lines as (
+    select
+        order_lines.customer_id,
+        products.category,
+        order_lines.ordered_on,
+        {{ month_start('order_lines.ordered_on') }} as month_on,
+        order_lines.revenue_amount,
+        -- as wide as DuckDB's product with a price needs
+        cast(order_lines.weight_tonnes as decimal(19, 4)) as weight_tonnes
+    from order_lines
+    inner join products on order_lines.product_id = products.product_id
+),
+
 -- what the book's tonne cost in each month, and what it costs now
 month_prices as (
     select
-        products.category,
-        {{ month_start('order_lines.ordered_on') }} as month_on,
-        cast(
-            cast(sum(order_lines.revenue_amount) as double)
-            / cast(sum(order_lines.weight_tonnes) as double) as decimal(18, 4)
-        ) as price_amount
-    from order_lines
-    inner join products on order_lines.product_id = products.product_id
-    group by products.category, {{ month_start('order_lines.ordered_on') }}
+        category,
+        month_on,
+        {{ price_of_tonnes }} as price_amount
+    from category_lines
+    group by category, month_on
 ),
 
 recent_prices as (
     select
-        products.category,
-        cast(
-            cast(sum(order_lines.revenue_amount) as double)
-            / cast(sum(order_lines.weight_tonnes) as double) as decimal(18, 4)
-        ) as price_amount
-    from order_lines
+        category,
+        {{ price_of_tonnes }} as price_amount
+    from category_lines
     cross join parameters
-    inner join products on order_lines.product_id = products.product_id
-    where order_lines.ordered_on > {{ add_days(as_of_date(), '-parameters.price_recent_days') }}
-    group by products.category
-),
-
-customer_tonnes as (
-    select
-        order_lines.customer_id,
-        products.category,
-        {{ month_start('order_lines.ordered_on') }} as month_on,
-        cast(sum(order_lines.weight_tonnes) as decimal(19, 4)) as weight_tonnes
-    from order_lines
-    inner join products on order_lines.product_id = products.product_id
-    group by
-        order_lines.customer_id,
-        products.category,
-        {{ month_start('order_lines.ordered_on') }}
+    where ordered_on > {{ add_days(as_of_date(), '-parameters.price_recent_days') }}
+    group by category
 ),
 
 price_factors as (
     select
-        customer_tonnes.customer_id,
+        category_lines.customer_id,
         {{ mean_of(
-            'sum(customer_tonnes.weight_tonnes * recent_prices.price_amount)',
-            'cast(sum(customer_tonnes.weight_tonnes * month_prices.price_amount) as double)',
+            'sum(category_lines.weight_tonnes * recent_prices.price_amount)',
+            'cast(sum(category_lines.weight_tonnes * month_prices.price_amount) as double)',
         ) }} as price_factor
-    from customer_tonnes
+    from category_lines
     inner join month_prices
         on
-            customer_tonnes.category = month_prices.category
-            and customer_tonnes.month_on = month_prices.month_on
-    inner join recent_prices on customer_tonnes.category = recent_prices.category
-    group by customer_tonnes.customer_id
+            category_lines.category = month_prices.category
+            and category_lines.month_on = month_prices.month_on
+    inner join recent_prices on category_lines.category = recent_prices.category
+    group by category_lines.customer_id
 ),
 
 -- what the customer's own history says, and what its sale type's says
