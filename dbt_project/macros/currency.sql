@@ -7,14 +7,13 @@
         end
 {%- endmacro %}
 
-{#- A document's amount in the reporting currency. Nineteen digits: DuckDB keeps the product of two
-    decimals of eighteen in eighteen, which 100 million of any currency would not fit. At a rate of
-    one, which is most of a company's documents, the product is the amount itself: multiplying and
-    rounding so wide was half of the order lines' cost. -#}
+{#- A document's amount in the reporting currency. At a rate of one, which is most of a company's
+    documents, the product is the amount itself: multiplying and rounding so wide was half of the
+    order lines' cost. -#}
 {% macro in_reporting_currency(amount, fx_rate) -%}
     case
             when {{ fx_rate }} = 1 then cast({{ amount }} as decimal(18, 2))
-            else {{ to_amount('cast(' ~ amount ~ ' as decimal(19, 2)) * ' ~ fx_rate) }}
+            else {{ amount_times(amount, fx_rate) }}
         end
 {%- endmacro %}
 

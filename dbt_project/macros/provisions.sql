@@ -1,6 +1,6 @@
 {#- A balance times a loss rate, to the cent: the rate has eight decimals. -#}
 {% macro provision_of(amount, rate) -%}
-    {{ to_amount('cast(' ~ amount ~ ' as decimal(19, 2)) * cast(' ~ rate ~ ' as decimal(9, 8))') }}
+    {{ amount_times(amount, 'cast(' ~ rate ~ ' as decimal(9, 8))') }}
 {%- endmacro %}
 
 {#- The month before. -#}

@@ -770,6 +770,7 @@ select
         else 'Scorecard' end as score_basis_label_en,
     case when grade is null then '无' when grade = 'D' then '已违约'
         else '评分卡' end as score_basis_label_zh,
+    score_basis = 'default' as is_in_default,
 from places;
 
 create table credit_score_history as

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -363,6 +364,15 @@ def test_no_comparison_with_less_than_two_years(tmp_path: Path) -> None:
     tile = re.search(r"Revenue, last 12 months.*?</div>", page.html, re.DOTALL)
     assert tile is not None
     assert labels.text("tile.no_before").en in tile[0]
+
+
+def test_a_book_covers_the_12_months_before_from_its_first_week_on() -> None:
+    windows = Windows.ending(date(2026, 6, 30))
+    assert windows.before == date(2024, 6, 30)
+    assert windows.are_covered_since(date(2024, 7, 1))
+    assert windows.are_covered_since(date(2024, 7, 7))
+    assert not windows.are_covered_since(date(2024, 7, 8))
+    assert not windows.are_covered_since(None)
 
 
 def test_orders_in_other_currencies_are_named(page: Page, marts: duckdb.DuckDBPyConnection) -> None:

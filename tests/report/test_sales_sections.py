@@ -416,7 +416,8 @@ def test_expected_value_equals_sql(page: Page, marts: duckdb.DuckDBPyConnection)
         "select coalesce(customer_name, customer_id), probability_alive, clv_status,"
         " expected_clv_12_months_amount"
         " from customer_clv left join dim_customers using (customer_id)"
-        " where expected_clv_12_months_amount is not null"
+        " inner join credit_scores using (customer_id)"
+        " where expected_clv_12_months_amount is not null and not is_in_default"
         " order by expected_clv_12_months_amount desc limit 10"
     ).fetchall()
     shown = table(value, "The 10 customers of most expected value")
@@ -425,10 +426,14 @@ def test_expected_value_equals_sql(page: Page, marts: duckdb.DuckDBPyConnection)
         assert row[0] == name + (" *" if status == "provisional" else "")
         assert row[1] == formats.percent(alive)
         assert row[3] == amount(worth)
-    (count,) = marts.execute(
-        "select count(expected_clv_12_months_amount) from customer_clv"
+    count, in_default = marts.execute(
+        "select count(*), count(*) filter (where is_in_default)"
+        " from customer_clv inner join credit_scores using (customer_id)"
+        " where expected_clv_12_months_amount is not null"
     ).fetchall()[0]
     assert f"{count} customers are valued" in value.words
+    assert in_default > 0
+    assert f"{in_default} of them are in default and not in the list" in value.words
     assert "<span" not in value.words
     assert "Provisional: its sale type's models of purchases and margins have not" in value.words
 

@@ -93,6 +93,16 @@ class Card:
     warnings: tuple[Line, ...]
 
 
+_ABBREVIATIONS = ("abc", "clv", "csat", "id", "nps", "pd", "rfm")
+
+
+def _label_en(name: str) -> str:
+    """The column's name as a label: pd_probability is "PD probability", open_amount "Open"."""
+    words = name.removesuffix("_amount").split("_")
+    label = " ".join(word.upper() if word in _ABBREVIATIONS else word for word in words)
+    return label[0].upper() + label[1:]
+
+
 def read_card(marts: Path, customer_id: str) -> Card:
     """The card of one customer of a release.
 
@@ -119,7 +129,7 @@ def read_card(marts: Path, customer_id: str) -> Card:
             raise _unknown(connection, marts, customer_id)
         values = dict(zip(names, row, strict=True))
         labels = {
-            name: Text(name.replace("_", " ").removesuffix(" amount").capitalize(), label_zh)
+            name: Text(_label_en(name), label_zh)
             for name, label_zh in connection.execute(
                 "select column_name, label_zh from data_dictionary"
                 " where table_name = 'customer_360' and column_no > 0"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,12 @@ class Windows:
     before: date
     start: date
     as_of: date
+
+    def are_covered_since(self, first_on: date | None) -> bool:
+        """Whether a book that begins on this day fills the 12 months before as well; one that began
+        later would flatter the growth. A week's grace: few books begin on their first day.
+        """
+        return first_on is not None and first_on <= self.before + timedelta(days=7)
 
     @classmethod
     def ending(cls, as_of: date) -> Windows:
@@ -499,8 +505,7 @@ def _overview(marts: Marts, windows: Windows, currency: str | None, nps: Nps | N
                 "currency": currency,
             },
         )
-        if first_on is None or first_on > windows.before:
-            # Less than the full 12 months before: a comparison would flatter the growth.
+        if not windows.are_covered_since(first_on):
             active_before = revenue_before = margin_before = with_cost_before = None
     cash_in = cash_in_before = None
     if marts.count("fct_payments"):
@@ -527,7 +532,7 @@ def _overview(marts: Marts, windows: Windows, currency: str | None, nps: Nps | N
                 "currency": currency,
             },
         )
-        if first_paid_on is None or first_paid_on > windows.before:
+        if not windows.are_covered_since(first_paid_on):
             cash_in_before = None
     open_amount = overdue_amount = count_overdue = None
     if marts.count("receivables_ageing"):

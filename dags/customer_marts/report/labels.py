@@ -306,6 +306,10 @@ _LABELS: dict[str, tuple[str, str]] = {
         "{count} customers are valued: margin less cost to serve less credit loss, discounted.",
         "共对 {count} 家客户估值：折现毛利减服务成本减信用损失。",
     ),
+    "value.in_default": (
+        "{count} of them are in default and not in the list: what they owe comes first.",
+        "其中 {count} 家已违约，不列入名单：须先清欠。",
+    ),
     "value.provisional": (
         "* Provisional: its sale type's models of purchases and margins have not both passed yet.",
         "* 暂估：该销售类型的采购与毛利模型尚未全部通过检验。",
@@ -423,7 +427,10 @@ _LABELS: dict[str, tuple[str, str]] = {
     ),
     "credit.receivables": ("All receivables", "应收账款合计"),
     "credit.reviewed": ("Reviewed on their own", "单项计提客户"),
-    "credit.bills_held": ("Bills held, not matured", "在手未到期票据"),
+    "credit.bills_held": (
+        "Bills held or endorsed, not matured",
+        "在手及已背书未到期票据",
+    ),
     "credit.bridge": ("Movement of the provision", "坏账准备变动"),
     "credit.this_month": ("{month}, to {day}", "{month}，至 {day}"),
     "credit.months": ("{count} months from {first}", "自 {first} 起 {count} 个月"),

@@ -248,9 +248,12 @@ class ValueModel:
 
 @dataclass(frozen=True)
 class ExpectedValue:
-    """The customers of most expected value, the book's total, and the models behind them."""
+    """The customers of most expected value that are not in default, how many are, the book's total
+    and the models behind them.
+    """
 
     customers: tuple[ValuedCustomer, ...]
+    count_in_default: int
     count_valued: int
     total_12: Decimal
     total_36: Decimal
@@ -727,6 +730,10 @@ def _expected_value(marts: Marts, currency: str | None, feeds: Feeds) -> Expecte
         return Absent(no_mart("customer_clv"))
     if not marts.has("clv_model_runs", "is_scoring", "candidate", "bias_rate"):
         return Absent(no_mart("clv_model_runs"))
+    # who is in default would bring that much, but owes first
+    in_default = "select null as customer_id where false"
+    if marts.has("credit_scores", "is_in_default"):
+        in_default = "select customer_id from credit_scores where is_in_default"
     customers = marts.rows(
         f"""
         select
@@ -742,6 +749,7 @@ def _expected_value(marts: Marts, currency: str | None, feeds: Feeds) -> Expecte
         left join dim_customers using (customer_id)
         where customer_clv.expected_clv_12_months_amount is not null
             and customer_clv.currency = $currency
+            and customer_clv.customer_id not in ({in_default})
         order by customer_clv.expected_clv_12_months_amount desc, customer_clv.customer_id
         limit {VALUED_CUSTOMERS}
         """,
@@ -751,10 +759,13 @@ def _expected_value(marts: Marts, currency: str | None, feeds: Feeds) -> Expecte
         if not marts.count("fct_orders"):
             return Absent(feeds.why_empty("orders"))
         return Absent(text("absent.nobody_valued"))
-    count, total_12, total_36 = marts.row(
-        """
+    count, count_in_default, total_12, total_36 = marts.row(
+        f"""
         select
-            count(*), sum(expected_clv_12_months_amount), sum(expected_clv_36_months_amount)
+            count(*),
+            count(*) filter (where customer_id in ({in_default})),
+            sum(expected_clv_12_months_amount),
+            sum(expected_clv_36_months_amount),
         from customer_clv
         where expected_clv_12_months_amount is not null and currency = $currency
         """,
@@ -773,6 +784,7 @@ def _expected_value(marts: Marts, currency: str | None, feeds: Feeds) -> Expecte
     )
     return ExpectedValue(
         customers=tuple(ValuedCustomer(*row) for row in customers),
+        count_in_default=count_in_default,
         count_valued=count,
         total_12=total_12,
         total_36=total_36,

@@ -1,7 +1,8 @@
 select
     -- keys
     response_id,
-    question_code,
+    -- measures and labels go by codes in small letters
+    lower(question_code) as question_code,
     _customer_id as customer_id,
     customer_id as source_customer_id,
     order_id,

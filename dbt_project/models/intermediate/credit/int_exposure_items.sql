@@ -29,15 +29,11 @@ weighted_bills as (
         -- a bill that the seed does not know counts in full
         case
             when bills.matures_on >= {{ as_of_date() }} or bill_weights.issuer_kind is null
-                then {{ to_amount(
-                    'cast(bills.bill_amount as decimal(19, 2)) * coalesce(exposure_weight, 1)'
-                ) }}
+                then {{ amount_times('bills.bill_amount', 'coalesce(exposure_weight, 1)') }}
             when
                 {{ days_between('bills.matures_on', as_of_date()) }}
                 <= bill_weights.days_after_maturity
-                then {{ to_amount(
-                    'cast(bills.bill_amount as decimal(19, 2)) * exposure_weight'
-                ) }}
+                then {{ amount_times('bills.bill_amount', 'exposure_weight') }}
         end as counted_amount
     from bills
     left join bill_weights

@@ -89,7 +89,7 @@ paid_months as (
         sum(allocated_amount) as paid_amount,
         sum(allocated_amount * delay_days) as paid_day_amount,
         sum(allocated_amount * greatest(delay_days, 0)) as paid_late_amount,
-        sum(allocated_amount * points) as paid_point_amount,
+        sum({{ factor('allocated_amount') }} * points) as paid_point_amount,
         count(*) as count_paid
     from scored_delays
     group by customer_id, {{ month_start('paid_on') }}

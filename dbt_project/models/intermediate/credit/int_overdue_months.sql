@@ -72,7 +72,7 @@ final as (
             sum(open_amount * overdue_days) filter (where document_kind = 'invoice'), 0
         ) as overdue_day_amount,
         coalesce(
-            sum(open_amount * points) filter (where document_kind = 'invoice'), 0
+            sum({{ factor('open_amount') }} * points) filter (where document_kind = 'invoice'), 0
         ) as overdue_point_amount,
         count(*) filter (where document_kind = 'invoice') as count_overdue_invoices,
         max(overdue_days) filter (where document_kind = 'invoice') as oldest_overdue_days

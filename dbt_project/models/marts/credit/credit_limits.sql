@@ -111,9 +111,9 @@ needs as (
             ) }},
             0
         ) as need_amount,
-        {{ to_amount('cast(net_worth_amount as decimal(19, 2)) * net_worth_rate') }}
+        {{ amount_times('net_worth_amount', 'net_worth_rate') }}
             as net_worth_cap_amount,
-        {{ to_amount('cast(working_capital_amount as decimal(19, 2)) * working_capital_rate') }}
+        {{ amount_times('working_capital_amount', 'working_capital_rate') }}
             as working_capital_cap_amount,
         parameters.*
     from customers
@@ -127,10 +127,10 @@ needs as (
 bounds as (
     select
         *,
-        {{ to_amount('cast(need_amount as decimal(19, 2)) * need_factor') }} as need_bound_amount,
-        {{ to_amount('cast(net_worth_cap_amount as decimal(19, 2)) * cap_factor') }}
+        {{ amount_times('need_amount', 'need_factor') }} as need_bound_amount,
+        {{ amount_times('net_worth_cap_amount', 'cap_factor') }}
             as net_worth_bound_amount,
-        {{ to_amount('cast(working_capital_cap_amount as decimal(19, 2)) * cap_factor') }}
+        {{ amount_times('working_capital_cap_amount', 'cap_factor') }}
             as working_capital_bound_amount
     from needs
 ),

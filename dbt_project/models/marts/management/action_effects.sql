@@ -191,8 +191,8 @@ sums as (
             ) as total_{{ name }},
             cast(
                 sum(
-                    cast(outcomes.change_amount as decimal(18, 2))
-                    * cast(outcomes.change_amount as decimal(18, 2))
+                    {{ factor('outcomes.change_amount') }}
+                    * {{ factor('outcomes.change_amount') }}
                 ) filter (
                     where {{ condition }} outcomes.is_held_out
                 ) as double

@@ -248,9 +248,8 @@ final as (
         cast(staged_deals.win_probability as double) as stated_probability,
         staged_deals.calibrated_probability,
         staged_deals.log_odds_error,
-        {{ to_amount(
-            'staged_deals.opportunity_amount * staged_deals.win_probability'
-        ) }} as stated_amount,
+        {{ amount_times('staged_deals.opportunity_amount', 'staged_deals.win_probability') }}
+            as stated_amount,
         cast(
             cast(staged_deals.opportunity_amount as double)
             * staged_deals.calibrated_probability as decimal(18, 2)

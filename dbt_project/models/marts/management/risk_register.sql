@@ -208,7 +208,7 @@ price_totals as (
         category_totals.customer_id,
         sum(category_totals.revenue_amount) as revenue_amount,
         {{ mean_of(
-            'sum(category_totals.revenue_amount * price_rates.likelihood_rate)',
+            'sum(' ~ factor('category_totals.revenue_amount') ~ ' * price_rates.likelihood_rate)',
             'sum(category_totals.revenue_amount)',
         ) }} as likelihood_rate,
         min(price_rates.count_months) as count_months

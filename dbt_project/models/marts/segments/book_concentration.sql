@@ -39,7 +39,7 @@ month_totals as (
         measure,
         count(*) filter (where amount > 0) as count_customers,
         sum(amount) as total_amount,
-        sum(cast(amount as decimal(19, 2)) * cast(amount as decimal(19, 2))) as sum_of_squares,
+        sum({{ factor('amount') }} * {{ factor('amount') }}) as sum_of_squares,
         sum(amount) filter (where rank_no <= 1) as top_1_amount,
         sum(amount) filter (where rank_no <= 5) as top_5_amount,
         sum(amount) filter (where rank_no <= 10) as top_10_amount,

@@ -130,7 +130,7 @@ satisfaction as (
 weighted_opportunities as (
     select
         opportunities.customer_id,
-        round(opportunities.opportunity_amount * opportunities.win_probability, 2)
+        {{ amount_times('opportunities.opportunity_amount', 'opportunities.win_probability') }}
             as weighted_amount,
         -- nobody closed it, but so late it is dead
         {{ days_between(due_on, as_of_date()) }} > bounds.opportunity_late_days as is_stale

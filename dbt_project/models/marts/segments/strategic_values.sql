@@ -137,7 +137,7 @@ final as (
         cost_to_serve_12_months_amount,
         cast(cost_to_date_amount as decimal(18, 2)) as value_by_cost_amount,
         income_12_months_amount as value_by_income_amount,
-        {{ to_amount('cast(income_rate_median as decimal(18, 8)) * revenue_amount') }}
+        {{ amount_times('revenue_amount', 'cast(income_rate_median as decimal(18, 8))') }}
             as value_by_market_amount,
         market_basis,
         cast(count_peers as integer) as count_peers,
