@@ -24,6 +24,17 @@
     format_number({{ as_whole(number) }}, 0)
 {%- endmacro %}
 
+{#- An amount to the cent, its thousands apart, for a sentence that a person reads. -#}
+{% macro as_money(amount) -%}
+    {{ adapter.dispatch('as_money', 'customer_marts')(amount) }}
+{%- endmacro %}
+{% macro default__as_money(amount) -%}
+    format('{:,.2f}', cast({{ amount }} as double))
+{%- endmacro %}
+{% macro spark__as_money(amount) -%}
+    format_number(cast({{ amount }} as decimal(18, 2)), 2)
+{%- endmacro %}
+
 {#- A number with one decimal, for a sentence. -#}
 {% macro with_one_decimal(number) -%}
     cast(round({{ number }}, 1) as decimal(18, 1))

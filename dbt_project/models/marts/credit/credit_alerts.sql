@@ -395,10 +395,10 @@ final as (
         {%- for language in ['en', 'zh'] %}
         {{ fill_in('given_warnings.evidence_' ~ language, {
             'document': 'given_warnings.name_' ~ language,
-            'amount': 'given_warnings.amount_at_risk',
+            'amount': as_money('given_warnings.amount_at_risk'),
             'currency': reporting_currency(),
-            'exposure': 'given_warnings.exposure_amount',
-            'limit': 'given_warnings.limit_amount',
+            'exposure': as_money('given_warnings.exposure_amount'),
+            'limit': as_money('given_warnings.limit_amount'),
             'count': 'given_warnings.count_documents',
             'value': "case when given_warnings.told_value < cast('inf' as double) then "
                 ~ with_decimal_if_any('given_warnings.told_value') ~ " else '∞' end",

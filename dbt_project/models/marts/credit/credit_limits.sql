@@ -269,7 +269,7 @@ half_told as (
         {{ fill_in('limit_reasons.reason_' ~ language, {
             'need_months': with_decimal_if_any('compared.need_months'),
             'window_months': as_whole('compared.sales_window_months'),
-            'sales': 'compared.average_monthly_sales_amount',
+            'sales': as_money('compared.average_monthly_sales_amount'),
             'need_factor': 'cast(compared.need_factor as decimal(9, 2))',
             'cap_factor': 'cast(compared.cap_factor as decimal(9, 2))',
             'net_worth_percent': with_decimal_if_any('100 * compared.net_worth_rate'),
@@ -314,13 +314,13 @@ final as (
         half_told.reason_label_zh,
         {%- for language in ['en', 'zh'] %}
         {{ fill_in('half_told.reason_' ~ language, {
-            'net_worth': 'compared.net_worth_amount',
-            'working_capital': 'compared.working_capital_amount',
-            'net_worth_cap': 'compared.net_worth_bound_amount',
-            'working_capital_cap': 'compared.working_capital_bound_amount',
-            'need': 'compared.need_bound_amount',
-            'bound': 'compared.bound_amount',
-            'limit': as_whole('compared.recommended_limit_amount'),
+            'net_worth': as_money('compared.net_worth_amount'),
+            'working_capital': as_money('compared.working_capital_amount'),
+            'net_worth_cap': as_money('compared.net_worth_bound_amount'),
+            'working_capital_cap': as_money('compared.working_capital_bound_amount'),
+            'need': as_money('compared.need_bound_amount'),
+            'bound': as_money('compared.bound_amount'),
+            'limit': as_grouped('compared.recommended_limit_amount'),
         }) }} as reason_{{ language }},
         {%- endfor %}
         compared.advice,

@@ -142,7 +142,7 @@ explained as (
                 case
                     when scores.default_rule_code is not null
                         then {{ fill_in('default_rules.reason_' ~ language, {
-                            'amount': 'scores.default_amount',
+                            'amount': as_money('scores.default_amount'),
                             'currency': reporting_currency(),
                             'days_over': 'default_rules.days_overdue_over',
                             'default_on': 'scores.default_on',

@@ -1,7 +1,7 @@
 {%- set values = {
     'document': 'exceptions.document_id',
     'reference': 'exceptions.reference',
-    'amount': 'exceptions.document_amount',
+    'amount': as_money('exceptions.document_amount'),
     'currency': 'exceptions.document_currency',
     'date': 'exceptions.document_on',
     'other_date': 'exceptions.other_on',
