@@ -6,6 +6,15 @@ with model_scores as (
     select * from {{ ref('int_credit_model_scores') }}
 ),
 
+-- apart from the scores, which are read once: twice, DuckDB would keep every month of them
+judged_months as (
+    select
+        customer_id,
+        month_on,
+        state_on
+    from {{ ref('int_credit_model_scores') }}
+),
+
 roll_rates as (
     select * from {{ ref('int_credit_roll_rates') }}
 ),
@@ -48,23 +57,23 @@ graded as (
 -- of several in force on the day the later decision
 overridden as (
     select
-        graded.customer_id,
-        graded.month_on,
+        judged_months.customer_id,
+        judged_months.month_on,
         credit_overrides.grade as override_grade,
         credit_overrides.reviewer as override_reviewer,
         credit_overrides.reason_en as override_reason_en,
         credit_overrides.reason_zh as override_reason_zh,
         credit_overrides.decided_on as override_decided_on,
         credit_overrides.expires_on as override_expires_on
-    from graded
+    from judged_months
     inner join credit_overrides
         on
-            graded.customer_id = credit_overrides.customer_id
-            and {{ is_in_force_on('credit_overrides', 'graded.state_on') }}
-            and credit_overrides.decided_on <= graded.state_on
-            and credit_overrides.expires_on > graded.state_on
+            judged_months.customer_id = credit_overrides.customer_id
+            and {{ is_in_force_on('credit_overrides', 'judged_months.state_on') }}
+            and credit_overrides.decided_on <= judged_months.state_on
+            and credit_overrides.expires_on > judged_months.state_on
     qualify row_number() over (
-        partition by graded.customer_id, graded.month_on
+        partition by judged_months.customer_id, judged_months.month_on
         order by
             credit_overrides.decided_on desc, credit_overrides.valid_from desc,
             credit_overrides.grade asc, credit_overrides.reviewer asc

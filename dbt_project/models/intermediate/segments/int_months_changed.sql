@@ -16,6 +16,11 @@ states as (
     select {{ columns }} from {{ ref('int_customer_states') }}
 ),
 
+-- apart from the states, which are read once: twice, DuckDB would keep every column of every month
+state_months as (
+    select month_on from {{ ref('int_customer_states') }}
+),
+
 states_after as (
     select states.* from states
     {{ join_changed_months('states', 'states.month_on', true) }}
@@ -41,8 +46,8 @@ first_changes as (
     -- the months of both as-of dates end on another day than before
     select {{ month_start('least(as_of, parent_as_of)') }} as first_month_on from run_context
     union all
-    select min(states.month_on) as first_month_on
-    from states
+    select min(state_months.month_on) as first_month_on
+    from state_months
     cross join run_context
     where run_context.is_whole
 )
