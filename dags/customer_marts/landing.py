@@ -522,11 +522,12 @@ class _Landing:
             from conflicts
             where staged._fault is null and {same_key}
                 and staged.updated_at is not distinct from conflicts.updated_at
-                and {file_of_source("staged.")} is not distinct from conflicts._file
+                and {file_of_source(f"staged.{SOURCE_COLUMN}")} is not distinct from conflicts._file
             """
         )
 
     def _brings_news(self, released: Path) -> bool:
+        """Whether any row differs from what the last release made of it in the present way."""
         self.connection.execute(f"attach '{released}' as released (read_only)")
         same_key = " and ".join(
             f"staged.{identifier(column)} = landed.{identifier(column)}"
@@ -537,13 +538,16 @@ class _Landing:
             select count(*) from staged
             where not exists (
                 select 1 from released.landing.{self.feed} as landed
-                where {same_key}
+                inner join released.landing.batches
+                    on batches.feed = '{self.feed}' and batches.batch_id = landed._batch_id
+                where {same_key} and batches.mapping = '{self.company.mapping_digest(self.feed)}'
                     and (landed._row_hash = staged._row_hash
                         or landed.updated_at > staged.updated_at)
             )
             and not exists (
                 select 1 from released.landing.quarantine
                 where quarantine.feed = '{self.feed}' and quarantine._row_hash = staged._row_hash
+                    and staged._fault is not null
             )
             and not exists (
                 select 1 from released.landing.quarantine_closed as closed
@@ -902,9 +906,29 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:20]
 
 
-def file_of_source(prefix: str = "") -> str:
+def file_of_source(column: str = SOURCE_COLUMN) -> str:
     """SQL for the file a row came from, which orders versions that carry no updated_at."""
-    return f"split_part({prefix}{SOURCE_COLUMN}, ':record ', 1)"
+    return f"split_part({column}, ':record ', 1)"
+
+
+def reread_files(batches: list[Batch], mapping_digest: str) -> dict[str, list[str]]:
+    """Which files of which batches were read under an earlier mapping, and their very contents
+    under the present one in another batch: names by batch id. Replays are decisions, not readings.
+    """
+    present = {
+        file["sha256"]
+        for batch in batches
+        if batch.manifest["mapping"] == mapping_digest
+        for file in batch.manifest["files"]
+    }
+    earlier = {
+        batch.batch_id: [
+            file["path"] for file in batch.manifest["files"] if file["sha256"] in present
+        ]
+        for batch in batches
+        if batch.manifest["mapping"] != mapping_digest and not batch.manifest["replays"]
+    }
+    return {batch_id: files for batch_id, files in earlier.items() if files}
 
 
 def data_through(batches: list[Batch]) -> date | None:
