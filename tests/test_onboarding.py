@@ -511,6 +511,15 @@ def test_a_few_faulty_rows_are_no_fault_of_the_company_file(mini: MiniCompany) -
     assert (found.state, found.rows_quarantined) == ("fine", 1)
 
 
+def test_check_names_a_line_that_sums_the_others(mini: MiniCompany) -> None:
+    mini.write_bank("2026-01-21", [mini.payment("P1"), "总计：,,,,5650.00,,,,,,,,"])
+    found = checked(mini, "payments")
+    assert [(item.rule, item.examples) for item in found.quarantined] == [
+        ("total_line", ["总计："])
+    ]
+    assert "leave it out in a query (where 流水号 <> '总计：')" in found.suggestions[0]
+
+
 def test_check_finds_repeated_keys(mini: MiniCompany) -> None:
     mini.add_order("O1")
     mini.add_order("O1", "C2", updated="2026-01-09 10:00:00")

@@ -34,7 +34,7 @@ from customer_marts.sources.extract import (
     Watermark,
     check_columns,
 )
-from customer_marts.sql import identifier, literal
+from customer_marts.sql import identifier, literal, trim, trimmed
 
 LEDGER_STATES = ("pulled", "accepted", "quarantined")
 
@@ -340,7 +340,9 @@ class _Landing:
 
     def _stage(self, today: date) -> list[Fault]:
         """Table ``staged``: every row typed, with its hash and the number of its first fault."""
-        texts, content, values, faults = [], [], [], []
+        texts, content, values = [], [], []
+        # what else such a line lacks is of no interest
+        faults = self.casting.total_faults()
         for name in self.contract.all_columns:
             column_texts, column_content = self.casting.texts(name)
             texts += column_texts
@@ -606,7 +608,7 @@ class _Landing:
         # a key that cannot be typed is shown as the source wrote it
         key = ", ".join(
             f"coalesce(cast(staged.{identifier(column)} as varchar), "
-            f"trim(cast(raw.{identifier(source)} as varchar)), '')"
+            f"{trimmed(f'raw.{identifier(source)}')}, '')"
             for column in self.contract.key
             if (source := self._source_of(column))
         )
@@ -807,7 +809,7 @@ class _Landing:
     def _ledger_currency(self, given: str | None) -> str:
         """The ledger's currency of a source's own code."""
         mapped = self.mapping.columns.get(self.contract.currency or "")
-        code = given.strip() if given and given.strip() else None
+        code = trim(given or "") or None
         if mapped is not None and mapped.constant is not None:
             code = mapped.constant
         if mapped is not None and mapped.values and code is not None:
