@@ -377,6 +377,24 @@ def test_files_of_every_kind_are_described(tmp_path: Path) -> None:
     assert found["notes"].reads.path == "2026/notes.jsonl"
 
 
+@pytest.mark.parametrize(
+    ("closing", "trailer"),
+    [
+        ('总计：,,"1,006.50"', {"marker": "总计：", "amount_field": 3, "amount_column": "amount"}),
+        ("合计,2", {"marker": "合计", "rows_field": 2}),
+        ("合计,,7", None),
+    ],
+)
+def test_a_closing_line_may_sum_or_count_alone(
+    tmp_path: Path, closing: str, trailer: dict[str, Any] | None
+) -> None:
+    (tmp_path / "in").mkdir()
+    lines = ["no,on,amount", 'P1,,"1,005.50"', "P2,,1.00", closing, ""]
+    (tmp_path / "in" / "bank.csv").write_text("\n".join(lines))
+    found = tables_in(tmp_path / "in")["bank"].reads.trailer
+    assert (found.model_dump(exclude_none=True) if found else None) == trailer
+
+
 AWKWARD = ["on", "null", "a: b", "#x", "{b}", "it's", 'say "x"', "- y", "*z", "1", "é😀", "a\\b"]
 
 

@@ -29,6 +29,7 @@ from customer_marts.gates.rules import row_rules
 from customer_marts.settings import EXPECTATIONS_DIR, Settings, StatePaths
 from customer_marts.sources.extract import (
     SOURCE_COLUMN,
+    ControlTotal,
     Extract,
     SeenFile,
     Watermark,
@@ -278,8 +279,8 @@ class _Landing:
         if not controls:
             return
         problems = []
-        stated = sum(control.rows for control in controls)
-        if stated != self.extract.rows:
+        stated = _stated_rows(controls)
+        if stated not in (None, self.extract.rows):
             problems.append(f"the source counts {stated} rows, {self.extract.rows} arrived")
         currency = self._source_of(self.contract.currency)
         amount = self._source_of(self.contract.amount)
@@ -297,7 +298,7 @@ class _Landing:
         for control in controls:
             rows, total, unread = arrived[control.currency]
             named = f" in {control.currency}" if control.currency else ""
-            if control.rows != rows and not self.extract.rejects:
+            if control.rows not in (None, rows) and not self.extract.rejects:
                 problems.append(f"the source counts {control.rows} rows{named}, {rows} arrived")
             # an unreadable amount is unknown: the sum can then only be checked without it
             whole = control.amount is not None and not unread and not self.extract.rejects
@@ -732,7 +733,7 @@ class _Landing:
             "data_from": through[0],
             "data_through": through[1],
             "cursor": self._cursor(),
-            "control_rows": sum(item.rows for item in controls) if controls else None,
+            "control_rows": _stated_rows(controls),
             "control_amount": self._control_amount(),
             "control_cursor": self.extract.control_cursor,
             "files": [asdict(file) for file in self.extract.files],
@@ -802,7 +803,8 @@ class _Landing:
         }
         for code, control in zip(codes, self.extract.controls, strict=True):
             line = ledger[code]
-            line["source_rows"] = (line["source_rows"] or 0) + control.rows
+            if control.rows is not None:
+                line["source_rows"] = (line["source_rows"] or 0) + control.rows
             if code not in unstated and control.amount is not None:
                 line["source_amount"] = str(Decimal(line["source_amount"] or 0) + control.amount)
 
@@ -902,6 +904,11 @@ class _Landing:
                 kept="the rows stay in quarantine and the decisions on file; nothing landed",
                 todo="decide these rows anew (marts quarantine fix or waive), then replay",
             )
+
+
+def _stated_rows(controls: list[ControlTotal]) -> int | None:
+    counts = [control.rows for control in controls if control.rows is not None]
+    return sum(counts) if counts else None
 
 
 def _digest(*parts: str) -> str:
