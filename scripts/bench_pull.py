@@ -196,7 +196,7 @@ def _pull(uri: str, folder: str, since: str | None = None) -> int:
         datetime.now(UTC),
     )
     assert extract is not None
-    assert sum(control.rows for control in extract.controls) == extract.rows
+    assert sum(control.rows or 0 for control in extract.controls) == extract.rows
     print(json.dumps([extract.rows, time.perf_counter() - start]))
     return 0
 

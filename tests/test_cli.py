@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
+from customer_marts import releases
 from customer_marts.cli import marts
+from customer_marts.display import Display
 from tests.mini import MiniCompany
 
 
@@ -127,3 +132,22 @@ def test_refused_data_exit_with_1(mini: MiniCompany) -> None:
     result = call(mini, ["run"])
     assert result.exit_code == 1
     assert "truncated" in result.output
+
+
+def test_the_summary_names_every_warning(released: MiniCompany) -> None:
+    release = releases.current_release(released.settings.paths)
+    assert release is not None
+    suite = {"expectation": "x", "column": "contract_id", "severity": "warning"}
+    [orders] = [line for line in release.manifest["gates"] if line["table"] == "orders"][:1]
+    orders["failed"] = [{**suite, "rule": "contract_id_present", "message": "no contract; 3 rows"}]
+    text = summary_of(release)
+    assert re.search(r"1 landing suites +passed +\d+ checks, 1 warning\n", text)
+    assert "    orders: contract_id_present: no contract; 3 rows\n" in text
+    orders["failed"] *= 2
+    assert "checks, 2 warnings\n" in summary_of(release)
+
+
+def summary_of(release: releases.Release) -> str:
+    stream = io.StringIO()
+    Display(Console(file=stream, width=140)).summary(release, release.folder)
+    return stream.getvalue()

@@ -42,6 +42,32 @@ def test_rows_and_amounts_are_conserved(mini: MiniCompany) -> None:
     assert Decimal(line["amount_pulled"]) == total - 3
 
 
+@pytest.mark.parametrize("word", ["合计", "总计：", "小 计", "本月合计", "Total", "Grand total:"])
+def test_a_line_that_sums_the_others_is_no_row(mini: MiniCompany, word: str) -> None:
+    """Whether its key or the customer says so; a name that only begins like it is one."""
+    rows = [
+        mini.payment("B1", customer="Total Energies"),
+        mini.payment("B2", customer=word),
+        f"{word},,,,5650.00,,,,,,,,",
+    ]
+    mini.write_bank("2026-01-20", rows)
+    batch = land_feed(mini, "payments")
+    assert rows_of(batch, "payment_id") == [("B1",)]
+    assert quarantined(batch) == [
+        ("total_line", "customer_id", word),
+        ("total_line", "payment_id", word),
+    ]
+
+
+def test_blanks_around_a_code_make_no_other_customer(mini: MiniCompany) -> None:
+    mini.write_bank(
+        "2026-01-20",
+        [mini.payment("B1", customer="\tC1"), mini.payment("\u3000\tB2\u00a0", customer="C1 ")],
+    )
+    batch = land_feed(mini, "payments")
+    assert rows_of(batch, "payment_id, customer_id") == [("B1", "C1"), ("B2", "C1")]
+
+
 @pytest.mark.parametrize(
     ("change", "rule", "column", "value"),
     [

@@ -377,6 +377,24 @@ def test_files_of_every_kind_are_described(tmp_path: Path) -> None:
     assert found["notes"].reads.path == "2026/notes.jsonl"
 
 
+@pytest.mark.parametrize(
+    ("closing", "trailer"),
+    [
+        ('总计：,,"1,006.50"', {"marker": "总计：", "amount_field": 3, "amount_column": "amount"}),
+        ("合计,2", {"marker": "合计", "rows_field": 2}),
+        ("合计,,7", None),
+    ],
+)
+def test_a_closing_line_may_sum_or_count_alone(
+    tmp_path: Path, closing: str, trailer: dict[str, Any] | None
+) -> None:
+    (tmp_path / "in").mkdir()
+    lines = ["no,on,amount", 'P1,,"1,005.50"', "P2,,1.00", closing, ""]
+    (tmp_path / "in" / "bank.csv").write_text("\n".join(lines))
+    found = tables_in(tmp_path / "in")["bank"].reads.trailer
+    assert (found.model_dump(exclude_none=True) if found else None) == trailer
+
+
 AWKWARD = ["on", "null", "a: b", "#x", "{b}", "it's", 'say "x"', "- y", "*z", "1", "é😀", "a\\b"]
 
 
@@ -509,6 +527,15 @@ def test_a_few_faulty_rows_are_no_fault_of_the_company_file(mini: MiniCompany) -
     mini.add_order("O51", status="冻结")
     found = checked(mini, "orders")
     assert (found.state, found.rows_quarantined) == ("fine", 1)
+
+
+def test_check_names_a_line_that_sums_the_others(mini: MiniCompany) -> None:
+    mini.write_bank("2026-01-21", [mini.payment("P1"), "总计：,,,,5650.00,,,,,,,,"])
+    found = checked(mini, "payments")
+    assert [(item.rule, item.examples) for item in found.quarantined] == [
+        ("total_line", ["总计："])
+    ]
+    assert "leave it out in a query (where 流水号 <> '总计：')" in found.suggestions[0]
 
 
 def test_check_finds_repeated_keys(mini: MiniCompany) -> None:

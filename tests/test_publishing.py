@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 
 from customer_marts import pipeline, releases
 from customer_marts.errors import Busy, ConfigurationError, GateFailure
@@ -221,3 +223,61 @@ def _wait_for_step(
         assert process.poll() is None, "the run ended before the step began"
         time.sleep(0.002)
     raise AssertionError(f"step {step} never began")
+
+
+# --- a company file put right ------------------------------------------------------------------
+
+
+def misread(company: MiniCompany) -> None:
+    feeds = company.mapping["feeds"]
+    feeds["customers"]["columns"]["credit_limit"] = {"column": "credit_limit", "unit": "万元"}
+    feeds["orders"]["columns"]["status"]["values"]["已完成"] = "cancelled"
+    feeds["invoices"]["columns"]["due_on"] = {"column": "due_date", "format": "%Y-%d-%m"}
+    feeds["payments"]["columns"]["amount"] = {"column": "金额", "unit": "千元"}
+    company.save_mapping()
+
+
+def test_a_corrected_company_file_gives_the_marts_of_one_that_was_right_from_the_start(
+    released: MiniCompany,
+) -> None:
+    """Database and files alike: what landed under the wrong units, codes and formats is read anew
+    and stands nowhere.
+    """
+    reference = releases.current_release(released.settings.paths)
+    assert reference is not None
+    expected = tables(reference)
+    shutil.rmtree(released.settings.paths.root)
+    right = released.mapping
+    released.mapping = yaml.safe_load(yaml.safe_dump(right))
+    misread(released)
+    wrong = pipeline.open_run(released.settings)
+    for feed in released.company.feeds:
+        pipeline.pull(wrong, feed)
+    pipeline.gate_landing(wrong, released.company.feeds)
+
+    released.mapping = right
+    released.save_mapping()
+    release = published(released)
+    read_twice = {feed for feed, ids in release.manifest["batches"].items() if len(ids) == 2}
+    assert read_twice == {"customers", "orders", "invoices", "payments"}
+    assert tables(release) == expected
+
+
+def test_a_pull_that_comes_after_the_rebuild_of_a_changed_file_rebuilds_once_more(
+    released: MiniCompany,
+) -> None:
+    current = releases.current_release(released.settings.paths)
+    assert current is not None
+    misread(released)
+    # as released while the sources could not be reached
+    manifest = {**current.manifest, "code_version": pipeline.code_version(released.settings)}
+    (current.folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    run = pipeline.open_run(released.settings)
+    assert pipeline.plan(run) is None
+    for feed in ("payments", "customers"):
+        assert pipeline.pull(run, feed) is not None
+    pipeline.gate_landing(run, released.company.feeds)
+    planned = pipeline.plan(run)
+    assert planned is not None
+    assert planned.start_empty
+    assert planned.reason == "read anew as the company file now says: customers, payments"

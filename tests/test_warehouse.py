@@ -17,8 +17,162 @@ from customer_marts.errors import ConfigurationError, DataError
 from customer_marts.landing import Batch, feed_work_folder, land
 from customer_marts.settings import PROJECT_ROOT
 from customer_marts.sources.extract import SOURCE_COLUMN, Extract
-from tests.landings import apply, land_everything, land_feed, table
+from tests.landings import apply, land_everything, land_feed, land_feed_or_nothing, table
 from tests.mini import MiniCompany
+
+# --- the same rows under another company file --------------------------------------------------
+
+# where a company's sources lie is the same; how they are read is not
+CONTENTS = {
+    "customers": "customer_id, size_class, credit_limit, onboarded_on, updated_at, is_deleted",
+    "payments": "payment_id, amount, method, received_at, received_on, is_deleted",
+    "fx_rates": "rate_on, currency, rate",
+}
+
+
+def misread(mini: MiniCompany) -> None:
+    """Wrong unit, value maps, date format and time zone; a rate per 100 taken for one per 1."""
+    feeds = mini.mapping["feeds"]
+    customers = feeds["customers"]["columns"]
+    customers["credit_limit"] = {"column": "credit_limit", "unit": "万元"}
+    customers["size_class"] = {"column": "size_class", "values": {"大型": "small"}}
+    customers["onboarded_on"] = {"column": "created_on", "format": "%Y-%d-%m"}
+    feeds["payments"]["columns"]["amount"] = {"column": "金额", "unit": "千元"}
+    feeds["payments"]["columns"]["method"]["values"]["转账"] = "cash"
+    mini.mapping["sources"]["bank"]["time_zone"] = "Europe/Paris"
+    feeds["fx_rates"]["columns"]["rate"] = "parity"
+    mini.save_mapping()
+
+
+def read_rightly(mini: MiniCompany, right: str) -> None:
+    mini.mapping = yaml.safe_load(right)
+    mini.save_mapping()
+
+
+def ledger(database: Path) -> list[tuple[Any, ...]]:
+    return table(
+        database,
+        "select feed, batch_id, rows_pulled, rows_accepted, rows_duplicate, rows_superseded, "
+        "rows_quarantined from landing.ledger order by feed, release_sequence, batch_id",
+    )
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["rebuilt at once", "rebuilt, then pulled"])
+def test_a_corrected_mapping_takes_effect_on_rows_that_landed(
+    trader: MiniCompany, tmp_path: Path, late: bool
+) -> None:
+    """A unit, value maps, a date format and a time zone are put right: what was landed under the
+    wrong ones is superseded by what is read in the right way, and every version of a customer too.
+    """
+    write_rates(trader, "2026-01-02,USD,702.5", "2026-01-08,USD,703.0")
+    trader.write_bank("2026-01-20", [trader.payment("B1"), trader.payment("B2", amount="12.00")])
+    trader.execute("update crm_customer set created_on = '2025-03-01'")
+    right = yaml.safe_dump(trader.mapping, allow_unicode=True)
+    misread(trader)
+    old = land_everything(trader)
+    database = apply(trader, tmp_path / "build.duckdb", old)
+    wrong = {
+        feed: table(database, f"select {c} from landing.{feed}") for feed, c in CONTENTS.items()
+    }
+
+    read_rightly(trader, right)
+    database.unlink()
+    if late:  # the sources could not be reached when the company file changed
+        apply(trader, database, old)
+    new = {
+        feed: [land_feed(trader, feed, after=old[feed], released=database if late else None)]
+        for feed in CONTENTS
+    }
+    # the pipeline rebuilds when a mapping's first batches come
+    database.unlink(missing_ok=True)
+    apply(trader, database, {feed: [*old[feed], *new.get(feed, [])] for feed in old})
+
+    fresh = MiniCompany(tmp_path / "fresh")
+    read_rightly(fresh, right.replace(str(trader.root), str(fresh.root)))
+    fresh.add_order("O1", at="2026-01-05 10:00:00")
+    fresh.execute("update so_order set currency = 'USD'")
+    fresh.execute("update crm_customer set created_on = '2025-03-01'")
+    write_rates(fresh, "2026-01-02,USD,702.5", "2026-01-08,USD,703.0")
+    fresh.write_bank("2026-01-20", [fresh.payment("B1"), fresh.payment("B2", amount="12.00")])
+    known = apply(fresh, tmp_path / "fresh.duckdb", land_everything(fresh))
+    for feed, columns in CONTENTS.items():
+        query = f"select {columns} from landing.{feed} order by all"
+        assert table(database, query) == table(known, query)
+        assert table(database, query) != sorted(wrong[feed])
+    versions = f"select {CONTENTS['customers']}, _updated_on from landing.customer_versions"
+    assert table(database, f"{versions} order by all") == table(known, f"{versions} order by all")
+    for feed, batch, pulled, accepted, *lost in ledger(database):
+        if feed in CONTENTS:
+            is_new = batch == new[feed][0].batch_id
+            assert (accepted, lost[1]) == ((pulled, "0") if is_new else ("0", pulled))
+    # nothing of it is news a second time
+    assert (
+        land_feed_or_nothing(trader, "customers", old["customers"] + new["customers"], database)
+        is None
+    )
+
+
+def test_what_a_file_no_longer_makes_under_the_present_mapping_goes(
+    mini: MiniCompany, tmp_path: Path
+) -> None:
+    """A closing line was read as a payment and an amount found faulty; the mapping that leaves the
+    first out and reads the second is the only one that counts, in the quarantine too.
+    """
+    mini.write_bank(
+        "2026-01-20", [mini.payment("B1"), mini.payment("合计"), mini.payment("B3", amount="#100")]
+    )
+    right = {
+        **mini.mapping["feeds"]["payments"],
+        "query": """
+            select * replace (ltrim(金额, '#') as 金额) from movements where 流水号 <> '合计'
+        """,
+    }
+    del right["table"]
+    old = land_feed(mini, "payments")
+    database = apply(mini, tmp_path / "build.duckdb", {"payments": [old]})
+    assert table(database, "select payment_id from landing.payments order by 1") == [
+        ("B1",),
+        ("合计",),
+    ]
+    faulty = "select row_key from landing.quarantine where rule = 'invalid_amount'"
+    assert table(database, faulty) == [("B3",)]
+
+    mini.mapping["feeds"]["payments"] = right
+    mini.save_mapping()
+    new = land_feed(mini, "payments", after=[old])
+    database.unlink()
+    apply(mini, database, {"payments": [old, new]})
+    assert table(database, "select payment_id from landing.payments order by 1") == [
+        ("B1",),
+        ("B3",),
+    ]
+    assert table(database, faulty) == []
+    assert table(database, "select row_key, closed_by from landing.quarantine_closed") == [
+        ("B3", "source")
+    ]
+    assert [line[2:] for line in ledger(database)] == [
+        ("3", "0", "0", "2", "1"),
+        ("2", "2", "0", "0", "0"),
+    ]
+
+
+def test_a_row_that_stays_faulty_is_listed_as_it_is_read_now(
+    mini: MiniCompany, tmp_path: Path
+) -> None:
+    """With the day it was first seen: a decision on it needs the columns mapped now."""
+    mini.write_bank("2026-01-20", [mini.payment("B1"), mini.payment("B2", amount="x")])
+    old = land_feed(mini, "payments")
+    mini.mapping["feeds"]["payments"]["columns"]["amount"] = {"column": "金额", "unit": "元"}
+    mini.save_mapping()
+    new = land_feed(mini, "payments", after=[old])
+    database = apply(mini, tmp_path / "build.duckdb", {"payments": [old, new]})
+    [(batch, first_seen)] = table(
+        database,
+        "select batch_id, first_seen_at from landing.quarantine where rule = 'invalid_amount'",
+    )
+    assert batch == new.batch_id
+    assert first_seen[:26] == old.manifest["landed_at"].replace("T", " ")[:26]
+
 
 # --- a history in any order --------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from customer_marts.feeds import NUMERIC_TYPES, Column, Company, Contract, FeedMapping, Mapped
-from customer_marts.sql import identifier, literal
+from customer_marts.sql import identifier, literal, trimmed
 from customer_marts.units import UNITS
 
 # a time of day, then Z or an offset: what follows a bare date's day is no offset
@@ -20,6 +20,9 @@ _NO_NUMBER = "[^0-9+.eE-]"
 # wide enough for any landed number times any unit
 _EXACT = "decimal(28, 10)"
 _FACTOR = "decimal(12, 3)"
+# what a list writes where a row has its code, on the line that sums the others
+_TOTAL = "(本(页|日|周|旬|月|季|年|期))?(合|总|小|共|累)\\s*计[:：]?|((grand|sub)[ -]?)?total[:：]?"
+TOTAL_LINE = "total_line"
 
 _MASKS = {
     "name": "left({0}, 1) || '**'",
@@ -71,10 +74,10 @@ class Casting:
         if mapped.constant is not None:
             return [f'{literal(mapped.constant)} as "text_{name}"'], []
         assert mapped.column is not None
-        texts = [f'{_trimmed(mapped.column)} as "text_{name}"']
+        texts = [f'{trimmed(identifier(mapped.column))} as "text_{name}"']
         content = [f'"text_{name}"']
         if mapped.unit_column:
-            texts.append(f'{_trimmed(mapped.unit_column)} as "unit_{name}"')
+            texts.append(f'{trimmed(identifier(mapped.unit_column))} as "unit_{name}"')
             content.append(f'"unit_{name}"')
         return texts, content
 
@@ -155,6 +158,22 @@ class Casting:
                 f"{name}所含税额未知",
             )
         return faults
+
+    def total_faults(self) -> list[Fault]:
+        """A line that sums others is no row: its key, or the code of what it refers to, says so."""
+        contract = self.contract
+        codes = [*contract.key, *(reference.column for reference in contract.references)]
+        return [
+            Fault(
+                f"regexp_full_match(lower({identifier(name)}), '{_TOTAL}')",
+                TOTAL_LINE,
+                name,
+                "a line that sums the others, no row of its own / 合计行，不是一行业务数据",
+                contract.owner,
+            )
+            for name in dict.fromkeys(codes)
+            if contract.columns[name].type == "text" and name in self.mapping.columns
+        ]
 
     def _moments(self, name: str, column: Column, mapped: Mapped | None, text: str) -> list[str]:
         moment = (
@@ -253,7 +272,3 @@ class Casting:
         if mapped is not None and mapped.format:
             return f"cast(try_strptime({text}, {literal(mapped.format)}) as {kind})"
         return f"try_cast({text} as {kind})"
-
-
-def _trimmed(column: str) -> str:
-    return f"nullif(trim(cast({identifier(column)} as varchar)), '')"

@@ -137,11 +137,15 @@ class Display:
         for gate, title in titles.items():
             lines = [line for line in manifest["gates"] if line["gate"] == gate]
             checks = sum(line["checks"] for line in lines)
-            warned = sum(len(line["failed"]) for line in lines)
+            warned = [(line, item) for line in lines for item in line["failed"]]
             failed = sum(not line["success"] for line in lines)
             verdict = "[red]refused[/]" if failed else "[green]passed[/]"
-            warnings = f", {warned} warnings" if warned else ""
+            plural = "" if len(warned) == 1 else "s"
+            warnings = f", {len(warned)} warning{plural}" if warned else ""
             self.console.print(f"  {title:<18} {verdict}  {checks} checks{warnings}")
+            for line, item in warned:
+                text = f"{line['table']}: {item['rule']}: {item['message']}"
+                self.console.print(f"    [yellow]{escape(text)}[/]")
 
     def _quarantine(self, manifest: dict[str, Any]) -> None:
         rows = manifest["quarantine"]

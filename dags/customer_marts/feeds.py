@@ -273,13 +273,21 @@ class DatabaseSource(_Strict):
 
 class Trailer(_Strict):
     """A closing control line: its first field is ``marker``; field ``rows_field`` counts the rows,
-    ``amount_field`` sums ``amount_column`` (fields are counted from 1).
+    ``amount_field`` sums ``amount_column`` (fields are counted from 1). It does one or both; where
+    neither is named, its second field counts.
     """
 
     marker: str
-    rows_field: int = Field(default=2, ge=1)
+    rows_field: int | None = Field(default=None, ge=1)
     amount_field: int | None = Field(default=None, ge=1)
     amount_column: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, dict) and not value.keys() & {"rows_field", "amount_field"}:
+            return {**value, "rows_field": 2}
+        return value
 
 
 class Ready(_Strict):

@@ -29,12 +29,13 @@ from customer_marts.gates.rules import row_rules
 from customer_marts.settings import EXPECTATIONS_DIR, Settings, StatePaths
 from customer_marts.sources.extract import (
     SOURCE_COLUMN,
+    ControlTotal,
     Extract,
     SeenFile,
     Watermark,
     check_columns,
 )
-from customer_marts.sql import identifier, literal
+from customer_marts.sql import identifier, literal, trim, trimmed
 
 LEDGER_STATES = ("pulled", "accepted", "quarantined")
 
@@ -278,8 +279,8 @@ class _Landing:
         if not controls:
             return
         problems = []
-        stated = sum(control.rows for control in controls)
-        if stated != self.extract.rows:
+        stated = _stated_rows(controls)
+        if stated not in (None, self.extract.rows):
             problems.append(f"the source counts {stated} rows, {self.extract.rows} arrived")
         currency = self._source_of(self.contract.currency)
         amount = self._source_of(self.contract.amount)
@@ -297,7 +298,7 @@ class _Landing:
         for control in controls:
             rows, total, unread = arrived[control.currency]
             named = f" in {control.currency}" if control.currency else ""
-            if control.rows != rows and not self.extract.rejects:
+            if control.rows not in (None, rows) and not self.extract.rejects:
                 problems.append(f"the source counts {control.rows} rows{named}, {rows} arrived")
             # an unreadable amount is unknown: the sum can then only be checked without it
             whole = control.amount is not None and not unread and not self.extract.rejects
@@ -340,7 +341,9 @@ class _Landing:
 
     def _stage(self, today: date) -> list[Fault]:
         """Table ``staged``: every row typed, with its hash and the number of its first fault."""
-        texts, content, values, faults = [], [], [], []
+        texts, content, values = [], [], []
+        # what else such a line lacks is of no interest
+        faults = self.casting.total_faults()
         for name in self.contract.all_columns:
             column_texts, column_content = self.casting.texts(name)
             texts += column_texts
@@ -522,11 +525,12 @@ class _Landing:
             from conflicts
             where staged._fault is null and {same_key}
                 and staged.updated_at is not distinct from conflicts.updated_at
-                and {file_of_source("staged.")} is not distinct from conflicts._file
+                and {file_of_source(f"staged.{SOURCE_COLUMN}")} is not distinct from conflicts._file
             """
         )
 
     def _brings_news(self, released: Path) -> bool:
+        """Whether any row differs from what the last release made of it in the present way."""
         self.connection.execute(f"attach '{released}' as released (read_only)")
         same_key = " and ".join(
             f"staged.{identifier(column)} = landed.{identifier(column)}"
@@ -537,13 +541,16 @@ class _Landing:
             select count(*) from staged
             where not exists (
                 select 1 from released.landing.{self.feed} as landed
-                where {same_key}
+                inner join released.landing.batches
+                    on batches.feed = '{self.feed}' and batches.batch_id = landed._batch_id
+                where {same_key} and batches.mapping = '{self.company.mapping_digest(self.feed)}'
                     and (landed._row_hash = staged._row_hash
                         or landed.updated_at > staged.updated_at)
             )
             and not exists (
                 select 1 from released.landing.quarantine
                 where quarantine.feed = '{self.feed}' and quarantine._row_hash = staged._row_hash
+                    and staged._fault is not null
             )
             and not exists (
                 select 1 from released.landing.quarantine_closed as closed
@@ -602,7 +609,7 @@ class _Landing:
         # a key that cannot be typed is shown as the source wrote it
         key = ", ".join(
             f"coalesce(cast(staged.{identifier(column)} as varchar), "
-            f"trim(cast(raw.{identifier(source)} as varchar)), '')"
+            f"{trimmed(f'raw.{identifier(source)}')}, '')"
             for column in self.contract.key
             if (source := self._source_of(column))
         )
@@ -726,7 +733,7 @@ class _Landing:
             "data_from": through[0],
             "data_through": through[1],
             "cursor": self._cursor(),
-            "control_rows": sum(item.rows for item in controls) if controls else None,
+            "control_rows": _stated_rows(controls),
             "control_amount": self._control_amount(),
             "control_cursor": self.extract.control_cursor,
             "files": [asdict(file) for file in self.extract.files],
@@ -796,14 +803,15 @@ class _Landing:
         }
         for code, control in zip(codes, self.extract.controls, strict=True):
             line = ledger[code]
-            line["source_rows"] = (line["source_rows"] or 0) + control.rows
+            if control.rows is not None:
+                line["source_rows"] = (line["source_rows"] or 0) + control.rows
             if code not in unstated and control.amount is not None:
                 line["source_amount"] = str(Decimal(line["source_amount"] or 0) + control.amount)
 
     def _ledger_currency(self, given: str | None) -> str:
         """The ledger's currency of a source's own code."""
         mapped = self.mapping.columns.get(self.contract.currency or "")
-        code = given.strip() if given and given.strip() else None
+        code = trim(given or "") or None
         if mapped is not None and mapped.constant is not None:
             code = mapped.constant
         if mapped is not None and mapped.values and code is not None:
@@ -898,13 +906,38 @@ class _Landing:
             )
 
 
+def _stated_rows(controls: list[ControlTotal]) -> int | None:
+    counts = [control.rows for control in controls if control.rows is not None]
+    return sum(counts) if counts else None
+
+
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:20]
 
 
-def file_of_source(prefix: str = "") -> str:
+def file_of_source(column: str = SOURCE_COLUMN) -> str:
     """SQL for the file a row came from, which orders versions that carry no updated_at."""
-    return f"split_part({prefix}{SOURCE_COLUMN}, ':record ', 1)"
+    return f"split_part({column}, ':record ', 1)"
+
+
+def reread_files(batches: list[Batch], mapping_digest: str) -> dict[str, list[str]]:
+    """Which files of which batches were read under an earlier mapping, and their very contents
+    under the present one in another batch: names by batch id. Replays are decisions, not readings.
+    """
+    present = {
+        file["sha256"]
+        for batch in batches
+        if batch.manifest["mapping"] == mapping_digest
+        for file in batch.manifest["files"]
+    }
+    earlier = {
+        batch.batch_id: [
+            file["path"] for file in batch.manifest["files"] if file["sha256"] in present
+        ]
+        for batch in batches
+        if batch.manifest["mapping"] != mapping_digest and not batch.manifest["replays"]
+    }
+    return {batch_id: files for batch_id, files in earlier.items() if files}
 
 
 def data_through(batches: list[Batch]) -> date | None:

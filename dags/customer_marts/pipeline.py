@@ -31,6 +31,7 @@ from customer_marts.landing import (
     feed_work_folder,
     land,
     landed_batches,
+    reread_files,
     reread_note,
     suite_digest,
     suite_path,
@@ -367,7 +368,8 @@ def plan(
     refit: fit the models that are due anew, also when no row is new.
 
     A change of code, suites, dbt project or company file rebuilds everything from landing, and so
-    does an as-of date before the last release's.
+    do a first pull under a changed mapping that comes later, and an as-of date before the last
+    release's.
     """
     settings, paths = run.settings, run.settings.paths
     parent = releases.current_release(paths)
@@ -406,6 +408,13 @@ def plan(
             reasons.append("the last release's build database was pruned")
         if parent.manifest["code_version"] != code:
             reasons.append("code, suites, dbt project or company file changed")
+        again = [
+            feed
+            for feed, batches in pending.items()
+            if _replaces_a_reading(run.company, feed, applied.get(feed, []), batches)
+        ]
+        if again:
+            reasons.append(f"read anew as the company file now says: {', '.join(again)}")
         if rebuild:
             reasons.append("rebuild asked for")
     start_empty = bool(reasons)
@@ -437,6 +446,18 @@ def plan(
         code_version=code,
     )
     return Plan(context, batches, parent, start_empty, "; ".join(reasons) or "increment")
+
+
+def _replaces_a_reading(
+    company: Company, feed: str, applied: list[Batch], pending: list[Batch]
+) -> bool:
+    """Whether a feed's new batches are the first of its present mapping, or read a file again: what
+    an earlier mapping made of the rows then goes.
+    """
+    digest = company.mapping_digest(feed)
+    read = [batch for batch in applied if not batch.manifest["replays"]]
+    is_first = bool(read) and all(batch.manifest["mapping"] != digest for batch in read)
+    return is_first or (reread_files([*applied, *pending], digest) != reread_files(applied, digest))
 
 
 def in_landing_order(batches: Iterable[Batch]) -> list[Batch]:

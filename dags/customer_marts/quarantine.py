@@ -25,6 +25,7 @@ from customer_marts.gates.rules import row_rules
 from customer_marts.landing import Batch, feed_work_folder, land, landed_batches, suite_path
 from customer_marts.settings import Settings, StatePaths
 from customer_marts.sources.extract import SOURCE_COLUMN, Extract
+from customer_marts.sql import trim
 from customer_marts.warehouse import WAIVER_EXPIRED, connect, held_rules
 
 State = Literal["open", "fixed", "waived", "replayed"]
@@ -217,7 +218,7 @@ def _check_key_is_free(
     names = [mapping.columns[name].column for name in contract.key if name in mapping.columns]
     if row.is_held or not set(new) & {name for name in names if name}:
         return
-    values = [new.get(name, row.raw.get(name) or "").strip() for name in names if name]
+    values = [trim(new.get(name, row.raw.get(name) or "")) for name in names if name]
     current = releases.current_release(settings.paths)
     assert current is not None
     key = ", ".join(f'cast("{name}" as varchar)' for name in contract.key)

@@ -23,9 +23,11 @@ from customer_marts.identity import (
     resolve_customers,
     write_identities,
 )
-from customer_marts.landing import GONE, Batch, file_of_source
+from customer_marts.landing import GONE, Batch, file_of_source, reread_files
 from customer_marts.model_runs import MODEL_RUN_COLUMNS, ModelRun
 from customer_marts.settings import Settings
+from customer_marts.sources.extract import SOURCE_COLUMN
+from customer_marts.sql import literal
 
 _FICLONE = 0x40049409
 
@@ -265,6 +267,7 @@ class _FeedApplier:
 
     def apply(self, batches: list[Batch]) -> dict[str, int]:
         before = self._one(f"select count(*) from landing.{self.feed}")
+        self._reread = reread_files(batches, self.mapping)
         self._read_incoming(batches)
         self._note_mended(batches)
         self._judge()
@@ -325,6 +328,7 @@ class _FeedApplier:
         parts = " union all by name ".join(
             f"select *, '{batch.batch_id}' as _batch_id, {number} as _batch_no, "
             f"{str(batch.manifest['mapping'] == self.mapping).lower()} as _present, "
+            f"{self._read_again(batch)} as _read_again, "
             f"timezone('UTC', timestamptz '{batch.manifest['landed_at']}') as _landed_at "
             f"from read_parquet('{batch.data}')"
             for number, batch in enumerate(batches)
@@ -340,20 +344,34 @@ class _FeedApplier:
         known = self._one(
             f"select count(*) from incoming semi join landing.{self.feed} using ({keys})"
         )
-        self._contested = bool(doubled or known)
+        again = self._one("select count(*) from incoming where _read_again")
+        self._contested = bool(doubled or known or again)
         if not self._contested:
             return
         self.connection.execute("alter table incoming add column contested boolean default false")
         self.connection.execute(
             f"""
             update incoming set contested = true
-            where ({keys}) in (
+            where _read_again or ({keys}) in (
                 select ({keys}) from incoming group by {keys} having count(*) > 1
                 union all
                 select ({keys}) from landing.{self.feed} semi join incoming using ({keys})
             )
             """
         )
+
+    def _read_again(self, batch: Batch, column: str = SOURCE_COLUMN) -> str:
+        """SQL: whether a row of the batch comes from a file that was read again in the present
+        way. column: the one that tells the row's place.
+        """
+        files = self._reread.get(batch.batch_id)
+        if files is None:
+            return "false"
+        if len(files) == len(batch.manifest["files"]):
+            return "true"  # also where a query joined them and no row names its own
+        names = ", ".join(literal(name) for name in files)
+        # a row that cannot be split into columns has a line, no record
+        return f"split_part({file_of_source(column)}, ':line ', 1) in ({names})"
 
     def _note_mended(self, batches: list[Batch]) -> None:
         """Contents that a person has replaced: the source's unchanged row does not come back."""
@@ -369,8 +387,10 @@ class _FeedApplier:
             self.connection.executemany("insert into mended_contents values (?)", hashes)
 
     def _judge(self) -> None:
-        """Of all versions of a key, one stands: the latest updated_at, then the later file, then
-        the later batch and row. Its exact copies are duplicates, the others superseded.
+        """Of all versions of a key, one stands: of those read in the present way, the latest
+        updated_at, then the later file, then the later batch and row. Its exact copies are
+        duplicates, the others superseded; and so is, with or without a successor, what an earlier
+        mapping made of a file that was read again.
         """
         keys = ", ".join(self.key)
         names = ", ".join(f'"{name}"' for name in self.contract.landed_columns)
@@ -385,7 +405,7 @@ class _FeedApplier:
             create temp table judged as
             with versions as (
                 select {names}, _row_hash, _source, _batch_id, _waived, _waived_until, _batch_no,
-                    _row, _present, false as is_current
+                    _row, _present, _read_again, false as is_current
                 from incoming where contested
                 union all
                 select {names}, _row_hash, _source, _batch_id, _waived, _waived_until, -1, 0,
@@ -393,13 +413,14 @@ class _FeedApplier:
                         select batch_id from landing.batches
                         where feed = '{self.feed}' and mapping = '{self.mapping}'
                     ),
-                    true
+                    false, true
                 from landing.{self.feed} semi join incoming using ({keys})
             ),
             ranked as (
                 select *, row_number() over (
                     partition by {keys}
                     order by
+                        _read_again,
                         _row_hash in (select _row_hash from mended_contents),
                         -- rows read in the present way outrank what an old mapping made of them
                         _present desc, updated_at desc nulls last, {file_of_source()} desc,
@@ -415,14 +436,17 @@ class _FeedApplier:
                         copies_of_one order by is_current desc, _batch_no, _row
                     ) as copy_no
                 from ranked
-                window copies_of_one as (partition by {keys}, _row_hash)
+                -- the same texts under another mapping are another content
+                window copies_of_one as (
+                    partition by {keys}, _row_hash, _present, _read_again
+                )
             )
             select
                 * exclude (copy_no, version_no, is_latest, is_current),
-                version_no = 1 as stands,
+                version_no = 1 and not _read_again as stands,
                 case
                     when copy_no > 1 then 'duplicate'
-                    when is_latest then 'accepted'
+                    when is_latest and not _read_again then 'accepted'
                     else 'superseded'
                 end as verdict
             from copies
@@ -432,7 +456,8 @@ class _FeedApplier:
 
     def _keep_versions(self) -> None:
         """Every content that carries the source's update time is kept once, also a superseded one;
-        the first batch to bring it counts, however releases grouped the batches.
+        the first batch to bring it counts, however releases grouped the batches. What an earlier
+        mapping made of a version gives way to what the present one makes of it.
 
         ``_updated_on`` is the business date from which it holds: that of the update; of a deletion
         that was found by comparing keys, which carries its last update's time, the landing's.
@@ -443,6 +468,7 @@ class _FeedApplier:
             f"known.{column} = incoming.{column}"
             for column in (*self.key, "updated_at", "_row_hash")
         )
+        same_key = " and ".join(f"present.{column} = incoming.{column}" for column in self.key)
         moment = f"case when _source like '%{GONE}' then _landed_at else updated_at end"
         local = f"timezone('{self.company.time_zone}', timezone('UTC', {moment}))"
         shift = f"interval {int(self.company.day_shift.total_seconds())} second"
@@ -453,8 +479,16 @@ class _FeedApplier:
                 {self.context.release_sequence} as _changed_in, _landed_at,
                 cast({local} + {shift} as date) as _updated_on
             from incoming
-            where updated_at is not null
+            where updated_at is not null and not _read_again
                 and not exists (select 1 from landing.{table} as known where {same})
+                and (_present or not exists (
+                    select 1 from incoming as present
+                    where present._present and present.is_deleted = incoming.is_deleted
+                        and {same_key} and (
+                            present._row_hash = incoming._row_hash
+                            or present.updated_at = incoming.updated_at
+                        )
+                ))
             qualify row_number() over (
                 partition by {", ".join(self.key)}, updated_at, _row_hash order by _batch_no, _row
             ) = 1
@@ -594,6 +628,7 @@ class _FeedApplier:
             where feed = '{self.feed}' and rule not in ({_held_rules()})
             """
         )
+        self._mend_misread(batches)
         self.connection.execute(
             f"""
             insert into landing.quarantine_closed
@@ -621,16 +656,62 @@ class _FeedApplier:
         )
         self.connection.execute(
             f"""
-            delete from landing.quarantine where rowid in (
-                select rowid from landing.quarantine
-                where feed = '{self.feed}'
-                qualify row_number() over (
-                    partition by quarantine_id order by first_seen_at, rowid
-                ) > 1
-            )
+            create or replace temp table seen_again as
+            select
+                faulty.rowid as row_no,
+                min(first_seen_at) over same_row as first_seen_at,
+                row_number() over (
+                    -- as it is read now: a decision on it must fit the present company file
+                    same_row order by origin.mapping = '{self.mapping}' desc, first_seen_at, row_no
+                ) as copy_no
+            from landing.quarantine as faulty
+            left join landing.batches as origin using (feed, batch_id)
+            where feed = '{self.feed}'
+            window same_row as (partition by quarantine_id)
             """
         )
-        self.connection.execute("drop table mended")
+        self.connection.execute(
+            """
+            update landing.quarantine as faulty set first_seen_at = seen_again.first_seen_at
+            from seen_again
+            where faulty.rowid = seen_again.row_no
+                and faulty.first_seen_at <> seen_again.first_seen_at
+            """
+        )
+        self.connection.execute(
+            "delete from landing.quarantine "
+            "where rowid in (select row_no from seen_again where copy_no > 1)"
+        )
+        for name in ("mended", "seen_again"):
+            self.connection.execute(f"drop table {name}")
+
+    def _mend_misread(self, batches: list[Batch]) -> None:
+        """Note as mended what an earlier mapping found faulty in a file in which the present one
+        finds it no more.
+        """
+        misread = [
+            f"(batch_id = '{batch.batch_id}' and {self._read_again(batch, 'source')})"
+            for batch in batches
+            if batch.batch_id in self._reread
+        ]
+        if not misread:
+            return
+        self.connection.execute(
+            f"""
+            insert into mended
+            with present as (
+                select batch_id, landed_at from landing.batches
+                where feed = '{self.feed}' and mapping = '{self.mapping}'
+            )
+            select rowid, (select max(landed_at) from present) from landing.quarantine
+            where feed = '{self.feed}' and ({" or ".join(misread)})
+                and rowid not in (select row_no from mended)
+                and quarantine_id not in (
+                    select quarantine_id from landing.quarantine
+                    where feed = '{self.feed}' and batch_id in (select batch_id from present)
+                )
+            """
+        )
 
     def _read_restricted(self, batches: list[Batch]) -> None:
         for batch in batches:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from customer_marts.errors import BatchFault, ConfigurationError
 from customer_marts.sources.extract import ControlTotal
-from customer_marts.sources.file_records import Cutter, LineCounter, Parser
+from customer_marts.sources.file_records import Cutter, LineCounter, Parser, as_number
 from tests.sources.file_pull import FilePull, rejected, rows_of
 
 HEADER = "id,day,customer,amount,note"
@@ -427,8 +427,9 @@ def trailed(bank: FilePull, trailer: str, *rows: str, **settings: Any) -> None:
         ("T,1,5.00", {"amount_column": "betrag"}, "no column 'betrag'"),
         ("T,1", {}, "has 2 fields, amount_field is 3"),
         ("T,1,5.00", {"rows_field": 4}, "has 3 fields, rows_field is 4"),
-        ("T,1,NaN", {}, "cannot be read"),
-        ("T,one,5.00", {}, "cannot be read"),
+        ("T,1,NaN", {}, "amount_field, field 3 of T,1,NaN, is no number but 'NaN'"),
+        ("T,one,5.00", {}, "rows_field, field 2 of T,one,5.00, is no number but 'one'"),
+        ("T,1.5,5.00", {}, "rows_field 2 of T,1.5,5.00 is no count"),
         ("T,2,5.00", {}, "counts 2 rows, 1 were read"),
         ("T,1,5.01", {}, "sums 5.01, the rows sum 5.00"),
     ],
@@ -486,6 +487,33 @@ def test_a_count_alone_is_a_total_without_amount(bank: FilePull) -> None:
     extract = bank.pull()
     assert extract is not None
     assert extract.controls == [ControlTotal(None, 1, None)]
+
+
+def test_a_sum_alone_is_a_total_without_count(bank: FilePull) -> None:
+    trailed(
+        bank, 'T,,,"1,234,567.50",', row("B1", '"1,234,567.50"'), rows_field=None, amount_field=4
+    )
+    extract = bank.pull()
+    assert extract is not None
+    assert extract.controls == [ControlTotal(None, None, Decimal("1234567.50"))]
+    trailed(bank, "T,,,5.00,", row("B1", "5.01"), rows_field=None, amount_field=4)
+    assert "its trailer sums 5.00, the rows sum 5.01" in fault(bank).what
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1,234,567.50", "1234567.50"),
+        ("－１２，３４５．６", "-12345.6"),
+        ("（1,000.00）", "-1000.00"),
+        ("12", "12"),
+        ("1,23.5", None),
+        ("Infinity", None),
+        ("", None),
+    ],
+)
+def test_totals_are_read_as_people_write_them(text: str, number: str | None) -> None:
+    assert as_number(text) == (None if number is None else Decimal(number))
 
 
 def test_a_file_of_a_trailer_alone_has_no_header(bank: FilePull) -> None:

@@ -117,6 +117,21 @@ def test_the_trailers_totals_stand_in_the_ledger(mini: MiniCompany) -> None:
     assert (line["source_rows"], line["source_amount"]) == (2, "5662.30")
 
 
+def test_a_trailer_that_states_a_sum_alone_leaves_the_count_open(mini: MiniCompany) -> None:
+    mini.mapping["sources"]["bank"]["tables"]["movements"]["trailer"] = {
+        "marker": "合计",
+        "amount_field": 5,
+        "amount_column": "金额",
+    }
+    mini.save_mapping()
+    mini.write_bank("2026-01-05", [], trailer="合计,,,,0.00")
+    mini.write_bank("2026-01-20", [mini.payment("B1")], trailer='合计,,,,"5,650.00"')
+    manifest = land_feed(mini, "payments").manifest
+    [line] = manifest["ledger"]
+    assert (line["source_rows"], line["source_amount"]) == (None, "5650.00")
+    assert (manifest["control_rows"], manifest["control_amount"]) == (None, "5650.00")
+
+
 def test_a_lost_character_is_quarantined_with_its_column(mini: MiniCompany) -> None:
     lost = mini.payment("B2").replace("华能电厂", "华能\ufffd厂")
     mini.write_bank("2026-01-20", [mini.payment("B1"), lost])

@@ -573,7 +573,8 @@ def _judge(
 def _fault_message(expectation: Expectation, unexpected_count: int | None, observed: object) -> str:
     if unexpected_count is None:
         return f"{expectation.reason_en}; observed {observed}"
-    message = f"{expectation.reason_en}; {unexpected_count} rows"
+    plural = "" if unexpected_count == 1 else "s"
+    message = f"{expectation.reason_en}; {unexpected_count} row{plural}"
     if isinstance(observed, list) and observed:
         message += f", for example {', '.join(str(value) for value in observed)}"
     return message

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,6 +25,7 @@ from customer_marts.feeds import (
 )
 from customer_marts.settings import Settings
 from customer_marts.sources.extract import Watermark
+from customer_marts.sources.file_records import as_number
 
 HEAD_BYTES = 1 << 18
 WHOLE_FILE_BYTES = 32 << 20
@@ -204,35 +204,25 @@ def _reading(
 
 
 def _trailer(file: Path, encoding: str, delimiter: str, columns: list[str]) -> Trailer | None:
-    """A closing line whose fields count the rows and sum a column, if the file ends with one."""
+    """A closing line whose fields count the rows or sum a column, if the file ends with one."""
     if file.stat().st_size > WHOLE_FILE_BYTES:
         return None
     with file.open(encoding=encoding, errors="replace", newline="") as stream:
         rows = [row for row in csv.reader(stream, delimiter=delimiter) if any(row)]
-    if len(rows) < 2 or rows[-1][0].strip().lower() not in CLOSING_WORDS:
+    if len(rows) < 2 or rows[-1][0].strip(" :：").lower() not in CLOSING_WORDS:
         return None
     body, last = rows[1:-1], [field.strip() for field in rows[-1]]
-    numbers = {place: _number(field) for place, field in enumerate(last[1:], start=2)}
+    numbers = {place: as_number(field) for place, field in enumerate(last[1:], start=2)}
     counted = next((place for place, value in numbers.items() if value == len(body)), None)
-    if counted is None:
-        return None
     for place, value in numbers.items():
         for position, column in enumerate(columns):
-            cells = [_number(row[position]) if position < len(row) else None for row in body]
-            total = sum((cell for cell in cells if cell is not None), Decimal(0))
-            if place != counted and value is not None and body and total == value:
+            cells = [as_number(row[position]) if position < len(row) else None for row in body]
+            known = [cell for cell in cells if cell is not None]
+            if place != counted and value is not None and known and sum(known) == value:
                 return Trailer(
                     marker=last[0], rows_field=counted, amount_field=place, amount_column=column
                 )
-    return Trailer(marker=last[0], rows_field=counted)
-
-
-def _number(text: str) -> Decimal | None:
-    try:
-        number = Decimal(text.strip())
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+    return Trailer(marker=last[0], rows_field=counted) if counted else None
 
 
 # --- services -------------------------------------------------------------------------------------

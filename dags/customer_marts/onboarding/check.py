@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from customer_marts.casting import TOTAL_LINE
 from customer_marts.errors import BatchFault, MartsError, SourceUnavailable
 from customer_marts.feeds import Company, Contract, FeedMapping, Mapped, load_contract
 from customer_marts.gates.suites import load_suite
@@ -20,7 +21,7 @@ from customer_marts.onboarding.sample import take_sample
 from customer_marts.onboarding.synonyms import likely_code, unmapped_but_known
 from customer_marts.settings import Settings
 from customer_marts.sources.extract import Extract
-from customer_marts.sql import identifier, literal
+from customer_marts.sql import identifier, literal, trimmed
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -206,7 +207,7 @@ class _Check:
         sources = [mapped.column for mapped in keys if mapped and mapped.column]
         if not sources or not set(sources) <= set(columns):
             return
-        listed = ", ".join(_text_of(column) for column in sources)
+        listed = ", ".join(trimmed(identifier(column)) for column in sources)
         repeated = connection.execute(
             f"""
             select concat_ws('/', {listed}), count(*) over () from raw
@@ -278,7 +279,7 @@ class _Check:
         """
         if not (mapped.values or name in self.allowed or name == self.contract.currency):
             return []
-        text = _text_of(str(mapped.column))
+        text = trimmed(identifier(str(mapped.column)))
         covered = ", ".join(literal(value) for value in mapped.values or {}) or "''"
         return connection.execute(
             f"""
@@ -337,6 +338,13 @@ class _Check:
     def _suggest_numbers(self) -> None:
         for item in self.found.quarantined:
             column = self.contract.all_columns.get(item.column or "")
+            if item.rule == TOTAL_LINE:
+                source = self.found.mapped.get(str(item.column), "…")
+                self.found.suggestions.append(
+                    f"{source}: a closing line of a CSV file is its trailer (table, trailer: …); "
+                    f"in another file or in between leave it out in a query "
+                    f"(where {source} <> {literal(item.examples[0])})"
+                )
             if column is None or item.rule != f"invalid_{item.column}":
                 continue
             if any(re.fullmatch(r"[^\d-]*-?\d{1,3}(,\d{3})+(\.\d+)?\D*", x) for x in item.examples):
@@ -352,7 +360,7 @@ def fitting_formats(
     """Patterns that read every value of the column of ``raw``, where the present one (or DuckDB's
     own reading) does not. Two fit where no day is past the 12th: only a person knows.
     """
-    text = _text_of(column)
+    text = trimmed(identifier(column))
     reads = (
         f"try_strptime({text}, {literal(present)})" if present else f"try_cast({text} as timestamp)"
     )
@@ -372,10 +380,6 @@ def allowed_codes(feed: str) -> dict[str, list[str]]:
         for item in load_suite(suite_path(feed)).expectations
         if item.type == "expect_column_values_to_be_in_set"
     }
-
-
-def _text_of(column: str) -> str:
-    return f"nullif(trim(cast({identifier(column)} as varchar)), '')"
 
 
 def _yaml(value: str) -> str:

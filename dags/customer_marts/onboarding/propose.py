@@ -43,7 +43,7 @@ from customer_marts.onboarding.synonyms import (
     stated_tax,
 )
 from customer_marts.settings import Settings
-from customer_marts.sql import identifier, literal
+from customer_marts.sql import identifier, literal, trimmed
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -431,7 +431,7 @@ def _refine(connection: DuckDBPyConnection, guess: Guess, reporting: str) -> Non
     for line in guess.lines:
         if line.source is None or line.source == COLUMN_TO_FILL_IN:
             continue
-        text = f"nullif(trim(cast({identifier(line.source)} as varchar)), '')"
+        text = trimmed(identifier(line.source))
         column = contract.all_columns[line.column]
         values = [
             str(value)
@@ -494,7 +494,7 @@ def _note_format(connection: DuckDBPyConnection, line: Line, example: str) -> No
         if len(formats) > 1:
             line.doubt = f"the day or the month first? also fits {formats[1]}"
         return
-    text = f"nullif(trim(cast({identifier(str(line.source))} as varchar)), '')"
+    text = trimmed(identifier(str(line.source)))
     [[unread]] = connection.execute(
         f"select count({text}) - count(try_cast({text} as timestamp)) from raw"
     ).fetchall()

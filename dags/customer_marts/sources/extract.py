@@ -54,12 +54,12 @@ class Reject:
 @dataclass(frozen=True)
 class ControlTotal:
     """What the source itself says it gave, for one value of its currency column (None: the feed
-    maps none). rows: count. amount: exact sum of the feed's amount column as the source holds it;
+    maps none). rows: count. amount: exact sum of the feed's amount column as the source holds it.
     None where the source cannot say.
     """
 
     currency: str | None
-    rows: int
+    rows: int | None
     amount: Decimal | None
 
 

@@ -16,7 +16,7 @@ import io
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,6 +35,7 @@ from customer_marts.sources.file_records import (
     Parser,
     Piece,
     Undecodable,
+    as_number,
 )
 from customer_marts.sources.file_tables import (
     LONGEST_LINE_BYTES,
@@ -215,9 +216,10 @@ class _DelimitedFile:
             )
         return trailer.amount_column
 
-    def _stated(self, trailer: Trailer, fields: list[str]) -> tuple[int, Decimal | None]:
+    def _stated(self, trailer: Trailer, fields: list[str]) -> tuple[int | None, Decimal | None]:
         written = self.delimiter.decode().join(fields)
         asked = {"rows_field": trailer.rows_field, "amount_field": trailer.amount_field}
+        stated: dict[str, Decimal | None] = {}
         for name, number in asked.items():
             if number is not None and number > len(fields):
                 raise self.reading.fault(
@@ -226,20 +228,30 @@ class _DelimitedFile:
                     self.file,
                     f"correct {name} in the company file, or have the file delivered again",
                 )
-        try:
-            rows = int(fields[trailer.rows_field - 1])
-            amount = Decimal(fields[trailer.amount_field - 1]) if trailer.amount_field else None
-        except (ValueError, InvalidOperation):
-            rows, amount = 0, Decimal("nan")
-        if amount is not None and not amount.is_finite():
-            raise self.reading.fault(f"its trailer cannot be read: {written}", self.file)
-        return rows, amount
+            stated[name] = as_number(fields[number - 1]) if number else None
+            if number and stated[name] is None:
+                raise self.reading.fault(
+                    f"its trailer cannot be read: {name}, field {number} of {written}, is no number"
+                    f" but '{fields[number - 1]}'",
+                    self.file,
+                    f"correct {name} in the company file (or leave it out, if the line states no "
+                    "such total), or have the file delivered again",
+                )
+        rows, amount = stated["rows_field"], stated["amount_field"]
+        if rows is not None and rows != int(rows):
+            raise self.reading.fault(
+                f"its trailer counts {rows} rows: rows_field {trailer.rows_field} of {written} is "
+                "no count",
+                self.file,
+                "correct rows_field in the company file, or have the file delivered again",
+            )
+        return None if rows is None else int(rows), amount
 
     def _check_trailer(self, summed: Decimal) -> None:
         if self.rows.stated is None:
             return
         rows, amount = self.rows.stated
-        if rows != self.rows.rows:
+        if rows is not None and rows != self.rows.rows:
             raise self.reading.fault(
                 f"its trailer counts {rows} rows, {self.rows.rows} were read", self.file
             )

@@ -7,6 +7,7 @@ quote opens at a field's beginning, closes at its end, and stands twice for itse
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -350,7 +351,7 @@ def _unreadable_rows(name: str, text: pa.Array, suspects: str) -> Iterator[tuple
 
 
 def _exact_sum(amounts: pa.Array) -> Decimal:
-    """The sum of the texts that are numbers."""
+    """The sum of the texts that are numbers, in whatever form people write them."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -359,12 +360,22 @@ def _exact_sum(amounts: pa.Array) -> Decimal:
     except pa.ArrowInvalid:
         total = Decimal(0)
     for text in amounts.to_pylist():
-        try:
-            amount = Decimal(text or 0)
-        except InvalidOperation:
-            continue
-        total += amount if amount.is_finite() else 0
+        total += as_number(text or "") or 0
     return total
+
+
+def as_number(text: str) -> Decimal | None:
+    """A number as people write it: 1,234.50, １２３４, (12.00) for minus twelve; None: it is none."""
+    plain = unicodedata.normalize("NFKC", text).strip()
+    if plain.startswith("(") and plain.endswith(")"):
+        plain = "-" + plain[1:-1]
+    if re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?", plain):
+        plain = plain.replace(",", "")
+    try:
+        number = Decimal(plain)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
 
 
 class LineCounter:

@@ -47,13 +47,13 @@ class SourceFile:
 @dataclass
 class FileRows:
     """What one file gave. rows: how many data rows it holds, rejects included. stated: the count
-    and the sum (None: it states none) of its trailer, if it has one; currencies: those of its rows,
+    and the sum (None: it states none) in its trailer, if it has one; currencies: those of its rows,
     if it has a trailer.
     """
 
     rows: int = 0
     rejects: list[Reject] = field(default_factory=list)
-    stated: tuple[int, Decimal | None] | None = None
+    stated: tuple[int | None, Decimal | None] | None = None
     currencies: set[str | None] = field(default_factory=set)
 
 

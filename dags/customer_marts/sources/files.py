@@ -107,7 +107,7 @@ class _Read:
 
     rows: int = 0
     rejects: list[Reject] = field(default_factory=list)
-    stated: list[tuple[int, Decimal | None]] = field(default_factory=list)
+    stated: list[tuple[int | None, Decimal | None]] = field(default_factory=list)
     currencies: set[str | None] = field(default_factory=set)
     types: dict[str, TypeFamily] = field(default_factory=dict)
     # SQL that selects the rows
@@ -292,4 +292,5 @@ class _Pull:
         if trailer and trailer.amount_column == reading.source_column("amount"):
             stated = [amount for _, amount in read.stated if amount is not None]
             amount = sum(stated, Decimal(0)) if stated else None
-        return [ControlTotal(code, sum(rows for rows, _ in read.stated), amount)]
+        counts = [rows for rows, _ in read.stated if rows is not None]
+        return [ControlTotal(code, sum(counts) if counts else None, amount)]
