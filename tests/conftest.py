@@ -25,7 +25,6 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatabl
 # With `--dist loadfile` a worker takes a file whole: those of minutes first, or the run ends with
 # one worker at the longest of them and the other idle. (`make test` keeps xdist from sorting.)
 LONGEST_FIRST = (
-    "test_readme",
     "test_sample_company_run",
     "test_pipeline",
     "test_incremental",

@@ -12,10 +12,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from customer_marts import pipeline, releases
+from customer_marts import releases
 from customer_marts.feeds import load_company
 from customer_marts.onboarding.check import check_company
 from customer_marts.settings import PROJECT_ROOT, Settings
+from tests.readme import call, commands
 
 DATA = Path(os.environ.get("OLIST_DATA") or PROJECT_ROOT / "../shared/data/olist")
 
@@ -26,10 +27,14 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def olist(tmp_path_factory: pytest.TempPathFactory) -> releases.Release:
-    settings = Settings.load(
-        {**os.environ, "MARTS_HOME": str(tmp_path_factory.mktemp("olist"))}, company="olist"
-    )
-    release = pipeline.refresh(pipeline.open_run(settings))
+    """Released by the README's command."""
+    home = tmp_path_factory.mktemp("olist")
+    command = next(line for line in commands() if "olist" in line)
+    done = call(command.replace("/data/olist", str(DATA.resolve())), home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Release r00001-20181022 published" in done.stdout
+    settings = Settings.load({**os.environ, "MARTS_HOME": str(home)}, company="olist")
+    release = releases.current_release(settings.paths)
     assert release is not None
     return release
 

@@ -37,10 +37,10 @@ def test_provisions_go_on_from_the_first_month_that_changed(
 
     def increment() -> None:
         dbt(*provisions)
-        incremented = read_marts(database)
+        incremented = read_marts(database, *tables)
         landing.execute("update landing.run_context set is_rebuild = true")
         dbt(*provisions)
-        rebuilt = read_marts(database)
+        rebuilt = read_marts(database, *tables)
         for table in tables:
             assert incremented[table] == rebuilt[table], table
 
