@@ -7,6 +7,7 @@ could not be reached; 4 another run is writing.
 from __future__ import annotations
 
 import json
+import atexit
 import os
 import sys
 from datetime import UTC, date, datetime
@@ -281,6 +282,7 @@ def main() -> None:
         # duckdb's binding, once loaded beside great_expectations, prints a page about leaked
         # objects when the interpreter takes itself apart; everything of ours is closed by now.
         # Goes when that pair exits silently.
+        atexit._run_exitfuncs()
         os._exit(code)
     sys.exit(code)
 
