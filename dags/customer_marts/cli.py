@@ -6,8 +6,8 @@ could not be reached; 4 another run is writing.
 
 from __future__ import annotations
 
-import json
 import atexit
+import json
 import os
 import sys
 from datetime import UTC, date, datetime
