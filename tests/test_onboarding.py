@@ -232,6 +232,31 @@ def test_chinese_names_units_codes_dates_and_currencies_are_recognised(chinese: 
     assert row["contact_phone"] == "138****5678"
 
 
+def test_how_rates_are_quoted_is_always_asked(chinese: Settings, tmp_path: Path) -> None:
+    """The currency's name is mapped, and both commands ask whether 720.70 is per 100."""
+    with sqlite3.connect(tmp_path / "erp.sqlite") as connection:
+        connection.executescript(
+            """
+            create table 汇率 (日期, 币种, 中间价);
+            insert into 汇率 values ('2026/6/29', '美元', '722.60'),
+                ('2026/6/30', '美元', '720.70'), ('2026/6/30', '卢布', '8.10');
+            """
+        )
+    text, written, company = proposed(chinese, database="${KUANG_DATABASE_URI}")
+    assert "rate: 中间价  # ? the price of one unit in the reporting currency; quoted per" in text
+    columns = written["feeds"]["fx_rates"]["columns"]
+    assert columns["currency"] == {"column": "币种", "values": {"美元": "USD"}}
+    assert "# ? values still to map: 卢布: …" in text
+    [check] = check_company(chinese, company, ["fx_rates"], 10, NOW)
+    assert check.latest_rates == ["1 USD = 720.7 CNY on 2026-06-30"]
+    assert "currency: map values: {卢布: ?} (one of the ISO codes)" in check.suggestions
+    environment = {**chinese.environment, "MARTS_COMPANY": "kuang"}
+    done = marts_feeds("check", "fx_rates", environment=environment)
+    assert "rates        1 USD = 720.7 CNY on 2026-06-30? (per 100: say unit: per_100)" in (
+        done.output
+    )
+
+
 def test_day_or_month_first_is_asked_not_decided(tmp_path: Path) -> None:
     (tmp_path / "invoices.csv").write_text(
         "invoice_no,customer_no,invoice_date,amount\nF1,K1,03/04/2026,5\nF2,K1,01/02/2026,5\n"

@@ -18,7 +18,11 @@ from customer_marts.feeds import Company, Contract, FeedMapping, Mapped, load_co
 from customer_marts.gates.suites import load_suite
 from customer_marts.landing import feed_work_folder, land, suite_path
 from customer_marts.onboarding.sample import take_sample
-from customer_marts.onboarding.synonyms import likely_code, unmapped_but_known
+from customer_marts.onboarding.synonyms import (
+    CURRENCY_NAMES,
+    likely_code,
+    unmapped_but_known,
+)
 from customer_marts.settings import Settings
 from customer_marts.sources.extract import Extract
 from customer_marts.sql import identifier, literal, trimmed
@@ -102,6 +106,7 @@ class FeedCheck:
     repeated_keys: int = 0
     repeated_key_examples: list[str] = field(default_factory=list)
     unknown_currencies: dict[str, int] = field(default_factory=dict)
+    latest_rates: list[str] = field(default_factory=list)
     data_from: str | None = None
     data_through: str | None = None
     suggestions: list[str] = field(default_factory=list)
@@ -231,6 +236,8 @@ class _Check:
             ).fetchall()
         ]
         data = folder / "data.parquet"
+        if self.feed == "fx_rates" and data.exists():
+            self._latest_rates(connection, data)
         if self.contract.event_date and data.exists():
             event = identifier(self.contract.event_date)
             [[first, last]] = connection.execute(
@@ -238,6 +245,18 @@ class _Check:
             ).fetchall()
             self.found.data_from = str(first) if first else None
             self.found.data_through = str(last) if last else None
+
+    def _latest_rates(self, connection: DuckDBPyConnection, data: Path) -> None:
+        """As sentences that somebody who knows the rates can deny."""
+        self.found.latest_rates = [
+            f"1 {currency} = {rate.normalize():f} {self.company.reporting_currency} on {day}"
+            for currency, rate, day in connection.execute(
+                f"""
+                select currency, max_by(rate, rate_on), max(rate_on)
+                from read_parquet({literal(str(data))}) group by 1 order by 1
+                """
+            ).fetchall()
+        ]
 
     def _unknown_values(self, connection: DuckDBPyConnection, columns: list[str]) -> None:
         declared = {self.company.reporting_currency, *self.company.currencies}
@@ -252,10 +271,18 @@ class _Check:
             if mapped.column not in columns or mapped.column in personal:
                 continue
             counts = self._counts_of_values(connection, name, mapped)
-            if name == self.contract.currency:
-                self.found.unknown_currencies = {
-                    value: rows for value, rows in counts if value not in declared
-                }
+            if name == "currency":
+                named = [(value, rows) for value, rows in counts if not _is_iso(value)]
+                self.found.unknown_values += [
+                    Unknown(name, str(mapped.column), value, rows, CURRENCY_NAMES.get(value), False)
+                    for value, rows in named
+                ]
+                if self.contract.currency:
+                    self.found.unknown_currencies = {
+                        value: rows
+                        for value, rows in counts
+                        if value not in declared and (value, rows) not in named
+                    }
                 continue
             allowed = self.allowed.get(name)
             self.found.unknown_values += [
@@ -277,7 +304,7 @@ class _Check:
         """The most frequent source values that the value map does not cover, where a code is meant:
         there is a map, a list of accepted codes, or a currency.
         """
-        if not (mapped.values or name in self.allowed or name == self.contract.currency):
+        if not (mapped.values or name in self.allowed or name == "currency"):
             return []
         text = trimmed(identifier(str(mapped.column)))
         covered = ", ".join(literal(value) for value in mapped.values or {}) or "''"
@@ -299,7 +326,7 @@ class _Check:
             if all(item.is_accepted for item in items):
                 continue
             pairs = ", ".join(f"{_yaml(i.value)}: {i.likely or '?'}" for i in items)
-            codes = ", ".join(self.allowed.get(column, []))
+            codes = ", ".join(self.allowed.get(column, ["the ISO codes"]))
             suggest(f"{column}: map values: {{{pairs}}} (one of {codes})")
         if self.found.unknown_currencies:
             codes = ", ".join(sorted(self.found.unknown_currencies))
@@ -380,6 +407,10 @@ def allowed_codes(feed: str) -> dict[str, list[str]]:
         for item in load_suite(suite_path(feed)).expectations
         if item.type == "expect_column_values_to_be_in_set"
     }
+
+
+def _is_iso(code: str) -> bool:
+    return re.fullmatch("[A-Z]{3}", code) is not None
 
 
 def _yaml(value: str) -> str:

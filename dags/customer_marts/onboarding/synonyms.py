@@ -287,6 +287,30 @@ DEFAULTS = {
     ("survey_responses", "question_code"): "csat_overall",
 }
 
+CURRENCY_NAMES = {
+    "人民币": "CNY",
+    "人民币元": "CNY",
+    "RMB": "CNY",
+    "￥": "CNY",
+    "¥": "CNY",
+    "美元": "USD",
+    "美金": "USD",
+    "$": "USD",
+    "欧元": "EUR",
+    "€": "EUR",
+    "英镑": "GBP",
+    "港币": "HKD",
+    "港元": "HKD",
+    "日元": "JPY",
+    "澳大利亚元": "AUD",
+    "澳元": "AUD",
+    "加拿大元": "CAD",
+    "加元": "CAD",
+    "新加坡元": "SGD",
+    "新币": "SGD",
+    "瑞士法郎": "CHF",
+}
+
 # names so general that they say little
 _GENERAL = {"id", "code", "type", "date", "value", "status", "state", "name", "cost", "price"}
 
