@@ -641,6 +641,36 @@ def test_check_of_a_service_reads_its_first_pages(tmp_path: Path) -> None:
         assert checked(mini, "survey_responses").state == "unreachable"
 
 
+def test_check_names_questions_that_no_measure_counts(tmp_path: Path) -> None:
+    """Whatever the case of the code; what a value map makes of it is what counts."""
+    (tmp_path / "in").mkdir()
+    answers = ["R1,CSAT_delivery", "R2,Q7", "R3,Q7", "R4,推荐"]
+    header = "response_id,question,submitted_at,customer_id,score"
+    lines = [header, *(f"{row},2026-03-01,C1,9" for row in answers)]
+    (tmp_path / "in" / "surveys.csv").write_text("\n".join([*lines, ""]), "utf-8")
+    (tmp_path / "in" / "invoices.csv").write_text(
+        "invoice_no,customer_no,invoice_date,amount\nF1,C1,2026-01-05,5\n"
+    )
+    settings = settings_of(tmp_path, "asked", ASKED=str(tmp_path / "in"))
+    _, written, _ = proposed(settings, files="${ASKED}", encoding="utf-8")
+    columns = written["feeds"]["survey_responses"]["columns"]
+    columns["question_code"] = {"column": "question", "values": {"推荐": "nps"}}
+    settings.company_file.write_text(yaml.safe_dump(written, allow_unicode=True), "utf-8")
+    [found] = check_company(settings, load_company(settings), ["survey_responses"], 10, NOW)
+    assert [(item.value, item.rows) for item in found.unknown_values] == [("Q7", 2)]
+    assert "begin with nps_, csat_, ces_ ({Q7: ces_…})" in " ".join(found.suggestions)
+
+
+@pytest.mark.parametrize(("unit", "todo"), [("T", 'constant: "1"'), ("箱", "what one unit weighs")])
+def test_check_asks_what_a_unit_weighs(mini: MiniCompany, unit: str, todo: str) -> None:
+    assert not any("tonnes_per_unit" in text for text in checked(mini, "products").suggestions)
+    del mini.mapping["feeds"]["products"]["columns"]["tonnes_per_unit"]
+    mini.save_mapping()
+    mini.execute(f"update md_product set unit = '{unit}'")
+    [text] = [text for text in checked(mini, "products").suggestions if "without" in text]
+    assert todo in text
+
+
 def test_check_for_a_machine(mini: MiniCompany) -> None:
     mini.add_order("O1")
     done = marts_feeds("check", "orders", "--json", environment={**os.environ, **mini.environment})

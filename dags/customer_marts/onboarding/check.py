@@ -4,6 +4,7 @@ landing writes goes to a temporary folder.
 
 from __future__ import annotations
 
+import csv
 import re
 import tempfile
 from collections.abc import Iterable
@@ -23,13 +24,15 @@ from customer_marts.onboarding.synonyms import (
     likely_code,
     unmapped_but_known,
 )
-from customer_marts.settings import Settings
+from customer_marts.settings import DBT_PROJECT_DIR, Settings
 from customer_marts.sources.extract import Extract
 from customer_marts.sql import identifier, literal, trimmed
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+SURVEY_MEASURES = DBT_PROJECT_DIR / "seeds" / "parameters" / "survey_measures.csv"
+TONNES = {"吨", "公吨", "t", "tonne", "tonnes"}
 EXAMPLES = 3
 MOST_VALUES = 20
 
@@ -236,9 +239,15 @@ class _Check:
             ).fetchall()
         ]
         data = folder / "data.parquet"
-        if self.feed == "fx_rates" and data.exists():
+        if not data.exists():
+            return
+        if self.feed == "fx_rates":
             self._latest_rates(connection, data)
-        if self.contract.event_date and data.exists():
+        elif self.feed == "survey_responses":
+            self._suggest_measures(connection, data)
+        elif self.feed == "products":
+            self._suggest_weights(connection, data)
+        if self.contract.event_date:
             event = identifier(self.contract.event_date)
             [[first, last]] = connection.execute(
                 f"select min({event}), max({event}) from read_parquet({literal(str(data))})"
@@ -269,6 +278,8 @@ class _Check:
             if name == self.contract.currency and mapped.constant not in {None, *declared}:
                 self.found.unknown_currencies = {str(mapped.constant): self.found.rows}
             if mapped.column not in columns or mapped.column in personal:
+                continue
+            if name == "question_code":  # judged by the measures, as it is mapped
                 continue
             counts = self._counts_of_values(connection, name, mapped)
             if name == "currency":
@@ -341,6 +352,51 @@ class _Check:
             )
         self._suggest_columns()
         self._suggest_numbers()
+
+    def _suggest_measures(self, connection: DuckDBPyConnection, data: Path) -> None:
+        """Questions that no measure counts: by the prefix of their code, whatever its case."""
+        with SURVEY_MEASURES.open(encoding="utf-8", newline="") as stream:
+            prefixes = list(dict.fromkeys(row["question_prefix"] for row in csv.DictReader(stream)))
+        known = ", ".join(literal(prefix) for prefix in prefixes)
+        counts = connection.execute(
+            f"""
+            select question_code, count(*) from read_parquet({literal(str(data))})
+            where split_part(lower(question_code), '_', 1) not in ({known})
+            group by 1 order by 2 desc, 1 limit {MOST_VALUES}
+            """
+        ).fetchall()
+        if counts:
+            source = self.found.mapped.get("question_code", "question_code")
+            self.found.unknown_values += [
+                Unknown("question_code", source, code, rows, None, is_accepted=True)
+                for code, rows in counts
+            ]
+            codes = ", ".join(f"{_yaml(code)}: {prefixes[-1]}_…" for code, _ in counts[:EXAMPLES])
+            self.found.suggestions.append(
+                f"question_code: no measure counts these: map values to codes that begin with "
+                f"{', '.join(f'{prefix}_' for prefix in prefixes)} ({{{codes}}}), where they ask "
+                "that"
+            )
+
+    def _suggest_weights(self, connection: DuckDBPyConnection, data: Path) -> None:
+        if "tonnes_per_unit" in self.mapping.columns:
+            return
+        units = [
+            str(unit)
+            for (unit,) in connection.execute(
+                f"select distinct unit from read_parquet({literal(str(data))}) where unit <> ''"
+            ).fetchall()
+        ]
+        means_one = bool(units) and all(unit.lower() in TONNES for unit in units)
+        how = (
+            'they are sold by the tonne: map tonnes_per_unit: {constant: "1"}'
+            if means_one
+            else "map tonnes_per_unit, what one unit weighs"
+        )
+        self.found.suggestions.append(
+            f"without tonnes_per_unit weights, prices per tonne and the effects of price and "
+            f"volume are unknown: {how}"
+        )
 
     def _suggest_columns(self) -> None:
         known = unmapped_but_known(self.contract, set(self.mapping.columns), self.found.unmapped)

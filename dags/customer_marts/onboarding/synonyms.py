@@ -143,7 +143,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "bill_matures_on": "maturity maturity_date 票据到期日",
         "bill_status": "票据状态",
         "bill_status_on": "bill_status_date endorsed_on discounted_on bill_paid_on dishonoured_on "
-        "票据状态日期 背书日期 贴现日期 兑付日期 拒付日期",
+        "票据状态日期 状态日期 背书日期 贴现日期 兑付日期 拒付日期",
     },
     "survey_responses": {
         "response_id": "id review_id answer_id 答卷编号 问卷编号",
