@@ -39,6 +39,7 @@ from customer_marts.onboarding.synonyms import (
 from customer_marts.settings import PROJECT_ROOT, Settings
 from customer_marts.sources.extract import Watermark
 from scripts.survey_platform import WELL_BEHAVED, Misbehaviour, SurveyPlatform
+from tests.landings import apply, land_feed, quarantined, rows_of, table
 from tests.mini import MiniCompany
 
 NOW = datetime(2026, 6, 30, 4, tzinfo=UTC)
@@ -768,6 +769,15 @@ def merged(base: Any, piece: Any) -> Any:
     return piece
 
 
+def beside(base: dict[str, Any], piece: dict[str, Any]) -> dict[str, Any]:
+    """A company file with a piece of the guide in it; a query takes the place of a table."""
+    whole: dict[str, Any] = merged(base, piece)
+    for name, described in piece["feeds"].items() if "feeds" in piece else ():
+        if "query" in described:
+            whole["feeds"][name].pop("table", None)
+    return whole
+
+
 def test_every_piece_of_the_guide_fits_a_company_file() -> None:
     from customer_marts.settings import COMPANIES_DIR
 
@@ -783,7 +793,83 @@ def test_every_piece_of_the_guide_fits_a_company_file() -> None:
         rates = None if "currencies" in piece else own_rates
         feeds_of_sample = {**sample["feeds"], "fx_rates": rates}
         base = {**sample, "feeds": {name: item for name, item in feeds_of_sample.items() if item}}
-        Company.model_validate(merged(base, piece))
+        Company.model_validate(beside(base, piece))
+
+
+def books_kept_by_hand(folder: Path) -> list[list[Any]]:
+    """A workbook with titles, an empty row, a total, dates and numbers of every shape."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.append(["制表：财务部"])
+    sheet = book.create_sheet("明细")
+    lines: list[list[Any]] = [
+        ["晋源煤炭 销售发票"],
+        [],
+        ["发票号", "客户编码", "开票日期", "到期日", "价税合计", "红蓝字"],
+        ["F1", "C1", 46056, datetime(2026, 3, 5), "1,130.00", "蓝字"],  # noqa: DTZ001 as typed
+        ["F2", "C1", "2026年2月3日", "2026/3/5", 113.5, "蓝字"],
+        [],
+        ["F3", "C1\t", "2026.2.4", "2026-03-06", "（113.50）", "红字"],
+        ["F4", "C2", "2026-02-05", "2026-03-07", "-２２．５", "红字"],
+        ["F5", "C2", "2月5日", "2026-03-07", "10", "蓝字"],
+        ["合计", None, None, None, 1353, None],
+    ]
+    for line in lines:
+        sheet.append(line)
+    book.save(folder / "销售发票_2026.xlsx")
+    return lines
+
+
+def test_the_guides_queries_read_a_list_kept_by_hand_and_withdraw_rows_of_it(
+    mini: MiniCompany, tmp_path: Path
+) -> None:
+    import openpyxl
+
+    books = tmp_path / "books"
+    books.mkdir()
+    lines = books_kept_by_hand(books)
+    mini.environment["BOOKS_DIR"] = str(books)
+    by_hand, withdrawal = (
+        piece
+        for text in blocks("yaml")
+        if "books" in (piece := yaml.safe_load(text)).get("sources", {})
+    )
+    del mini.mapping["feeds"]["invoices"]
+    mini.mapping = beside(mini.mapping, by_hand)
+    mini.save_mapping()
+    first = land_feed(mini, "invoices")
+    assert rows_of(first, "invoice_id, customer_id, invoiced_on, due_on, amount, kind") == [
+        ("F1", "C1", "2026-02-03", "2026-03-05", "1130.00", "invoice"),
+        ("F2", "C1", "2026-02-03", "2026-03-05", "113.50", "invoice"),
+        ("F3", "C1", "2026-02-04", "2026-03-06", "113.50", "credit_note"),
+        ("F4", "C2", "2026-02-05", "2026-03-07", "22.50", "credit_note"),
+    ]
+    assert quarantined(first) == [("invalid_invoiced_on", "invoiced_on", "2月5日")]
+
+    # the list as somebody has cleaned it, then a row withdrawn
+    clean = [
+        lines[2],
+        ["F1", "C1", "2026-02-03", "2026-03-05", "1130.00", "蓝字"],
+        ["F2", "C1", "2026-02-03", "2026-03-05", "113.50", "蓝字"],
+    ]
+    batches: list[Batch] = []
+    database = tmp_path / "build.duckdb"
+    mini.mapping = beside(mini.mapping, withdrawal)
+    mini.save_mapping()
+    for sequence, (kept, withdrawn) in enumerate([(clean, ""), (clean[:2], "F2\n")], start=1):
+        book = openpyxl.Workbook()
+        book.active.title = "明细"
+        for line in [[], [], *kept]:
+            book.active.append(line)
+        book.save(books / "销售发票_2026.xlsx")
+        (books / "withdrawn.csv").write_text(f"发票号\n{withdrawn}", "utf-8")
+        batches.append(land_feed(mini, "invoices", after=batches))
+        apply(mini, database, {"invoices": batches[-1:]}, sequence=sequence)
+    assert table(database, "select invoice_id, is_deleted from landing.invoices order by 1") == [
+        ("F1", "False"),
+        ("F2", "True"),
+    ]
 
 
 def test_the_guides_crosswalk_is_one(tmp_path: Path) -> None:
