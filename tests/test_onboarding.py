@@ -39,6 +39,7 @@ from customer_marts.onboarding.synonyms import (
 from customer_marts.settings import PROJECT_ROOT, Settings
 from customer_marts.sources.extract import Watermark
 from scripts.survey_platform import WELL_BEHAVED, Misbehaviour, SurveyPlatform
+from tests.landings import apply, land_feed, quarantined, rows_of, table
 from tests.mini import MiniCompany
 
 NOW = datetime(2026, 6, 30, 4, tzinfo=UTC)
@@ -230,6 +231,31 @@ def test_chinese_names_units_codes_dates_and_currencies_are_recognised(chinese: 
     [row] = pq.read_table(batch.data).to_pylist()
     assert (row["credit_limit"], str(row["onboarded_on"])) == (Decimal("1205000.00"), "2025-03-01")
     assert row["contact_phone"] == "138****5678"
+
+
+def test_how_rates_are_quoted_is_always_asked(chinese: Settings, tmp_path: Path) -> None:
+    """The currency's name is mapped, and both commands ask whether 720.70 is per 100."""
+    with sqlite3.connect(tmp_path / "erp.sqlite") as connection:
+        connection.executescript(
+            """
+            create table 汇率 (日期, 币种, 中间价);
+            insert into 汇率 values ('2026/6/29', '美元', '722.60'),
+                ('2026/6/30', '美元', '720.70'), ('2026/6/30', '卢布', '8.10');
+            """
+        )
+    text, written, company = proposed(chinese, database="${KUANG_DATABASE_URI}")
+    assert "rate: 中间价  # ? the price of one unit in the reporting currency; quoted per" in text
+    columns = written["feeds"]["fx_rates"]["columns"]
+    assert columns["currency"] == {"column": "币种", "values": {"美元": "USD"}}
+    assert "# ? values still to map: 卢布: …" in text
+    [check] = check_company(chinese, company, ["fx_rates"], 10, NOW)
+    assert check.latest_rates == ["1 USD = 720.7 CNY on 2026-06-30"]
+    assert "currency: map values: {卢布: ?} (one of the ISO codes)" in check.suggestions
+    environment = {**chinese.environment, "MARTS_COMPANY": "kuang"}
+    done = marts_feeds("check", "fx_rates", environment=environment)
+    assert "rates        1 USD = 720.7 CNY on 2026-06-30? (per 100: say unit: per_100)" in (
+        done.output
+    )
 
 
 def test_day_or_month_first_is_asked_not_decided(tmp_path: Path) -> None:
@@ -616,6 +642,36 @@ def test_check_of_a_service_reads_its_first_pages(tmp_path: Path) -> None:
         assert checked(mini, "survey_responses").state == "unreachable"
 
 
+def test_check_names_questions_that_no_measure_counts(tmp_path: Path) -> None:
+    """Whatever the case of the code; what a value map makes of it is what counts."""
+    (tmp_path / "in").mkdir()
+    answers = ["R1,CSAT_delivery", "R2,Q7", "R3,Q7", "R4,推荐"]
+    header = "response_id,question,submitted_at,customer_id,score"
+    lines = [header, *(f"{row},2026-03-01,C1,9" for row in answers)]
+    (tmp_path / "in" / "surveys.csv").write_text("\n".join([*lines, ""]), "utf-8")
+    (tmp_path / "in" / "invoices.csv").write_text(
+        "invoice_no,customer_no,invoice_date,amount\nF1,C1,2026-01-05,5\n"
+    )
+    settings = settings_of(tmp_path, "asked", ASKED=str(tmp_path / "in"))
+    _, written, _ = proposed(settings, files="${ASKED}", encoding="utf-8")
+    columns = written["feeds"]["survey_responses"]["columns"]
+    columns["question_code"] = {"column": "question", "values": {"推荐": "nps"}}
+    settings.company_file.write_text(yaml.safe_dump(written, allow_unicode=True), "utf-8")
+    [found] = check_company(settings, load_company(settings), ["survey_responses"], 10, NOW)
+    assert [(item.value, item.rows) for item in found.unknown_values] == [("Q7", 2)]
+    assert "begin with nps_, csat_, ces_ ({Q7: ces_…})" in " ".join(found.suggestions)
+
+
+@pytest.mark.parametrize(("unit", "todo"), [("T", 'constant: "1"'), ("箱", "what one unit weighs")])
+def test_check_asks_what_a_unit_weighs(mini: MiniCompany, unit: str, todo: str) -> None:
+    assert not any("tonnes_per_unit" in text for text in checked(mini, "products").suggestions)
+    del mini.mapping["feeds"]["products"]["columns"]["tonnes_per_unit"]
+    mini.save_mapping()
+    mini.execute(f"update md_product set unit = '{unit}'")
+    [text] = [text for text in checked(mini, "products").suggestions if "without" in text]
+    assert todo in text
+
+
 def test_check_for_a_machine(mini: MiniCompany) -> None:
     mini.add_order("O1")
     done = marts_feeds("check", "orders", "--json", environment={**os.environ, **mini.environment})
@@ -713,6 +769,15 @@ def merged(base: Any, piece: Any) -> Any:
     return piece
 
 
+def beside(base: dict[str, Any], piece: dict[str, Any]) -> dict[str, Any]:
+    """A company file with a piece of the guide in it; a query takes the place of a table."""
+    whole: dict[str, Any] = merged(base, piece)
+    for name, described in piece["feeds"].items() if "feeds" in piece else ():
+        if "query" in described:
+            whole["feeds"][name].pop("table", None)
+    return whole
+
+
 def test_every_piece_of_the_guide_fits_a_company_file() -> None:
     from customer_marts.settings import COMPANIES_DIR
 
@@ -728,7 +793,83 @@ def test_every_piece_of_the_guide_fits_a_company_file() -> None:
         rates = None if "currencies" in piece else own_rates
         feeds_of_sample = {**sample["feeds"], "fx_rates": rates}
         base = {**sample, "feeds": {name: item for name, item in feeds_of_sample.items() if item}}
-        Company.model_validate(merged(base, piece))
+        Company.model_validate(beside(base, piece))
+
+
+def books_kept_by_hand(folder: Path) -> list[list[Any]]:
+    """A workbook with titles, an empty row, a total, dates and numbers of every shape."""
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active.append(["制表：财务部"])
+    sheet = book.create_sheet("明细")
+    lines: list[list[Any]] = [
+        ["晋源煤炭 销售发票"],
+        [],
+        ["发票号", "客户编码", "开票日期", "到期日", "价税合计", "红蓝字"],
+        ["F1", "C1", 46056, datetime(2026, 3, 5), "1,130.00", "蓝字"],  # noqa: DTZ001 as typed
+        ["F2", "C1", "2026年2月3日", "2026/3/5", 113.5, "蓝字"],
+        [],
+        ["F3", "C1\t", "2026.2.4", "2026-03-06", "（113.50）", "红字"],
+        ["F4", "C2", "2026-02-05", "2026-03-07", "-２２．５", "红字"],
+        ["F5", "C2", "2月5日", "2026-03-07", "10", "蓝字"],
+        ["合计", None, None, None, 1353, None],
+    ]
+    for line in lines:
+        sheet.append(line)
+    book.save(folder / "销售发票_2026.xlsx")
+    return lines
+
+
+def test_the_guides_queries_read_a_list_kept_by_hand_and_withdraw_rows_of_it(
+    mini: MiniCompany, tmp_path: Path
+) -> None:
+    import openpyxl
+
+    books = tmp_path / "books"
+    books.mkdir()
+    lines = books_kept_by_hand(books)
+    mini.environment["BOOKS_DIR"] = str(books)
+    by_hand, withdrawal = (
+        piece
+        for text in blocks("yaml")
+        if "books" in (piece := yaml.safe_load(text)).get("sources", {})
+    )
+    del mini.mapping["feeds"]["invoices"]
+    mini.mapping = beside(mini.mapping, by_hand)
+    mini.save_mapping()
+    first = land_feed(mini, "invoices")
+    assert rows_of(first, "invoice_id, customer_id, invoiced_on, due_on, amount, kind") == [
+        ("F1", "C1", "2026-02-03", "2026-03-05", "1130.00", "invoice"),
+        ("F2", "C1", "2026-02-03", "2026-03-05", "113.50", "invoice"),
+        ("F3", "C1", "2026-02-04", "2026-03-06", "113.50", "credit_note"),
+        ("F4", "C2", "2026-02-05", "2026-03-07", "22.50", "credit_note"),
+    ]
+    assert quarantined(first) == [("invalid_invoiced_on", "invoiced_on", "2月5日")]
+
+    # the list as somebody has cleaned it, then a row withdrawn
+    clean = [
+        lines[2],
+        ["F1", "C1", "2026-02-03", "2026-03-05", "1130.00", "蓝字"],
+        ["F2", "C1", "2026-02-03", "2026-03-05", "113.50", "蓝字"],
+    ]
+    batches: list[Batch] = []
+    database = tmp_path / "build.duckdb"
+    mini.mapping = beside(mini.mapping, withdrawal)
+    mini.save_mapping()
+    for sequence, (kept, withdrawn) in enumerate([(clean, ""), (clean[:2], "F2\n")], start=1):
+        book = openpyxl.Workbook()
+        book.active.title = "明细"
+        for line in [[], [], *kept]:
+            book.active.append(line)
+        book.save(books / "销售发票_2026.xlsx")
+        (books / "withdrawn.csv").write_text(f"发票号\n{withdrawn}", "utf-8")
+        batches.append(land_feed(mini, "invoices", after=batches))
+        apply(mini, database, {"invoices": batches[-1:]}, sequence=sequence)
+    assert table(database, "select invoice_id, is_deleted from landing.invoices order by 1") == [
+        ("F1", "False"),
+        ("F2", "True"),
+    ]
 
 
 def test_the_guides_crosswalk_is_one(tmp_path: Path) -> None:

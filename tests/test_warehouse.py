@@ -115,44 +115,43 @@ def test_a_corrected_mapping_takes_effect_on_rows_that_landed(
 def test_what_a_file_no_longer_makes_under_the_present_mapping_goes(
     mini: MiniCompany, tmp_path: Path
 ) -> None:
-    """A closing line was read as a payment and an amount found faulty; the mapping that leaves the
-    first out and reads the second is the only one that counts, in the quarantine too.
+    """A row for trial was read as a payment and an amount found faulty; the mapping that leaves the
+    first out and reads the second is the only one that counts, in the quarantine too. A file that
+    has left the folder keeps its old reading.
     """
+    gone = mini.write_bank("2026-01-05", [mini.payment("B0"), mini.payment("B9", amount="#9")])
     mini.write_bank(
-        "2026-01-20", [mini.payment("B1"), mini.payment("合计"), mini.payment("B3", amount="#100")]
+        "2026-01-20", [mini.payment("B1"), mini.payment("TRY"), mini.payment("B3", amount="#100")]
     )
     right = {
         **mini.mapping["feeds"]["payments"],
         "query": """
-            select * replace (ltrim(金额, '#') as 金额) from movements where 流水号 <> '合计'
+            select * replace (ltrim(金额, '#') as 金额)
+            from movements where 流水号 <> 'TRY'
         """,
     }
     del right["table"]
     old = land_feed(mini, "payments")
     database = apply(mini, tmp_path / "build.duckdb", {"payments": [old]})
-    assert table(database, "select payment_id from landing.payments order by 1") == [
-        ("B1",),
-        ("合计",),
-    ]
-    faulty = "select row_key from landing.quarantine where rule = 'invalid_amount'"
-    assert table(database, faulty) == [("B3",)]
+    payments = "select payment_id from landing.payments order by 1"
+    faulty = "select row_key from landing.quarantine where rule = 'invalid_amount' order by 1"
+    assert table(database, payments) == [("B0",), ("B1",), ("TRY",)]
+    assert table(database, faulty) == [("B3",), ("B9",)]
 
+    gone.unlink()
     mini.mapping["feeds"]["payments"] = right
     mini.save_mapping()
     new = land_feed(mini, "payments", after=[old])
     database.unlink()
     apply(mini, database, {"payments": [old, new]})
-    assert table(database, "select payment_id from landing.payments order by 1") == [
-        ("B1",),
-        ("B3",),
-    ]
-    assert table(database, faulty) == []
+    assert table(database, payments) == [("B0",), ("B1",), ("B3",)]
+    assert table(database, faulty) == [("B9",)]
     assert table(database, "select row_key, closed_by from landing.quarantine_closed") == [
         ("B3", "source")
     ]
-    assert [line[2:] for line in ledger(database)] == [
-        ("3", "0", "0", "2", "1"),
+    assert sorted(line[2:] for line in ledger(database)) == [
         ("2", "2", "0", "0", "0"),
+        ("5", "1", "0", "2", "2"),
     ]
 
 

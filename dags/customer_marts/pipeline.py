@@ -234,7 +234,8 @@ def _judge(run: Run, batches: list[Batch]) -> None:
             views[view] = batch
             connection.execute(
                 f'create view "{view}" as '
-                f"select * from read_parquet('{batch.data}') "
+                f"select *, '{run.company.reporting_currency}' as _reporting_currency "
+                f"from read_parquet('{batch.data}') "
                 "where not is_deleted and _waived is null"
             )
     suites = {view: suite_path(batch.feed) for view, batch in views.items()}

@@ -370,8 +370,9 @@ class _FeedApplier:
         if len(files) == len(batch.manifest["files"]):
             return "true"  # also where a query joined them and no row names its own
         names = ", ".join(literal(name) for name in files)
-        # a row that cannot be split into columns has a line, no record
-        return f"split_part({file_of_source(column)}, ':line ', 1) in ({names})"
+        # one that could not be split into columns has a line, or a row of a sheet
+        file = f"regexp_replace({column}, ':(record|line|row) [^:]*$', '')"
+        return f"{file} in ({names})"
 
     def _note_mended(self, batches: list[Batch]) -> None:
         """Contents that a person has replaced: the source's unchanged row does not come back."""

@@ -276,6 +276,7 @@ DOUBTS: Mapping[str, Mapping[str, Row]] = {
         "bill_maturity_present": {"bill_matures_on": None},
     },
     "survey_responses": {"scale_present": {"scale_min": None}},
+    "fx_rates": {"rate_plausible_in_cny": {"rate": "712.345678"}},
     "market_prices": {"currency_is_iso_4217": {"currency": "yuan"}},
     "deliveries": {"promised_within_a_year": {"promised_on": "2025-03-04"}},
     "complaints": {

@@ -79,7 +79,8 @@ def landing(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, S
                     f"copy (from batch where {condition}) to '{parquet}' (format parquet)"
                 )
                 connection.execute(
-                    f"create view landing.{feed}_{kind} as from read_parquet('{parquet}')"
+                    f"create view landing.{feed}_{kind} as "
+                    f"select *, 'CNY' as _reporting_currency from read_parquet('{parquet}')"
                 )
                 suites[f"{feed}_{kind}"] = suite_path(feed)
             connection.execute("drop table batch")
@@ -123,6 +124,20 @@ def test_every_warning_bites(landing: tuple[Path, dict[str, SuiteResult]], feed:
     warnings = {item.rule for item in suite.expectations if item.severity == "warning"}
     failed = {item.rule for item in landing[1][f"{feed}_accepted"].results if not item.success}
     assert warnings == failed == set(DOUBTS.get(feed, {}))
+
+
+def test_levels_in_yuan_judge_no_rate_into_another_currency(tmp_path: Path) -> None:
+    path = tmp_path / "batches.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        create_table(connection, "batch", "fx_rates", [{**GOOD["fx_rates"], "rate": "0.86"}])
+        for books in ("CNY", "EUR"):
+            connection.execute(
+                f"create table {books} as select *, '{books}' as _reporting_currency from batch"
+            )
+    suites = dict.fromkeys(["CNY", "EUR"], suite_path("fx_rates"))
+    cny, eur = validate(path, "main", suites, tmp_path / "gx", TODAY)
+    assert [item.rule for item in cny.results if not item.success] == ["rate_plausible_in_cny"]
+    assert all(item.success for item in eur.results)
 
 
 def test_one_suite_serves_several_tables(landing: tuple[Path, dict[str, SuiteResult]]) -> None:

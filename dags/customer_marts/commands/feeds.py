@@ -102,6 +102,8 @@ def _print(found: FeedCheck) -> None:
     if found.unknown_currencies:
         listed = ", ".join(f"'{code}' {rows:,}" for code, rows in found.unknown_currencies.items())
         line("currencies", f"not declared: {listed}")
+    if found.latest_rates:
+        line("rates", "; ".join(found.latest_rates) + "? (per 100: say unit: per_100)")
     for text in found.suggestions:
         line("to do", text)
 

@@ -4,6 +4,7 @@ landing writes goes to a temporary folder.
 
 from __future__ import annotations
 
+import csv
 import re
 import tempfile
 from collections.abc import Iterable
@@ -18,14 +19,20 @@ from customer_marts.feeds import Company, Contract, FeedMapping, Mapped, load_co
 from customer_marts.gates.suites import load_suite
 from customer_marts.landing import feed_work_folder, land, suite_path
 from customer_marts.onboarding.sample import take_sample
-from customer_marts.onboarding.synonyms import likely_code, unmapped_but_known
-from customer_marts.settings import Settings
+from customer_marts.onboarding.synonyms import (
+    CURRENCY_NAMES,
+    likely_code,
+    unmapped_but_known,
+)
+from customer_marts.settings import DBT_PROJECT_DIR, Settings
 from customer_marts.sources.extract import Extract
 from customer_marts.sql import identifier, literal, trimmed
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+SURVEY_MEASURES = DBT_PROJECT_DIR / "seeds" / "parameters" / "survey_measures.csv"
+TONNES = {"吨", "公吨", "t", "tonne", "tonnes"}
 EXAMPLES = 3
 MOST_VALUES = 20
 
@@ -102,6 +109,7 @@ class FeedCheck:
     repeated_keys: int = 0
     repeated_key_examples: list[str] = field(default_factory=list)
     unknown_currencies: dict[str, int] = field(default_factory=dict)
+    latest_rates: list[str] = field(default_factory=list)
     data_from: str | None = None
     data_through: str | None = None
     suggestions: list[str] = field(default_factory=list)
@@ -231,13 +239,33 @@ class _Check:
             ).fetchall()
         ]
         data = folder / "data.parquet"
-        if self.contract.event_date and data.exists():
+        if not data.exists():
+            return
+        if self.feed == "fx_rates":
+            self._latest_rates(connection, data)
+        elif self.feed == "survey_responses":
+            self._suggest_measures(connection, data)
+        elif self.feed == "products":
+            self._suggest_weights(connection, data)
+        if self.contract.event_date:
             event = identifier(self.contract.event_date)
             [[first, last]] = connection.execute(
                 f"select min({event}), max({event}) from read_parquet({literal(str(data))})"
             ).fetchall()
             self.found.data_from = str(first) if first else None
             self.found.data_through = str(last) if last else None
+
+    def _latest_rates(self, connection: DuckDBPyConnection, data: Path) -> None:
+        """As sentences that somebody who knows the rates can deny."""
+        self.found.latest_rates = [
+            f"1 {currency} = {rate.normalize():f} {self.company.reporting_currency} on {day}"
+            for currency, rate, day in connection.execute(
+                f"""
+                select currency, max_by(rate, rate_on), max(rate_on)
+                from read_parquet({literal(str(data))}) group by 1 order by 1
+                """
+            ).fetchall()
+        ]
 
     def _unknown_values(self, connection: DuckDBPyConnection, columns: list[str]) -> None:
         declared = {self.company.reporting_currency, *self.company.currencies}
@@ -251,11 +279,21 @@ class _Check:
                 self.found.unknown_currencies = {str(mapped.constant): self.found.rows}
             if mapped.column not in columns or mapped.column in personal:
                 continue
+            if name == "question_code":  # judged by the measures, as it is mapped
+                continue
             counts = self._counts_of_values(connection, name, mapped)
-            if name == self.contract.currency:
-                self.found.unknown_currencies = {
-                    value: rows for value, rows in counts if value not in declared
-                }
+            if name == "currency":
+                named = [(value, rows) for value, rows in counts if not _is_iso(value)]
+                self.found.unknown_values += [
+                    Unknown(name, str(mapped.column), value, rows, CURRENCY_NAMES.get(value), False)
+                    for value, rows in named
+                ]
+                if self.contract.currency:
+                    self.found.unknown_currencies = {
+                        value: rows
+                        for value, rows in counts
+                        if value not in declared and (value, rows) not in named
+                    }
                 continue
             allowed = self.allowed.get(name)
             self.found.unknown_values += [
@@ -277,7 +315,7 @@ class _Check:
         """The most frequent source values that the value map does not cover, where a code is meant:
         there is a map, a list of accepted codes, or a currency.
         """
-        if not (mapped.values or name in self.allowed or name == self.contract.currency):
+        if not (mapped.values or name in self.allowed or name == "currency"):
             return []
         text = trimmed(identifier(str(mapped.column)))
         covered = ", ".join(literal(value) for value in mapped.values or {}) or "''"
@@ -299,7 +337,7 @@ class _Check:
             if all(item.is_accepted for item in items):
                 continue
             pairs = ", ".join(f"{_yaml(i.value)}: {i.likely or '?'}" for i in items)
-            codes = ", ".join(self.allowed.get(column, []))
+            codes = ", ".join(self.allowed.get(column, ["the ISO codes"]))
             suggest(f"{column}: map values: {{{pairs}}} (one of {codes})")
         if self.found.unknown_currencies:
             codes = ", ".join(sorted(self.found.unknown_currencies))
@@ -314,6 +352,51 @@ class _Check:
             )
         self._suggest_columns()
         self._suggest_numbers()
+
+    def _suggest_measures(self, connection: DuckDBPyConnection, data: Path) -> None:
+        """Questions that no measure counts: by the prefix of their code, whatever its case."""
+        with SURVEY_MEASURES.open(encoding="utf-8", newline="") as stream:
+            prefixes = list(dict.fromkeys(row["question_prefix"] for row in csv.DictReader(stream)))
+        known = ", ".join(literal(prefix) for prefix in prefixes)
+        counts = connection.execute(
+            f"""
+            select question_code, count(*) from read_parquet({literal(str(data))})
+            where split_part(lower(question_code), '_', 1) not in ({known})
+            group by 1 order by 2 desc, 1 limit {MOST_VALUES}
+            """
+        ).fetchall()
+        if counts:
+            source = self.found.mapped.get("question_code", "question_code")
+            self.found.unknown_values += [
+                Unknown("question_code", source, code, rows, None, is_accepted=True)
+                for code, rows in counts
+            ]
+            codes = ", ".join(f"{_yaml(code)}: {prefixes[-1]}_…" for code, _ in counts[:EXAMPLES])
+            self.found.suggestions.append(
+                f"question_code: no measure counts these: map values to codes that begin with "
+                f"{', '.join(f'{prefix}_' for prefix in prefixes)} ({{{codes}}}), where they ask "
+                "that"
+            )
+
+    def _suggest_weights(self, connection: DuckDBPyConnection, data: Path) -> None:
+        if "tonnes_per_unit" in self.mapping.columns:
+            return
+        units = [
+            str(unit)
+            for (unit,) in connection.execute(
+                f"select distinct unit from read_parquet({literal(str(data))}) where unit <> ''"
+            ).fetchall()
+        ]
+        means_one = bool(units) and all(unit.lower() in TONNES for unit in units)
+        how = (
+            'they are sold by the tonne: map tonnes_per_unit: {constant: "1"}'
+            if means_one
+            else "map tonnes_per_unit, what one unit weighs"
+        )
+        self.found.suggestions.append(
+            f"without tonnes_per_unit weights, prices per tonne and the effects of price and "
+            f"volume are unknown: {how}"
+        )
 
     def _suggest_columns(self) -> None:
         known = unmapped_but_known(self.contract, set(self.mapping.columns), self.found.unmapped)
@@ -380,6 +463,10 @@ def allowed_codes(feed: str) -> dict[str, list[str]]:
         for item in load_suite(suite_path(feed)).expectations
         if item.type == "expect_column_values_to_be_in_set"
     }
+
+
+def _is_iso(code: str) -> bool:
+    return re.fullmatch("[A-Z]{3}", code) is not None
 
 
 def _yaml(value: str) -> str:

@@ -36,6 +36,7 @@ from customer_marts.onboarding.catalogue import (
 from customer_marts.onboarding.check import allowed_codes, fitting_formats
 from customer_marts.onboarding.sample import take_sample
 from customer_marts.onboarding.synonyms import (
+    CURRENCY_NAMES,
     DEFAULTS,
     likelihood_of_table,
     likely_code,
@@ -52,18 +53,6 @@ SAMPLE_ROWS = 1000
 MOST_CODES = 40
 MOST_UNUSED = 60
 COLUMN_TO_FILL_IN = "FILL_IN"
-CURRENCY_NAMES = {
-    "人民币": "CNY",
-    "RMB": "CNY",
-    "￥": "CNY",
-    "¥": "CNY",
-    "美元": "USD",
-    "$": "USD",
-    "欧元": "EUR",
-    "€": "EUR",
-    "港币": "HKD",
-    "日元": "JPY",
-}
 
 
 @dataclass(frozen=True)
@@ -409,6 +398,11 @@ def _matched(contract: Contract, table: Table) -> dict[str, tuple[Line, float]]:
             line.unit = None
         lines[column] = (line, found.score)
     _note_tax(contract, {column: line for column, (line, _) in lines.items()})
+    if contract.feed == "fx_rates" and "rate" in lines:
+        lines["rate"][0].doubt = (
+            "the price of one unit in the reporting currency; quoted per 100, as banks do: "
+            "say unit: per_100"
+        )
     return lines
 
 
@@ -442,7 +436,7 @@ def _refine(connection: DuckDBPyConnection, guess: Guess, reporting: str) -> Non
         ]
         if not values:
             line.doubt = line.doubt or "empty in the sample"
-        elif line.column == contract.currency:
+        elif line.column == "currency":
             _note_currencies(guess, line, values, reporting)
         elif line.column in allowed:
             _note_codes(line, values, allowed[line.column])
@@ -465,9 +459,10 @@ def _note_currencies(guess: Guess, line: Line, values: list[str], reporting: str
         for value in values
         if value not in line.values and not re.fullmatch("[A-Z]{3}", value)
     ]
-    guess.other_currencies = sorted(
-        code for code in codes - {reporting} if re.fullmatch("[A-Z]{3}", code)
-    )
+    if guess.feed != "fx_rates":  # a bank's list holds currencies that no document is in
+        guess.other_currencies = sorted(
+            code for code in codes - {reporting} if re.fullmatch("[A-Z]{3}", code)
+        )
 
 
 def _note_codes(line: Line, values: list[str], allowed: list[str]) -> None:

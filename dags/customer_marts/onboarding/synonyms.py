@@ -143,7 +143,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "bill_matures_on": "maturity maturity_date 票据到期日",
         "bill_status": "票据状态",
         "bill_status_on": "bill_status_date endorsed_on discounted_on bill_paid_on dishonoured_on "
-        "票据状态日期 背书日期 贴现日期 兑付日期 拒付日期",
+        "票据状态日期 状态日期 背书日期 贴现日期 兑付日期 拒付日期",
     },
     "survey_responses": {
         "response_id": "id review_id answer_id 答卷编号 问卷编号",
@@ -285,6 +285,30 @@ DEFAULTS = {
     ("payments", "kind"): "receipt",
     ("payments", "method"): "other",
     ("survey_responses", "question_code"): "csat_overall",
+}
+
+CURRENCY_NAMES = {
+    "人民币": "CNY",
+    "人民币元": "CNY",
+    "RMB": "CNY",
+    "￥": "CNY",
+    "¥": "CNY",
+    "美元": "USD",
+    "美金": "USD",
+    "$": "USD",
+    "欧元": "EUR",
+    "€": "EUR",
+    "英镑": "GBP",
+    "港币": "HKD",
+    "港元": "HKD",
+    "日元": "JPY",
+    "澳大利亚元": "AUD",
+    "澳元": "AUD",
+    "加拿大元": "CAD",
+    "加元": "CAD",
+    "新加坡元": "SGD",
+    "新币": "SGD",
+    "瑞士法郎": "CHF",
 }
 
 # names so general that they say little

@@ -365,7 +365,7 @@ def _exact_sum(amounts: pa.Array) -> Decimal:
 
 
 def as_number(text: str) -> Decimal | None:
-    """A number as people write it: 1,234.50, １２３４, (12.00) for minus twelve; None: it is none."""
+    """A number as people write it (1,234.50, full-width digits, (12) for -12); None: it is none."""
     plain = unicodedata.normalize("NFKC", text).strip()
     if plain.startswith("(") and plain.endswith(")"):
         plain = "-" + plain[1:-1]
