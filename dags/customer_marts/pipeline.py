@@ -457,7 +457,7 @@ def _replaces_a_reading(
     """
     digest = company.mapping_digest(feed)
     read = [batch for batch in applied if not batch.manifest["replays"]]
-    is_first = bool(read) and all(batch.manifest["mapping"] != digest for batch in read)
+    is_first = bool(read) and all(batch.mapping != digest for batch in read)
     return is_first or (reread_files([*applied, *pending], digest) != reread_files(applied, digest))
 
 
