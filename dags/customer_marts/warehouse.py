@@ -688,16 +688,16 @@ class _FeedApplier:
             """
         )
         self.connection.execute(
+            "delete from landing.quarantine "
+            "where rowid in (select row_no from seen_again where copy_no > 1)"
+        )
+        self.connection.execute(
             """
             update landing.quarantine as faulty set first_seen_at = seen_again.first_seen_at
             from seen_again
             where faulty.rowid = seen_again.row_no
                 and faulty.first_seen_at <> seen_again.first_seen_at
             """
-        )
-        self.connection.execute(
-            "delete from landing.quarantine "
-            "where rowid in (select row_no from seen_again where copy_no > 1)"
         )
         for name in ("mended", "seen_again"):
             self.connection.execute(f"drop table {name}")
