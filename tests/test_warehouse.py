@@ -105,6 +105,16 @@ def test_a_corrected_mapping_takes_effect_on_rows_that_landed(
         if feed in CONTENTS:
             is_new = batch == new[feed][0].batch_id
             assert (accepted, lost[1]) == ((pulled, "0") if is_new else ("0", pulled))
+    # a third company file, by which nothing was read yet: what the second made stands
+    trader.mapping["cut_off"] = "17:00"
+    trader.save_mapping()
+    third = apply(
+        trader, tmp_path / "third.duckdb", {feed: old[feed] + new.get(feed, []) for feed in old}
+    )
+    for feed, columns in CONTENTS.items():
+        query = f"select {columns} from landing.{feed} order by all"
+        assert table(third, query) == table(known, query)
+    read_rightly(trader, right)
     # nothing of it is news a second time
     assert (
         land_feed_or_nothing(trader, "customers", old["customers"] + new["customers"], database)

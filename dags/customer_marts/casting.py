@@ -165,7 +165,7 @@ class Casting:
         codes = [*contract.key, *(reference.column for reference in contract.references)]
         return [
             Fault(
-                f"regexp_full_match(lower({identifier(name)}), '{_TOTAL}')",
+                f"regexp_full_match({identifier(name)}, '(?i:{_TOTAL})')",
                 TOTAL_LINE,
                 name,
                 "a line that sums the others, no row of its own / 合计行，不是一行业务数据",

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -60,6 +60,16 @@ class Batch:
     @property
     def feed(self) -> str:
         return str(self.manifest["feed"])
+
+    @property
+    def mapping(self) -> str:
+        """Digest of the mapping it was read under."""
+        return str(self.manifest["mapping"])
+
+    @property
+    def landed_at(self) -> datetime:
+        """The moment it landed, UTC, without zone as the build database has it."""
+        return datetime.fromisoformat(self.manifest["landed_at"]).replace(tzinfo=None)
 
     @property
     def data(self) -> Path:
@@ -920,24 +930,36 @@ def file_of_source(column: str = SOURCE_COLUMN) -> str:
     return f"split_part({column}, ':record ', 1)"
 
 
-def reread_files(batches: list[Batch], mapping_digest: str) -> dict[str, list[str]]:
-    """Which files of which batches were read under an earlier mapping, and their very contents
-    under the present one in another batch: names by batch id. Replays are decisions, not readings.
+def readings(landed: Iterable[tuple[str, datetime]], present: str) -> list[str]:
+    """The mappings under which batches (mapping, moment) landed, the one last used last; but the
+    present one after all, as it is the company file's word.
     """
-    present = {
-        file["sha256"]
-        for batch in batches
-        if batch.manifest["mapping"] == mapping_digest
-        for file in batch.manifest["files"]
-    }
-    earlier = {
+    latest: dict[str, datetime] = {}
+    for mapping, moment in landed:
+        latest[mapping] = max(moment, latest.get(mapping, moment))
+    latest.pop(present, None)
+    return [*sorted(latest, key=lambda mapping: (latest[mapping], mapping)), present]
+
+
+def reread_files(batches: list[Batch], present: str) -> dict[str, list[str]]:
+    """Which files of which batches were read again, the very same contents, under a mapping that
+    came after: names by batch id. Replays are decisions, not readings.
+    """
+    order = readings([(batch.mapping, batch.landed_at) for batch in batches], present)
+    last: dict[str, int] = {}
+    for batch in batches:
+        for file in batch.manifest["files"]:
+            digest = file["sha256"]
+            last[digest] = max(order.index(batch.mapping), last.get(digest, 0))
+    found = {
         batch.batch_id: [
-            file["path"] for file in batch.manifest["files"] if file["sha256"] in present
+            file["path"]
+            for file in batch.manifest["files"]
+            if last[file["sha256"]] > order.index(batch.mapping)
         ]
         for batch in batches
-        if batch.manifest["mapping"] != mapping_digest and not batch.manifest["replays"]
     }
-    return {batch_id: files for batch_id, files in earlier.items() if files}
+    return {batch_id: files for batch_id, files in found.items() if files}
 
 
 def data_through(batches: list[Batch]) -> date | None:

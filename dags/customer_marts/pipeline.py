@@ -456,8 +456,11 @@ def _replaces_a_reading(
     an earlier mapping made of the rows then goes.
     """
     digest = company.mapping_digest(feed)
-    read = [batch for batch in applied if not batch.manifest["replays"]]
-    is_first = bool(read) and all(batch.manifest["mapping"] != digest for batch in read)
+    before, after = (
+        {batch.mapping for batch in batches if not batch.manifest["replays"]}
+        for batches in (applied, pending)
+    )
+    is_first = bool(before) and digest in after - before
     return is_first or (reread_files([*applied, *pending], digest) != reread_files(applied, digest))
 
 

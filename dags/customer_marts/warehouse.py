@@ -23,7 +23,7 @@ from customer_marts.identity import (
     resolve_customers,
     write_identities,
 )
-from customer_marts.landing import GONE, Batch, file_of_source, reread_files
+from customer_marts.landing import GONE, Batch, file_of_source, readings, reread_files
 from customer_marts.model_runs import MODEL_RUN_COLUMNS, ModelRun
 from customer_marts.settings import Settings
 from customer_marts.sources.extract import SOURCE_COLUMN
@@ -267,6 +267,13 @@ class _FeedApplier:
 
     def apply(self, batches: list[Batch]) -> dict[str, int]:
         before = self._one(f"select count(*) from landing.{self.feed}")
+        known = self.connection.execute(
+            "select mapping, max(landed_at) from landing.batches where feed = ? group by 1",
+            [self.feed],
+        ).fetchall()
+        self._readings = readings(
+            [*known, *((batch.mapping, batch.landed_at) for batch in batches)], self.mapping
+        )
         self._reread = reread_files(batches, self.mapping)
         self._read_incoming(batches)
         self._note_mended(batches)
@@ -327,7 +334,7 @@ class _FeedApplier:
     def _read_incoming(self, batches: list[Batch]) -> None:
         parts = " union all by name ".join(
             f"select *, '{batch.batch_id}' as _batch_id, {number} as _batch_no, "
-            f"{str(batch.manifest['mapping'] == self.mapping).lower()} as _present, "
+            f"{self._readings.index(batch.mapping)} as _reading, "
             f"{self._read_again(batch)} as _read_again, "
             f"timezone('UTC', timestamptz '{batch.manifest['landed_at']}') as _landed_at "
             f"from read_parquet('{batch.data}')"
@@ -360,9 +367,16 @@ class _FeedApplier:
             """
         )
 
+    def _reading_of(self, mapping: str) -> str:
+        """SQL: the place of a mapping among the readings, the present one's being the last."""
+        cases = " ".join(
+            f"when '{digest}' then {number}" for number, digest in enumerate(self._readings)
+        )
+        return f"case {mapping} {cases} end"
+
     def _read_again(self, batch: Batch, column: str = SOURCE_COLUMN) -> str:
-        """SQL: whether a row of the batch comes from a file that was read again in the present
-        way. column: the one that tells the row's place.
+        """SQL: whether a row of the batch comes from a file that was read again under a mapping
+        that came after. column: the one that tells the row's place.
         """
         files = self._reread.get(batch.batch_id)
         if files is None:
@@ -388,7 +402,7 @@ class _FeedApplier:
             self.connection.executemany("insert into mended_contents values (?)", hashes)
 
     def _judge(self) -> None:
-        """Of all versions of a key, one stands: of those read in the present way, the latest
+        """Of all versions of a key, one stands: of those read under the last mapping, the latest
         updated_at, then the later file, then the later batch and row. Its exact copies are
         duplicates, the others superseded; and so is, with or without a successor, what an earlier
         mapping made of a file that was read again.
@@ -406,16 +420,16 @@ class _FeedApplier:
             create temp table judged as
             with versions as (
                 select {names}, _row_hash, _source, _batch_id, _waived, _waived_until, _batch_no,
-                    _row, _present, _read_again, false as is_current
+                    _row, _reading, _read_again, false as is_current
                 from incoming where contested
                 union all
                 select {names}, _row_hash, _source, _batch_id, _waived, _waived_until, -1, 0,
-                    _batch_id in (
-                        select batch_id from landing.batches
-                        where feed = '{self.feed}' and mapping = '{self.mapping}'
-                    ),
-                    false, true
+                    known._reading, false, true
                 from landing.{self.feed} semi join incoming using ({keys})
+                left join (
+                    select batch_id as _batch_id, {self._reading_of("mapping")} as _reading
+                    from landing.batches where feed = '{self.feed}'
+                ) as known using (_batch_id)
             ),
             ranked as (
                 select *, row_number() over (
@@ -423,8 +437,8 @@ class _FeedApplier:
                     order by
                         _read_again,
                         _row_hash in (select _row_hash from mended_contents),
-                        -- rows read in the present way outrank what an old mapping made of them
-                        _present desc, updated_at desc nulls last, {file_of_source()} desc,
+                        -- a row outranks what an earlier mapping made of it
+                        _reading desc, updated_at desc nulls last, {file_of_source()} desc,
                         _batch_no desc, _row desc
                 ) as version_no
                 from versions
@@ -439,7 +453,7 @@ class _FeedApplier:
                 from ranked
                 -- the same texts under another mapping are another content
                 window copies_of_one as (
-                    partition by {keys}, _row_hash, _present, _read_again
+                    partition by {keys}, _row_hash, _reading, _read_again
                 )
             )
             select
@@ -458,7 +472,7 @@ class _FeedApplier:
     def _keep_versions(self) -> None:
         """Every content that carries the source's update time is kept once, also a superseded one;
         the first batch to bring it counts, however releases grouped the batches. What an earlier
-        mapping made of a version gives way to what the present one makes of it.
+        mapping made of a version gives way to what the last one makes of it.
 
         ``_updated_on`` is the business date from which it holds: that of the update; of a deletion
         that was found by comparing keys, which carries its last update's time, the landing's.
@@ -469,7 +483,7 @@ class _FeedApplier:
             f"known.{column} = incoming.{column}"
             for column in (*self.key, "updated_at", "_row_hash")
         )
-        same_key = " and ".join(f"present.{column} = incoming.{column}" for column in self.key)
+        same_key = " and ".join(f"later.{column} = incoming.{column}" for column in self.key)
         moment = f"case when _source like '%{GONE}' then _landed_at else updated_at end"
         local = f"timezone('{self.company.time_zone}', timezone('UTC', {moment}))"
         shift = f"interval {int(self.company.day_shift.total_seconds())} second"
@@ -482,14 +496,15 @@ class _FeedApplier:
             from incoming
             where updated_at is not null and not _read_again
                 and not exists (select 1 from landing.{table} as known where {same})
-                and (_present or not exists (
-                    select 1 from incoming as present
-                    where present._present and present.is_deleted = incoming.is_deleted
+                and not exists (
+                    select 1 from incoming as later
+                    where later._reading > incoming._reading
+                        and later.is_deleted = incoming.is_deleted
                         and {same_key} and (
-                            present._row_hash = incoming._row_hash
-                            or present.updated_at = incoming.updated_at
+                            later._row_hash = incoming._row_hash
+                            or later.updated_at = incoming.updated_at
                         )
-                ))
+                )
             qualify row_number() over (
                 partition by {", ".join(self.key)}, updated_at, _row_hash order by _batch_no, _row
             ) = 1
@@ -544,7 +559,7 @@ class _FeedApplier:
                 (
                     self.feed,
                     batch.batch_id,
-                    datetime.fromisoformat(manifest["landed_at"]).replace(tzinfo=None),
+                    batch.landed_at,
                     manifest["rows"]["pulled"],
                     self.context.release_sequence,
                     manifest["cursor"],
@@ -663,13 +678,18 @@ class _FeedApplier:
                 min(first_seen_at) over same_row as first_seen_at,
                 row_number() over (
                     -- as it is read now: a decision on it must fit the present company file
-                    same_row order by origin.mapping = '{self.mapping}' desc, first_seen_at, row_no
+                    same_row order by {self._reading_of("origin.mapping")} desc nulls last,
+                        first_seen_at, row_no
                 ) as copy_no
             from landing.quarantine as faulty
             left join landing.batches as origin using (feed, batch_id)
             where feed = '{self.feed}'
             window same_row as (partition by quarantine_id)
             """
+        )
+        self.connection.execute(
+            "delete from landing.quarantine "
+            "where rowid in (select row_no from seen_again where copy_no > 1)"
         )
         self.connection.execute(
             """
@@ -679,16 +699,12 @@ class _FeedApplier:
                 and faulty.first_seen_at <> seen_again.first_seen_at
             """
         )
-        self.connection.execute(
-            "delete from landing.quarantine "
-            "where rowid in (select row_no from seen_again where copy_no > 1)"
-        )
         for name in ("mended", "seen_again"):
             self.connection.execute(f"drop table {name}")
 
     def _mend_misread(self, batches: list[Batch]) -> None:
-        """Note as mended what an earlier mapping found faulty in a file in which the present one
-        finds it no more.
+        """Note as mended what an earlier mapping found faulty in a file in which a later one finds
+        it no more.
         """
         misread = [
             f"(batch_id = '{batch.batch_id}' and {self._read_again(batch, 'source')})"
@@ -700,16 +716,22 @@ class _FeedApplier:
         self.connection.execute(
             f"""
             insert into mended
-            with present as (
-                select batch_id, landed_at from landing.batches
-                where feed = '{self.feed}' and mapping = '{self.mapping}'
+            with origins as (
+                select batch_id, landed_at, {self._reading_of("mapping")} as reading
+                from landing.batches where feed = '{self.feed}'
+            ),
+            listed as (
+                select quarantine.rowid as row_no, quarantine_id, batch_id, source, reading
+                from landing.quarantine inner join origins using (batch_id)
+                where feed = '{self.feed}'
             )
-            select rowid, (select max(landed_at) from present) from landing.quarantine
-            where feed = '{self.feed}' and ({" or ".join(misread)})
-                and rowid not in (select row_no from mended)
-                and quarantine_id not in (
-                    select quarantine_id from landing.quarantine
-                    where feed = '{self.feed}' and batch_id in (select batch_id from present)
+            select row_no, (select max(landed_at) from origins where reading > listed.reading)
+            from listed
+            where ({" or ".join(misread)}) and row_no not in (select row_no from mended)
+                and not exists (
+                    select 1 from listed as later
+                    where later.quarantine_id = listed.quarantine_id
+                        and later.reading > listed.reading
                 )
             """
         )
