@@ -281,7 +281,7 @@ def main() -> None:
     if "great_expectations" in sys.modules:
         # duckdb's binding, once loaded beside great_expectations, prints a page about leaked
         # objects when the interpreter takes itself apart; everything of ours is closed by now.
-        # Goes when that pair exits silently.
+        # So only what is due at exit is done. Goes when that pair exits silently.
         atexit._run_exitfuncs()
         os._exit(code)
     sys.exit(code)

@@ -29,11 +29,11 @@ from customer_marts.gates.rules import row_rules
 from customer_marts.settings import EXPECTATIONS_DIR, Settings, StatePaths
 from customer_marts.sources.extract import (
     SOURCE_COLUMN,
-    ControlTotal,
     Extract,
     SeenFile,
     Watermark,
     check_columns,
+    total_stated,
 )
 from customer_marts.sql import identifier, literal, trim, trimmed
 
@@ -289,7 +289,7 @@ class _Landing:
         if not controls:
             return
         problems = []
-        stated = _stated_rows(controls)
+        stated = total_stated(control.rows for control in controls)
         if stated not in (None, self.extract.rows):
             problems.append(f"the source counts {stated} rows, {self.extract.rows} arrived")
         currency = self._source_of(self.contract.currency)
@@ -743,7 +743,7 @@ class _Landing:
             "data_from": through[0],
             "data_through": through[1],
             "cursor": self._cursor(),
-            "control_rows": _stated_rows(controls),
+            "control_rows": total_stated(control.rows for control in controls),
             "control_amount": self._control_amount(),
             "control_cursor": self.extract.control_cursor,
             "files": [asdict(file) for file in self.extract.files],
@@ -914,11 +914,6 @@ class _Landing:
                 kept="the rows stay in quarantine and the decisions on file; nothing landed",
                 todo="decide these rows anew (marts quarantine fix or waive), then replay",
             )
-
-
-def _stated_rows(controls: list[ControlTotal]) -> int | None:
-    counts = [control.rows for control in controls if control.rows is not None]
-    return sum(counts) if counts else None
 
 
 def _digest(*parts: str) -> str:

@@ -259,7 +259,7 @@ def test_lock_is_exact_hashed_and_free_of_addresses(lock: str) -> None:
     [
         ("six==1.17.0\n    # via x\n", "six has no hash"),
         ("six>=1 \\\n    --hash=sha256:00\n", "six has no exact version"),
-        ("--index-url https://example.test/simple\n", "an address"),
+        ("--find-links https://example.test/wheels\n", "an address"),
         ("six @ file:///srv/six.whl\n", "an address"),
         ("# made by uv -o /srv/x.lock\n", "a machine path"),
         ("# nothing\n", "lists no requirement"),

@@ -21,6 +21,7 @@ from customer_marts.landing import feed_work_folder, land, suite_path
 from customer_marts.onboarding.sample import take_sample
 from customer_marts.onboarding.synonyms import (
     CURRENCY_NAMES,
+    is_currency_code,
     likely_code,
     unmapped_but_known,
 )
@@ -283,7 +284,7 @@ class _Check:
                 continue
             counts = self._counts_of_values(connection, name, mapped)
             if name == "currency":
-                named = [(value, rows) for value, rows in counts if not _is_iso(value)]
+                named = [(value, rows) for value, rows in counts if not is_currency_code(value)]
                 self.found.unknown_values += [
                     Unknown(name, str(mapped.column), value, rows, CURRENCY_NAMES.get(value), False)
                     for value, rows in named
@@ -463,10 +464,6 @@ def allowed_codes(feed: str) -> dict[str, list[str]]:
         for item in load_suite(suite_path(feed)).expectations
         if item.type == "expect_column_values_to_be_in_set"
     }
-
-
-def _is_iso(code: str) -> bool:
-    return re.fullmatch("[A-Z]{3}", code) is not None
 
 
 def _yaml(value: str) -> str:

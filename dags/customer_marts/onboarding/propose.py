@@ -38,6 +38,7 @@ from customer_marts.onboarding.sample import take_sample
 from customer_marts.onboarding.synonyms import (
     CURRENCY_NAMES,
     DEFAULTS,
+    is_currency_code,
     likelihood_of_table,
     likely_code,
     likeness,
@@ -455,13 +456,11 @@ def _note_currencies(guess: Guess, line: Line, values: list[str], reporting: str
     line.values = {value: CURRENCY_NAMES[value] for value in values if value in CURRENCY_NAMES}
     codes = {line.values.get(value, value) for value in values}
     line.unknown_values = [
-        value
-        for value in values
-        if value not in line.values and not re.fullmatch("[A-Z]{3}", value)
+        value for value in values if value not in line.values and not is_currency_code(value)
     ]
     if guess.feed != "fx_rates":  # a bank's list holds currencies that no document is in
         guess.other_currencies = sorted(
-            code for code in codes - {reporting} if re.fullmatch("[A-Z]{3}", code)
+            code for code in codes - {reporting} if is_currency_code(code)
         )
 
 

@@ -311,6 +311,12 @@ CURRENCY_NAMES = {
     "瑞士法郎": "CHF",
 }
 
+
+def is_currency_code(text: str) -> bool:
+    """Whether a text has the form of an ISO 4217 code."""
+    return re.fullmatch("[A-Z]{3}", text) is not None
+
+
 # names so general that they say little
 _GENERAL = {"id", "code", "type", "date", "value", "status", "state", "name", "cost", "price"}
 

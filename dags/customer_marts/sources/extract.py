@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from customer_marts.errors import BatchFault, ConfigurationError
 from customer_marts.feeds import FeedMapping, TypeFamily
 
 # raw Parquet carries, beside the source's own columns, where each row came from
 SOURCE_COLUMN = "_source"
+
+_Number = TypeVar("_Number", int, Decimal)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,12 @@ class ControlTotal:
     currency: str | None
     rows: int | None
     amount: Decimal | None
+
+
+def total_stated(numbers: Iterable[_Number | None]) -> _Number | None:
+    """The sum of what is stated; None where nothing is."""
+    stated = [number for number in numbers if number is not None]
+    return sum(stated[1:], stated[0]) if stated else None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from customer_marts.sources.extract import (
     Watermark,
     check_columns,
     check_types,
+    total_stated,
 )
 from customer_marts.sources.file_delivery import Delivery
 from customer_marts.sources.file_folders import open_folder, reading_from
@@ -290,7 +291,5 @@ class _Pull:
         amount = None
         trailer = reading.table.trailer
         if trailer and trailer.amount_column == reading.source_column("amount"):
-            stated = [amount for _, amount in read.stated if amount is not None]
-            amount = sum(stated, Decimal(0)) if stated else None
-        counts = [rows for rows, _ in read.stated if rows is not None]
-        return [ControlTotal(code, sum(counts) if counts else None, amount)]
+            amount = total_stated(amount for _, amount in read.stated)
+        return [ControlTotal(code, total_stated(rows for rows, _ in read.stated), amount)]

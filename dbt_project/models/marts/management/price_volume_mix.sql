@@ -97,12 +97,11 @@ measured_products as (
     select
         compared_products.*,
         compared_products.month_on >= {{ add_months('book.first_month_on', 12) }} as has_base,
-        book_months.weight_tonnes as book_tonnes,
+        coalesce(book_months.weight_tonnes, 0) as book_tonnes,
         book_months.base_weight_tonnes as book_base_tonnes,
         -- a book of which no tonne is known has effects, but nobody knows which
-        compared_products.month_on >= {{ add_months('book.first_month_on', 12) }}
-        and coalesce(book_months.weight_tonnes, 0) + coalesce(book_months.base_weight_tonnes, 0) > 0
-            as has_effects
+        coalesce(book_months.weight_tonnes, 0) + coalesce(book_months.base_weight_tonnes, 0) > 0
+            as has_tonnes
     from compared_products
     inner join book_months on compared_products.month_on = book_months.month_on
     cross join book
@@ -113,20 +112,20 @@ parts as (
     select
         measured_products.*,
         case
-            when has_effects and weight_tonnes > 0 and base_weight_tonnes > 0
+            when has_base and weight_tonnes > 0 and base_weight_tonnes > 0
                 then revenue_amount - {{ to_amount(
                     'cast(cast(base_revenue_amount as double) * cast(weight_tonnes as double) '
                     ~ '/ cast(base_weight_tonnes as double) as decimal(28, 6))'
                 ) }}
-            when has_effects then 0
+            when has_base and has_tonnes then 0
         end as price_effect_amount,
         case
-            when has_effects and base_weight_tonnes > 0
+            when has_base and base_weight_tonnes > 0
                 then {{ to_amount(
-                    'cast(cast(base_revenue_amount as double) * cast(coalesce(book_tonnes, 0) as double) '
+                    'cast(cast(base_revenue_amount as double) * cast(book_tonnes as double) '
                     ~ '/ cast(book_base_tonnes as double) as decimal(28, 6))'
                 ) }} - base_revenue_amount
-            when has_effects then 0
+            when has_base and has_tonnes then 0
         end as volume_effect_amount
     from measured_products
 ),
