@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import duckdb
 from customer_marts.errors import DataError, MartsError
 from customer_marts.feeds import AREAS
 from customer_marts.settings import DBT_PROJECT_DIR, Settings
+from customer_marts.sql import literal
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -78,6 +80,7 @@ def build(
     with _environment(
         MARTS_BUILD_DB=str(database),
         MARTS_MEMORY_LIMIT=settings.memory_limit,
+        MARTS_RUN_CONTEXT=stated_run_context(database),
         **DBT_ENVIRONMENT,
         # a second for two files that no stage reads; the compiled SQL is written without them
         DBT_WRITE_JSON=os.environ.get("DBT_WRITE_JSON", "False"),
@@ -95,6 +98,21 @@ def build(
     results = [item for result in outcome.result.results for item in node_results(result, database)]
     _raise_on_failure(results, work)
     return Built(marts, results)
+
+
+def stated_run_context(database: Path) -> str:
+    """MARTS_RUN_CONTEXT: what models take of the run's context as literals; JSON, column to SQL."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        as_of, parent_as_of, currency, is_rebuild = connection.execute(
+            "select as_of, parent_as_of, reporting_currency, is_rebuild from landing.run_context"
+        ).fetchall()[0]
+    stated = {
+        "as_of": f"cast('{as_of}' as date)",
+        "parent_as_of": f"cast('{parent_as_of}' as date)" if parent_as_of else "cast(null as date)",
+        "reporting_currency": literal(currency),
+        "is_rebuild": str(is_rebuild).lower(),
+    }
+    return json.dumps(stated)
 
 
 def marts_of(project: Manifest, areas: Collection[str]) -> list[str]:

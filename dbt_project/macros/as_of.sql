@@ -1,12 +1,37 @@
+{#-
+    A column of the run's context, as a literal where the build states it (MARTS_RUN_CONTEXT: column to
+    SQL literal). DuckDB takes a literal through views and joins to the scan, where statistics tell
+    which rows to read; a scalar subquery is joined after all were read. A view outlives the run that
+    made it, and unit tests give their own context: both read the table, as dbt by itself does.
+-#}
+{% macro of_run_context(column) -%}
+    {%- set context = ref('stg_landing__run_context') -%}
+    {%- set stated = stated_run_context() -%}
+    {{ stated[column] if column in stated else '(select ' ~ column ~ ' from ' ~ context ~ ')' }}
+{%- endmacro %}
+
+{#- The literals that the build states: none for a view or a unit test, nor while dbt parses. -#}
+{% macro stated_run_context() -%}
+    {%- if execute and model.config.materialized not in ['view', 'unit'] -%}
+        {{ return(fromjson(env_var('MARTS_RUN_CONTEXT', '{}'))) }}
+    {%- endif -%}
+    {{ return({}) }}
+{%- endmacro %}
+
 {#- The as-of date of this run. Every model that ages, counts or cuts off uses it; nothing reads
-    the clock. A scalar subquery, so that unit tests can give their own run context. -#}
+    the clock. -#}
 {% macro as_of_date() -%}
-    (select as_of from {{ ref('stg_landing__run_context') }})
+    {{ of_run_context('as_of') }}
+{%- endmacro %}
+
+{#- That of the release this run goes on from; null on a first one. -#}
+{% macro parent_as_of() -%}
+    {{ of_run_context('parent_as_of') }}
 {%- endmacro %}
 
 {#- The company's reporting currency. -#}
 {% macro reporting_currency() -%}
-    (select reporting_currency from {{ ref('stg_landing__run_context') }})
+    {{ of_run_context('reporting_currency') }}
 {%- endmacro %}
 
 {#- Predicate on a dated parameter seed: its row is in force on the as-of date. -#}

@@ -7,6 +7,8 @@
 {#- True when the run context asks for a rebuild, or when `when` (a predicate on it) holds. -#}
 {% macro run_asks_for_rebuild(when='false') -%}
     {%- if not execute -%}{{ return(false) }}{%- endif -%}
+    {%- set stated = stated_run_context() -%}
+    {%- if stated and when == 'false' -%}{{ return(stated['is_rebuild'] == 'true') }}{%- endif -%}
     {%- set query -%}
         select is_rebuild or ({{ when }}) from {{ ref('stg_landing__run_context') }}
     {%- endset -%}

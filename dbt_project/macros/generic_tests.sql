@@ -12,11 +12,13 @@
 
     `name` is the kind's own where it is left out, and unique within the mart. The test returns one
     row per broken rule with the number of rows that break it. Rules on a row (breaks_*) share one
-    scan of the mart; the others (rows_breaking_*) are queries of their own.
+    scan of the mart, or of what is appended to it; the others (rows_breaking_*) are queries of their
+    own. For `changed`, which every kind of rule but known_as_of may have, see where_appended.
 -#}
 {% test is_sound(model, rules) %}
     {%- set names = [] %}
-    {%- set row_rules = [] %}
+    {#- by what is scanned #}
+    {%- set row_rules = {} %}
     {%- set queries = [] %}
     {%- for rule in rules %}
         {%- for kind, arguments in rule.items() %}
@@ -27,47 +29,55 @@
             {%- endif %}
             {%- do names.append(name) %}
             {#- by name, not by lookup: dbt reads from the text which macros a test may call #}
-            {%- if kind == 'holds' %}
-                {%- do row_rules.append((name, breaks_holds(**given))) %}
-            {%- elif kind == 'not_negative' %}
-                {%- do row_rules.append((name, breaks_not_negative(**given))) %}
-            {%- elif kind == 'known_as_of' %}
-                {%- do row_rules.append((name, breaks_known_as_of(**given))) %}
-            {%- elif kind == 'unique_combination' %}
+            {%- if kind == 'unique_combination' %}
                 {%- do queries.append((name, rows_breaking_unique_combination(model, **given))) %}
             {%- elif kind == 'relationships' %}
                 {%- do queries.append((name, rows_breaking_relationships(model, **given))) %}
             {%- elif kind == 'sums_to' %}
                 {%- do queries.append((name, rows_breaking_sums_to(model, **given))) %}
             {%- else %}
-                {%- do exceptions.raise_compiler_error('no such kind of rule: ' ~ kind) %}
+                {%- set changed = given.pop('changed', none) if kind != 'known_as_of' else none %}
+                {%- if kind == 'holds' %}
+                    {%- set predicate = breaks_holds(**given) %}
+                {%- elif kind == 'not_negative' %}
+                    {%- set predicate = breaks_not_negative(**given) %}
+                {%- elif kind == 'known_as_of' %}
+                    {%- set predicate = breaks_known_as_of(**given) %}
+                {%- else %}
+                    {%- do exceptions.raise_compiler_error('no such kind of rule: ' ~ kind) %}
+                {%- endif %}
+                {%- do row_rules.setdefault(changed, []).append((name, predicate)) %}
             {%- endif %}
         {%- endfor %}
     {%- endfor %}
     with
-    {%- if row_rules %}
-    checked as (
+    {%- for changed, rules_of_scan in row_rules.items() %}
+    checked_{{ loop.index }} as (
         select
-            {%- for name, predicate in row_rules %}
+            {%- for name, predicate in rules_of_scan %}
             ({{ predicate }}) as breaks_{{ loop.index }}{{ ',' if not loop.last }}
             {%- endfor %}
         from {{ model }}
+        where {{ where_appended(changed) }}
     ),
 
-    counted as (
+    counted_{{ loop.index }} as (
         select
-            {%- for name, predicate in row_rules %}
+            {%- for name, predicate in rules_of_scan %}
             count(*) filter (where breaks_{{ loop.index }}) as count_{{ loop.index }}
             {{- ',' if not loop.last }}
             {%- endfor %}
-        from checked
+        from checked_{{ loop.index }}
     ),
-    {% endif %}
+    {% endfor %}
     rules as (
-        {%- for name, predicate in row_rules %}
+        {%- for rules_of_scan in row_rules.values() %}
+        {%- set scan = loop %}
+        {%- for name, predicate in rules_of_scan %}
         select '{{ name }}' as rule, count_{{ loop.index }} as count_rows
-        from counted
-        {{ 'union all' if queries or not loop.last }}
+        from counted_{{ scan.index }}
+        {{ 'union all' if queries or not (loop.last and scan.last) }}
+        {%- endfor %}
         {%- endfor %}
         {%- for name, query in queries %}
         select '{{ name }}' as rule, count(*) as count_rows
@@ -119,12 +129,12 @@
     rebuild, and was checked whole. An increment starts from its parent's tables, whose rows were
     sound; its pre-hook deletes rows of the changed keys alone, and only_changed lets no row of
     another key, nor of none, be appended. So the rows of every other key are the parent's, and no
-    row of theirs was added: a repeated key or a sum by key that is off can only be among the
-    changed keys. A rule that compares two facts by key may use it where both go by that key, and
+    row of theirs was added: a row that breaks what holds of each, a repeated key or a sum by key
+    that is off can only be among the changed keys. A rule that compares two facts by key may use it where both go by that key, and
     one that looks keys up where whatever takes a key away changes those that name it. The
     ledger goes by customers with movements: what repeats across two of them repeats a payment's
     key, which its own fact forbids. What compares with landing, or in total, or hangs on the as-of
-    date, stays whole.
+    date, or on a column that a hook updates, stays whole.
 -#}
 {% macro where_appended(changed) -%}
     {%- if changed is none -%}
@@ -138,6 +148,8 @@
             {%- set is_whole = months_need_rebuild() -%}
         {%- elif changed == 'panel' -%}
             {%- set is_whole = credit_panel_rebuilt_when() -%}
+        {%- elif changed in ['transitions', 'provisions'] -%}
+            {%- set is_whole = provisions_rebuilt_when() -%}
         {%- endif -%}
         {{ 'true' if flags.FULL_REFRESH or run_asks_for_rebuild(is_whole) else predicate }}
     {%- endif -%}
@@ -155,8 +167,10 @@
         customer_id in ({{ customers_with_movements() }})
     {%- elif changed == 'customers' -%}
         customer_id in ({{ changed_customers() }})
-    {%- elif changed == 'panel' -%}
+    {%- elif changed in ['panel', 'transitions'] -%}
         (month_on >= {{ first_running_month() }} or customer_id in ({{ changed_customers() }}))
+    {%- elif changed == 'provisions' -%}
+        (month_on >= {{ first_provision_month() }} or customer_id in ({{ changed_customers() }}))
     {%- elif changed == 'months' -%}
         month_on >= (select first_month_on from {{ ref('int_months_changed') }})
     {%- else -%}

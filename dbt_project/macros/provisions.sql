@@ -23,10 +23,28 @@
 {#- The first month that ends on another day than in the parent release: as claims age, its balances
     stand elsewhere without any row changing. -#}
 {% macro first_running_month() -%}
-    (
-        select {{ month_start('least(as_of, coalesce(parent_as_of, as_of))') }}
-        from {{ ref('stg_landing__run_context') }}
+    {{ month_start(
+        'least(' ~ as_of_date() ~ ', coalesce(' ~ parent_as_of() ~ ', ' ~ as_of_date() ~ '))'
+    ) }}
+{%- endmacro %}
+
+{#- The first month in which any customer's balances moved otherwise than in the parent release. -#}
+{% macro first_moved_month() -%}
+    least(
+        {{ first_running_month() }},
+        (select min(first_month_on) from {{ ref('int_customers_changed') }})
     )
+{%- endmacro %}
+
+{#- Pre-hook of what sums up everybody's moves. -#}
+{% macro delete_changed_group_moves() -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }}
+        where {{
+            'true' if run_asks_for_rebuild(provisions_rebuilt_when())
+            else 'month_on >= ' ~ first_moved_month()
+        }}
+    {%- endif -%}
 {%- endmacro %}
 
 {#- The first month in which a rate or the day it ends on is another than in the parent release. -#}

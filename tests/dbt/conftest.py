@@ -21,6 +21,7 @@ from customer_marts.transform import (
     DBT_ENVIRONMENT,
     node_results,
     parsed_project,
+    stated_run_context,
     warnings_and_errors_only,
 )
 from tests.dbt.landing_fixture import Landing
@@ -56,6 +57,8 @@ def dbt(workspace: Path, database: Path) -> Iterator[Dbt]:
     os.environ |= {"MARTS_BUILD_DB": str(database), **DBT_ENVIRONMENT}
 
     def run(command: str, *arguments: str) -> Any:
+        if database.exists():
+            os.environ["MARTS_RUN_CONTEXT"] = stated_run_context(database)
         with warnings_and_errors_only():
             outcome = dbtRunner(parsed).invoke(
                 [

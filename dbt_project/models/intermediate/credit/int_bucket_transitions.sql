@@ -288,3 +288,4 @@ final as (
 )
 
 select * from final
+where {{ only_changed('transitions', provisions_rebuilt_when()) }}

@@ -100,3 +100,4 @@ final as (
 )
 
 select * from final
+where {{ only_changed('customers') }}

@@ -238,3 +238,4 @@ final as (
 )
 
 select * from final
+where {{ only_changed('provisions', provisions_rebuilt_when()) }}

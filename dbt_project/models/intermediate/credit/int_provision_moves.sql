@@ -1,12 +1,7 @@
 -- Where the balances of each bucket went within a month, summed over the months of a window. A
 -- bucket that counts as lost is an end; so is a claim written off. Money and credit notes settle.
-with transitions as (
-    select * from {{ ref('int_bucket_transitions') }}
-    where from_bucket is not null
-),
-
-group_months as (
-    select * from {{ ref('int_provision_group_months') }}
+with group_moves as (
+    select * from {{ ref('int_provision_group_moves') }}
 ),
 
 cells as (
@@ -27,28 +22,6 @@ cell_buckets as (
         bucket_code,
         is_lost
     from cells
-),
-
-group_moves as (
-    select
-        group_months.provision_group,
-        transitions.month_on,
-        transitions.from_bucket,
-        transitions.to_bucket,
-        sum(transitions.kept_amount) as kept_amount,
-        sum(transitions.paid_amount + transitions.credited_amount) as settled_amount,
-        sum(transitions.written_off_amount) as written_off_amount,
-        sum(transitions.count_claims) as count_claims
-    from transitions
-    inner join group_months
-        on
-            transitions.customer_id = group_months.customer_id
-            and transitions.month_on = group_months.month_on
-    group by
-        group_months.provision_group,
-        transitions.month_on,
-        transitions.from_bucket,
-        transitions.to_bucket
 ),
 
 moves as (
