@@ -128,6 +128,28 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#-
+    The rows of `relation` (with a customer_id) that a run computes again where months stand: dated
+    `first_month` or later, and of a changed customer from the first month that changed. Two queries:
+    by one with an `or` DuckDB would join every row before it looks at the date.
+-#}
+{% macro rows_of_months_again(relation, on_date, first_month, is_partial) -%}
+    {%- if is_partial -%}
+        select * from {{ relation }}
+        where {{ on_date }} >= {{ first_month }}
+        union all
+        select months_again.*
+        from {{ relation }} as months_again
+        inner join {{ ref('int_customers_changed') }} as changed
+            on
+                months_again.customer_id = changed.customer_id
+                and {{ on_date }} >= changed.first_month_on
+        where {{ on_date }} < {{ first_month }} and changed.first_month_on < {{ first_month }}
+    {%- else -%}
+        select * from {{ relation }}
+    {%- endif -%}
+{%- endmacro %}
+
 {% macro delete_changed_months_of_customers(rebuild_when) -%}
     {%- if is_incremental() -%}
         {% if run_asks_for_rebuild(rebuild_when) -%}

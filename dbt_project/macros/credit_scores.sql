@@ -46,15 +46,6 @@
     least({{ first_running_month() }}, {{ changed }}.first_month_on)
 {%- endmacro %}
 
-{#- The rows of `relation` dated in those months; ends a query. -#}
-{% macro join_credit_months(relation, on_date, is_partial) -%}
-    {%- if is_partial -%}
-        left join {{ ref('int_customers_changed') }} as changed
-            on {{ relation }}.customer_id = changed.customer_id
-        where {{ on_date }} >= {{ first_credit_month('changed') }}
-    {%- endif -%}
-{%- endmacro %}
-
 {#- What int_credit_flow_months keeps of a month by source: amounts, days, counts. -#}
 {% macro credit_flows_kept() -%}
     {{ return({

@@ -53,20 +53,9 @@
 {%- endmacro %}
 
 {#- Pre-hook: removes everybody's months from the given one on; delete_changed_months_of_customers
-    removes the changed customers' months before. -#}
+    removes the changed customers' months before, rows_of_months_again reads what both removed. -#}
 {% macro delete_months_from(first_month) -%}
     {%- if is_incremental() -%}
         delete from {{ this }} where month_on >= {{ first_month }}
-    {%- endif -%}
-{%- endmacro %}
-
-{#- The months of `relation` that the two pre-hooks removed. -#}
-{% macro join_months_from(relation, first_month, is_partial) -%}
-    {%- if is_partial -%}
-        left join {{ ref('int_customers_changed') }} as changed
-            on {{ relation }}.customer_id = changed.customer_id
-        where
-            {{ relation }}.month_on >= {{ first_month }}
-            or {{ relation }}.month_on >= changed.first_month_on
     {%- endif -%}
 {%- endmacro %}

@@ -57,8 +57,10 @@ def dbt(workspace: Path, database: Path) -> Iterator[Dbt]:
     os.environ |= {"MARTS_BUILD_DB": str(database), **DBT_ENVIRONMENT}
 
     def run(command: str, *arguments: str) -> Any:
-        if database.exists():
+        if command in ("run", "build", "test"):  # what is compiled is for any day
             os.environ["MARTS_RUN_CONTEXT"] = stated_run_context(database)
+        else:
+            os.environ.pop("MARTS_RUN_CONTEXT", None)
         with warnings_and_errors_only():
             outcome = dbtRunner(parsed).invoke(
                 [

@@ -32,27 +32,36 @@ parameters as (
 ),
 
 allocations as (
-    select allocations.*
-    from {{ ref('fct_payment_allocations') }} as allocations
-    {{ join_credit_months('allocations', 'allocations.allocated_on', is_partial) }}
+    {{ rows_of_months_again(
+        ref('fct_payment_allocations'), 'allocated_on', first_running_month(), is_partial
+    ) }}
+),
+
+overdue_spans as (
+    {{ rows_of_months_again(
+        ref('int_credit_late_spans'),
+        'coalesce(' ~ add_days('late_until', -1) ~ ', ' ~ as_of_date() ~ ')',
+        first_running_month(),
+        is_partial,
+    ) }}
 ),
 
 -- the first month in which a span counts: not before what is computed
 late_spans as (
     select
-        late_spans.*,
+        overdue_spans.*,
         {% if is_partial -%}
             greatest(
-                {{ month_start('late_spans.late_from') }}, {{ first_credit_month('changed') }}
+                {{ month_start('overdue_spans.late_from') }}, {{ first_credit_month('changed') }}
             ) as from_month_on
         {%- else -%}
-            {{ month_start('late_spans.late_from') }} as from_month_on
+            {{ month_start('overdue_spans.late_from') }} as from_month_on
         {%- endif %}
-    from {{ ref('int_credit_late_spans') }} as late_spans
-    {{ join_credit_months(
-        'late_spans', 'coalesce(' ~ add_days('late_spans.late_until', -1) ~ ', ' ~ as_of_date() ~ ')',
-        is_partial,
-    ) }}
+    from overdue_spans
+    {%- if is_partial %}
+        left join {{ ref('int_customers_changed') }} as changed
+            on overdue_spans.customer_id = changed.customer_id
+    {%- endif %}
 ),
 
 -- an invoice is judged on the day its grace is over
@@ -66,9 +75,7 @@ invoices as (
 ),
 
 judged_invoices as (
-    select invoices.*
-    from invoices
-    {{ join_credit_months('invoices', 'invoices.judged_on', is_partial) }}
+    {{ rows_of_months_again('invoices', 'judged_on', first_running_month(), is_partial) }}
 ),
 
 due_months as (

@@ -19,9 +19,9 @@
 -- Every month end by the scorecard that is in force on the as-of date, so that two months differ by
 -- what the customer did and never by the scorecard. A month that stands keeps its points.
 with months_to_score as (
-    select months.*
-    from {{ ref('int_credit_months') }} as months
-    {{ join_credit_months('months', 'months.month_on', is_partial) }}
+    {{ rows_of_months_again(
+        ref('int_credit_months'), 'month_on', first_running_month(), is_partial
+    ) }}
 ),
 
 -- who is in default has no score, nor who has nothing to pay

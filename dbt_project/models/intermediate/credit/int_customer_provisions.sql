@@ -17,9 +17,9 @@
 -- the month before, and then at the rates of the month. Each step is in cents, so that the
 -- differences between them sum to the change exactly.
 with transitions as (
-    select transitions.*
-    from {{ ref('int_bucket_transitions') }} as transitions
-    {{ join_months_from('transitions', first_provision_month(), is_partial) }}
+    {{ rows_of_months_again(
+        ref('int_bucket_transitions'), 'month_on', first_provision_month(), is_partial
+    ) }}
 ),
 
 all_group_months as (
@@ -27,9 +27,7 @@ all_group_months as (
 ),
 
 group_months as (
-    select all_group_months.*
-    from all_group_months
-    {{ join_months_from('all_group_months', first_provision_month(), is_partial) }}
+    {{ rows_of_months_again('all_group_months', 'month_on', first_provision_month(), is_partial) }}
 ),
 
 provision_rates as (

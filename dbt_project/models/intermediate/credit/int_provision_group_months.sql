@@ -12,13 +12,18 @@
 {%- set is_partial = is_incremental() and not run_asks_for_rebuild(provisions_rebuilt_when()) %}
 
 -- The group of a customer at the end of a month, by what was known of it then.
-with customer_months as (
+with transitions as (
+    {{ rows_of_months_again(
+        ref('int_bucket_transitions'), 'month_on', first_running_month(), is_partial
+    ) }}
+),
+
+customer_months as (
     select distinct
-        transitions.customer_id,
-        transitions.month_on,
-        transitions.month_end_on
-    from {{ ref('int_bucket_transitions') }} as transitions
-    {{ join_months_from('transitions', first_running_month(), is_partial) }}
+        customer_id,
+        month_on,
+        month_end_on
+    from transitions
 ),
 
 customer_history as (
