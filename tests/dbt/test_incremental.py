@@ -139,11 +139,13 @@ def test_the_rules_of_an_increment_hold_for_the_keys_that_it_may_append(
         con.execute(f"with final as (from marts.fct_orders where {changed}) from final {guard}")
         with pytest.raises(duckdb.Error, match="goes by no changed orders"):
             con.execute(f"from marts.fct_orders {guard}").fetchall()
-        con.execute(f"insert into marts.fct_orders from marts.fct_orders where {changed} limit 1")
+        ordered = f"select {{}}(order_id) from marts.fct_orders where {changed}"
         con.execute(
-            f"""update marts.fct_orders set fx_rate = 0 where order_id in (
-                select max(order_id) from marts.fct_orders where {changed}
-            )"""
+            "insert into marts.fct_orders from marts.fct_orders "
+            f"where order_id = ({ordered.format('min')})"
+        )
+        con.execute(
+            f"update marts.fct_orders set fx_rate = 0 where order_id = ({ordered.format('max')})"
         )
     with pytest.raises(AssertionError) as caught:
         dbt("test", "--select", "fct_orders__is_sound")
