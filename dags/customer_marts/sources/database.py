@@ -169,7 +169,7 @@ def _open(uri: str, driver: str | None, where: str) -> Database:
             handle = adbc_driver_sqlite.connect(_sqlite_address(uri, where))
             return SQLite(handle, where, explain)
         if uri.startswith(("postgresql://", "postgres://")):
-            handle = adbc_driver_postgresql.connect(_postgresql_address(uri, where))
+            handle = adbc_driver_postgresql.connect(postgresql_address(uri, where))
             return PostgreSQL(handle, where, explain)
     except adbc_driver_manager.Error as error:
         # from None: a log would print the cause, and that may hold secrets
@@ -213,7 +213,10 @@ def _sqlite_address(uri: str, where: str) -> str:
     return f"file:{quote(str(path))}?mode=ro"
 
 
-def _postgresql_address(uri: str, where: str) -> str:
+def postgresql_address(uri: str, where: str) -> str:
+    """The address with our connection options, where it names none of its own. Raises
+    ConfigurationError where the driver could not read it.
+    """
     # checked here: the driver quotes the piece it cannot read, which may be of the password
     if not _POSTGRES_ADDRESS.fullmatch(uri):
         raise _unreadable_address(where)
@@ -233,13 +236,17 @@ def _unreadable_address(where: str) -> ConfigurationError:
     )
 
 
-def _explained(error: Exception, uri: str, where: str) -> MartsError:
-    """What a driver's error means to the operator: its first line, without secrets."""
-    text = str(error).split("\n")[0]
+def without_secrets(text: str, uri: str) -> str:
+    """A driver's words without the secrets of the address that it was given."""
     for secret in (found for pattern in _SECRETS for found in pattern.findall(uri)):
         for written in (secret, unquote(secret)):
             text = text.replace(written, "***")
-    text = re.sub(r"//[^@/\s]+@", "//***@", text)
+    return re.sub(r"//[^@/\s]+@", "//***@", text)
+
+
+def _explained(error: Exception, uri: str, where: str) -> MartsError:
+    """What a driver's error means to the operator: its first line, without secrets."""
+    text = without_secrets(str(error).split("\n")[0], uri)
     state = getattr(error, "sqlstate", None) or ""
     if state.startswith("22"):
         return BatchFault(
