@@ -71,11 +71,12 @@ def _connection_uri(name: str) -> str | None:
 
 
 def _open_run(context: Any) -> Run:
+    from customer_marts.display import log_event
     from customer_marts.pipeline import open_run
     from customer_marts.settings import Settings
 
     name = os.environ.get("MARTS_RUN_ID") or re.sub(r"[^A-Za-z0-9]+", "-", context["run_id"])
-    return open_run(Settings.load(connections=_connection_uri), name)
+    return open_run(Settings.load(connections=_connection_uri), name, log_event)
 
 
 def _stage(function: Callable[[Run], Any], context: Any) -> Any:

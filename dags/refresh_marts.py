@@ -40,8 +40,8 @@ fault then keeps nobody from what the others brought. `marts status` says which 
 - *exchange rates are missing*: a document in a foreign currency has no rate on its day; deliver the
   rates (feed `fx_rates`) and clear `pull_orders`.
 - *Busy*: another run is writing or has overtaken this one; it is tried again, or let be.
-- *feeds that never came could not be pulled*: a release without any of their rows would be wrong.
-  Mend their pull, clear it, then clear this task.
+- *feeds of which nothing counts yet*: a release without any of their rows would be wrong. So it is
+  on the first day until all are pulled; else mend their pull, clear it, then clear this task.
 - *nothing new* (tasks skipped) is success; so is every day's 08:00 after a refresh.
 
 Parameters: `as_of` (YYYY-MM-DD) computes every figure as of that date; `rebuild` builds from all

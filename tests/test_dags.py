@@ -119,6 +119,14 @@ def dags_test(home: Path, mini: MiniCompany, dag: str) -> subprocess.CompletedPr
     )
 
 
+# what a task's log tells of the work, beside what Airflow itself writes
+LOGGED = {
+    "pull_orders": ("pull orders: 1 rows", "gate 1 (landing): "),
+    "pull_payments": ("pull payments: 1 rows",),
+    "refresh_marts": ("(first release)", "build marts (dbt): ", "suites, "),
+}
+
+
 def test_pull_and_refresh_run_for_real(airflow_home: Path, mini: MiniCompany) -> None:
     """The scheduled DAGs one after the other, each in a process of its own; the ERP's address
     stands in Airflow's connections alone.
@@ -138,6 +146,8 @@ def test_pull_and_refresh_run_for_real(airflow_home: Path, mini: MiniCompany) ->
     for dag in ("pull_orders", "pull_payments", "refresh_marts"):
         done = dags_test(airflow_home, mini, dag)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        for line in LOGGED[dag]:
+            assert line in done.stdout + done.stderr, line
     manifest = json.loads((mini.settings.paths.current / "manifest.json").read_text())
     assert manifest["rows"]["fct_orders"] == 1
     assert manifest["rows"]["fct_payments"] == 1

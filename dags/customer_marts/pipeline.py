@@ -477,8 +477,9 @@ def _no_pull_succeeded(run: Run) -> bool:
 
 
 def _refuse_without(run: Run, known: set[str]) -> None:
-    """Raise when a feed of the company ought to have rows and none of them counts yet: figures
-    without its old rows are old, figures without any are wrong (every invoice unpaid).
+    """Raise when nothing of a feed counts yet although it should, or nobody knows: figures without
+    its newest rows are old, figures without any are wrong (every invoice unpaid). A feed that was
+    pulled and brought nothing is empty.
     """
     missing = []
     pulls = last_pulls(run.settings) if set(run.company.feeds) - known else {}
@@ -486,17 +487,18 @@ def _refuse_without(run: Run, known: set[str]) -> None:
         if feed in known:
             continue
         failure = failure_of(pulls.get(feed))
-        batches = landed_batches(run.settings.paths, feed)
         if failure is not None:
             missing.append(f"  - {feed}: {failure}")
-        elif any(batch.verdict and not batch.verdict["success"] for batch in batches):
-            missing.append(f"  - {feed}: gate 1 refused what landed")
+        elif landed_batches(run.settings.paths, feed):
+            missing.append(f"  - {feed}: what landed has not passed gate 1")
+        elif feed not in pulls:
+            missing.append(f"  - {feed}: it was not pulled yet")
     if missing:
         raise GateFailure(
-            "feeds that never came could not be pulled:\n" + "\n".join(missing),
+            "feeds of which nothing counts yet:\n" + "\n".join(missing),
             where=str(run.settings.paths.landing),
             kept="what the other feeds landed; no release is made without these",
-            todo="mend that and run again; or take such a feed out of the company file",
+            todo="pull them, mend what failed and run again; or take one out of the company file",
         )
 
 
