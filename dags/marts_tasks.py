@@ -71,11 +71,12 @@ def _connection_uri(name: str) -> str | None:
 
 
 def _open_run(context: Any) -> Run:
+    from customer_marts.display import log_event
     from customer_marts.pipeline import open_run
     from customer_marts.settings import Settings
 
     name = os.environ.get("MARTS_RUN_ID") or re.sub(r"[^A-Za-z0-9]+", "-", context["run_id"])
-    return open_run(Settings.load(connections=_connection_uri), name)
+    return open_run(Settings.load(connections=_connection_uri), name, log_event)
 
 
 def _stage(function: Callable[[Run], Any], context: Any) -> Any:
@@ -91,9 +92,11 @@ def _stage(function: Callable[[Run], Any], context: Any) -> Any:
 
 
 def pull_task(feed: str) -> Any:
-    """Task ``pull_<feed>``: land what is new in the feed; returns the batch's id or None."""
+    """Task ``pull_<feed>``: land what is new in the feed; returns the batch's id or None. It waits
+    for the pull before it, whatever became of that.
+    """
 
-    @task(task_id=f"pull_{feed}")
+    @task(task_id=f"pull_{feed}", trigger_rule="all_done")
     def pull_feed(**context: Any) -> str | None:
         from customer_marts.pipeline import pull
 
@@ -104,14 +107,24 @@ def pull_task(feed: str) -> Any:
 
 def gate_landing_task(feeds: tuple[str, ...], asset: Asset | None = None) -> Any:
     """Task ``gate_landing``: gate ① on the feeds' new batches; the asset's event carries their
-    ids. The event says "pulled and judged", also when nothing was new.
+    ids. The event says "all pulled and judged", also when nothing was new; where a pull failed the
+    others' batches are judged, and the task fails.
     """
 
-    @task(task_id="gate_landing", outlets=[asset] if asset else [])
+    @task(task_id="gate_landing", trigger_rule="all_done", outlets=[asset] if asset else [])
     def gate(**context: Any) -> dict[str, list[str]]:
-        from customer_marts.pipeline import gate_landing
+        from airflow.sdk.exceptions import AirflowFailException
+
+        from customer_marts.pipeline import gate_landing, unpulled
 
         passed: dict[str, list[str]] = _stage(lambda run: gate_landing(run, feeds), context)
+        missing = _stage(lambda run: unpulled(run, feeds), context)
+        if missing:
+            raise AirflowFailException(
+                f"not pulled: {', '.join(missing)}; their tasks say why. What the other feeds "
+                "brought is judged and counts from the next refresh on. Clear the failed pulls "
+                "with what follows them."
+            )
         if asset:
             context["outlet_events"][asset].extra = {"batches": passed}
         return passed

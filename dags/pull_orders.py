@@ -25,8 +25,11 @@ Lands what is new in the ERP's feeds and puts it through gate 1; then updates th
   release's watermark.
 - `pull_*` with *BatchFault*: a column was dropped, renamed or retyped; the message shows the
   difference. Correct the company file (or the ERP) and clear the task.
-- `gate_landing`: a batch broke a rule of `expectations/landing`. The batch and its verdict stay in
-  the landing folder; no release takes it. Readers keep the last release.
+- `gate_landing` with *not pulled*: a pull before it failed. The other feeds' batches are judged and
+  count from the next refresh on, at the latest the one of 08:00; the asset is not updated. Mend the
+  pull, then clear it *with its downstream tasks*.
+- `gate_landing` with *gate 1 refused*: a batch broke a rule of `expectations/landing`. It stays in
+  the landing folder with its verdict; no release takes it. Readers keep the last release.
 """,
     **DAG_OPTIONS,
 ):

@@ -1,6 +1,8 @@
-"""Refresh the marts when orders, payments, surveys and service records have been pulled."""
+"""Refresh the marts when orders, payments, surveys and service records have been pulled, or at a
+fixed time with what there is.
+"""
 
-from airflow.sdk import DAG, chain
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, chain
 
 from marts_tasks import (
     DAG_OPTIONS,
@@ -9,6 +11,7 @@ from marts_tasks import (
     REFRESH_PARAMETERS,
     SERVICE,
     SURVEYS,
+    TIME_ZONE,
     build_candidate,
     gate_candidate,
     publish,
@@ -16,13 +19,18 @@ from marts_tasks import (
 
 with DAG(
     dag_id="refresh_marts",
-    schedule=[ORDERS, PAYMENTS, SURVEYS, SERVICE],
+    schedule=AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable("0 8 * * *", timezone=TIME_ZONE),
+        assets=(ORDERS & PAYMENTS & SURVEYS & SERVICE),
+    ),
     params=REFRESH_PARAMETERS,
     tags=["refresh"],
     doc_md="""
 ### refresh_marts 刷新数据集市
 Turns the last release and the newly landed batches into a candidate, puts it through gate 2 and
 publishes it. Which batches are new is read from the last release, not from the asset events.
+It runs when all four assets were updated, and at 08:00 in any case: a source that is down or at
+fault then keeps nobody from what the others brought. `marts status` says which feeds are missing.
 
 **When a task fails, readers keep the last release.**
 - `build_candidate` with *data tests failed*: the log names the tests; the candidate is in
@@ -32,7 +40,9 @@ publishes it. Which batches are new is read from the last release, not from the 
 - *exchange rates are missing*: a document in a foreign currency has no rate on its day; deliver the
   rates (feed `fx_rates`) and clear `pull_orders`.
 - *Busy*: another run is writing or has overtaken this one; it is tried again, or let be.
-- *nothing new* (tasks skipped) is success.
+- *feeds of which nothing counts yet*: a release without any of their rows would be wrong. So it is
+  on the first day until all are pulled; else mend their pull, clear it, then clear this task.
+- *nothing new* (tasks skipped) is success; so is every day's 08:00 after a refresh.
 
 Parameters: `as_of` (YYYY-MM-DD) computes every figure as of that date; `rebuild` builds from all
 landed batches; `refit` fits the models that are due anew, as `refit_models` does each week.

@@ -26,8 +26,8 @@ with DAG(
     doc_md="""
 ### run_all 一键全流程
 The pull DAGs and `refresh_marts` in one chain, started by hand or by `make run`; it has no
-schedule. For triage see the DAGs it chains: `pull_orders`, `pull_payments`, `pull_surveys`,
-`pull_service`, `refresh_marts`.
+schedule. Unlike them it builds nothing unless every feed was pulled. For triage see the DAGs it
+chains: `pull_orders`, `pull_payments`, `pull_surveys`, `pull_service`, `refresh_marts`.
 """,
     **DAG_OPTIONS,
 ):

@@ -134,6 +134,19 @@ def test_refused_data_exit_with_1(mini: MiniCompany) -> None:
     assert "truncated" in result.output
 
 
+def test_a_run_without_one_feed_tells_what_came_and_what_did_not(released: MiniCompany) -> None:
+    released.add_invoice("F3", "O1", on="2026-01-21")
+    released.write_bank("2026-01-21", [released.payment("B2")], trailer="")
+    result = call(released, ["run"])
+    assert result.exit_code == 1
+    summary, _, failures = result.output.partition("marts: not everything came:")
+    assert "published, as of" in summary
+    assert "truncated" in failures
+    assert "kept:  release r00002-" in failures
+    said = call(released, ["status"]).output
+    assert re.search(r"failed +2026-01-20 +payments +.*truncated", said)
+
+
 def test_the_summary_names_every_warning(released: MiniCompany) -> None:
     release = releases.current_release(released.settings.paths)
     assert release is not None

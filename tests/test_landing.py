@@ -295,8 +295,9 @@ def test_a_pull_that_misses_its_control_total_lands_nothing(
 ) -> None:
     mini.add_order("O1")
     mini.add_order("O2")
-    with pytest.raises(BatchFault, match=message):
+    with pytest.raises(BatchFault, match=message) as caught:
         land_extract(mini, "order_lines", controls=[control])
+    assert str(caught.value).count(message) == 1
     assert not list((mini.settings.paths.landing / "order_lines").glob("*/manifest.json"))
 
 

@@ -41,6 +41,7 @@ from customer_marts.sources.extract import Watermark
 from scripts.survey_platform import WELL_BEHAVED, Misbehaviour, SurveyPlatform
 from tests.landings import apply, land_feed, quarantined, rows_of, table
 from tests.mini import MiniCompany
+from tests.sources.test_rest import answering
 
 NOW = datetime(2026, 6, 30, 4, tzinfo=UTC)
 DATA = Path(
@@ -476,6 +477,17 @@ def test_how_a_service_pages_is_read_from_its_first_answer(
     assert {name: found[name] for name in described} == described
     assert found["explode"] == "answers"
     assert {"response_id", "question", "score"} <= set(table.columns)
+
+
+def test_a_next_page_that_is_no_address_is_a_cursor(tmp_path: Path) -> None:
+    page = {"data": {"list": [{"id": 1, "score": 9}]}, "paging": {"next": "100"}, "total": 250}
+    with answering(json.dumps(page).encode()) as (url, _):
+        source = RestSource.model_validate({"kind": "rest", "url": url, "tables": {}})
+        settings = settings_of(tmp_path, "x")
+        table = table_of_service(settings, "service", source, "/v1/x", tmp_path)
+    assert table.reads is not None
+    assert (table.reads.paging, table.reads.next_cursor) == ("cursor", "paging.next")
+    assert (table.reads.items, table.reads.total) == ("data.list", "total")
 
 
 def test_an_encoding_is_not_guessed(tmp_path: Path) -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from customer_marts import landing, pipeline, releases
-from customer_marts.errors import BatchFault, ConfigurationError, GateFailure
+from customer_marts.errors import (
+    BatchFault,
+    ConfigurationError,
+    GateFailure,
+    Incomplete,
+    MartsError,
+)
 from customer_marts.model_runs import MODEL_RUN_MARTS
 from customer_marts.settings import EXPECTATIONS_DIR
 from tests.mini import MiniCompany
@@ -166,6 +172,79 @@ def test_a_refused_batch_keeps_the_last_release_until_it_passes(
         assert "amount_in_range" in caught.value.what
         assert pipeline.plan(run) is None, "no candidate takes a refused batch"
     assert query(published(mini), "select count(*) from fct_payments") == [("2",)]
+
+
+# --- a feed that does not come ------------------------------------------------------------------
+
+
+def test_one_feed_at_fault_keeps_the_others_from_no_reader(
+    mini: MiniCompany, first: releases.Release
+) -> None:
+    """A broken file of the bank, and a column that the ERP renamed: the invoice of the day is
+    released, and what was missed comes with the next run. Nothing is lost, nothing counts twice.
+    """
+    mini.write_bank("2026-01-21", [mini.payment("B2")], trailer="合计,9,1.00")
+    mini.execute("alter table so_order rename column cust_code to customer")
+    mini.add_invoice("F3", "O1", on="2026-01-21")
+    with pytest.raises(Incomplete) as caught:
+        refresh(mini)
+    second = readers_see(mini)
+    assert second.release_id == caught.value.release_id != first.release_id
+    assert caught.value.exit_code == 1
+    assert [type(failure) for failure in caught.value.failures] == [BatchFault] * 2
+    for said in ("no longer has cust_code", "its trailer counts 9 rows", second.release_id):
+        assert said in str(caught.value)
+    count = "select (select count(*) from fct_invoices), (select count(*) from fct_payments)"
+    assert query(second, count) == [("3", "1")]
+    with pytest.raises(Incomplete) as again:  # no news, so no release
+        refresh(mini)
+    assert again.value.release_id is None
+    mini.write_bank("2026-01-21", [mini.payment("B2")])
+    mini.execute("alter table so_order rename column customer to cust_code")
+    assert query(published(mini), count) == [("3", "2")]
+    ledger = (
+        "select sum(count_rows_pulled - count_rows_accepted - count_rows_quarantined"
+        " - count_rows_duplicate - count_rows_superseded) from conservation_ledger"
+    )
+    assert query(readers_see(mini), ledger) == [("0",)]
+
+
+def test_there_is_no_release_without_any_row_of_a_feed_that_failed(tmp_path: Path) -> None:
+    """Without one payment every invoice would seem unpaid, whoever asks for the candidate."""
+    company = MiniCompany(tmp_path)
+    company.add_order("O1")
+    company.write_bank("2026-01-20", [company.payment("B1")], trailer="合计,9,1.00")
+    with pytest.raises(BatchFault, match="trailer counts 9 rows"):
+        refresh(company)
+    run = pipeline.open_run(company.settings)
+    with pytest.raises(GateFailure, match="payments: its trailer counts 9 rows"):
+        pipeline.build_candidate(run)
+    assert releases.current_release(company.settings.paths) is None
+    company.write_bank("2026-01-20", [company.payment("B1")])
+    assert query(published(company), "select count(*) from fct_payments") == [("1",)]
+
+
+def test_where_no_source_answers_no_day_goes_by(mini: MiniCompany) -> None:
+    """A day on which nothing could be pulled is not a day without business."""
+    mini.mapping["as_of"] = "yesterday"
+    mini.save_mapping()
+
+    def refresh_on(day: int) -> releases.Release | None:
+        run = pipeline.open_run(mini.settings, now=datetime(2026, 1, day, 4, tzinfo=UTC))
+        return pipeline.refresh(run)
+
+    refresh_on(26)
+    assert readers_see(mini).as_of == date(2026, 1, 25)
+    away = mini.erp.rename(mini.root / "away"), mini.bank.rename(mini.root / "bank-away")
+    with pytest.raises(MartsError) as caught:
+        refresh_on(27)
+    assert "the database file does not exist" in str(caught.value)
+    assert caught.value.exit_code == 3
+    assert readers_see(mini).as_of == date(2026, 1, 25)
+    away[0].rename(mini.erp)
+    away[1].rename(mini.bank)
+    assert refresh_on(27) is not None, "a quiet day is a day"
+    assert readers_see(mini).as_of == date(2026, 1, 26)
 
 
 def test_before_the_first_pull_nothing_can_be_planned(tmp_path: Path) -> None:

@@ -327,6 +327,54 @@ def test_the_sources_unchanged_row_does_not_undo_a_fix(mini: MiniCompany, tmp_pa
     assert case.table(fixed) == expected == case.rebuilt(tmp_path / "rebuilt.duckdb", fixed)
 
 
+def test_of_a_row_that_stays_faulty_the_last_version_waits(case: Case, tmp_path: Path) -> None:
+    """The source changes another column of B2, and later takes that back: one row to mend, one
+    amount that waits, however often it comes.
+    """
+    mini = case.mini
+    first = case.only()
+
+    def deliver(day: str, amount: str) -> None:
+        faulty = mini.payment("B2", amount=amount, method="微信红包")
+        mini.write_bank(day, [faulty, mini.payment(f"B-{day}")])  # a file is read once by content
+        case.release(land_feed(mini, "payments", case.batches["payments"]))
+
+    deliver("2026-01-21", "750.00")
+    second = case.only()
+    assert second.quarantine_id != first.quarantine_id
+    assert second.raw["金额"] == "750.00"
+    deliver("2026-01-22", "750.00")  # the same again is the same case, since the first day
+    assert (case.only().quarantine_id, case.only().first_seen_at) == (
+        second.quarantine_id,
+        second.first_seen_at,
+    )
+    closed = "select quarantine_id, closed_by from landing.quarantine_closed order by 1"
+    assert case.table(closed) == [(first.quarantine_id, "source")]
+    deliver("2026-01-23", first.raw["金额"])
+    assert case.only().quarantine_id == first.quarantine_id
+    expected = sorted([(first.quarantine_id, "source"), (second.quarantine_id, "source")])
+    waits = "select quarantine_id, batch_id, amount from landing.quarantine"
+    rebuilt = tmp_path / "rebuilt.duckdb"
+    assert case.table(closed) == expected == case.rebuilt(rebuilt, closed)
+    assert case.table(waits) == table(rebuilt, waits)
+
+
+def test_rows_that_share_a_key_in_one_pull_wait_each(mini: MiniCompany, tmp_path: Path) -> None:
+    """Two contents, one key: the one that changes is replaced, the other stays as it came."""
+    mini.write_bank("2026-01-20", [mini.payment("B1", amount="1.00"), mini.payment("B1")])
+    case = Case(mini, tmp_path / "build.duckdb")
+    assert [row.rule for row in case.rows()] == ["key_conflict"] * 2
+    for day, amount in (("2026-01-21", "1.00"), ("2026-01-22", "2.00"), ("2026-01-23", "2.00")):
+        mini.write_bank(
+            day, [mini.payment("B1", amount=amount), mini.payment("B1"), mini.payment(f"B-{day}")]
+        )
+        case.release(land_feed(mini, "payments", case.batches["payments"]))
+        amounts = sorted(row.raw["金额"] for row in case.rows())
+        assert amounts == [amount, "5650.00"]
+    closed = "select row_key, closed_by from landing.quarantine_closed"
+    assert case.table(closed) == [("B1", "source")]
+
+
 def test_a_waiver_can_be_renewed_again_and_an_earlier_day_sees_it_stand(
     case: Case, tmp_path: Path
 ) -> None:

@@ -56,6 +56,7 @@ def run(
     """Pull what is new and publish a release if anything changed."""
     from customer_marts import pipeline, releases
     from customer_marts.display import Display
+    from customer_marts.errors import Incomplete
 
     settings = Settings.load(company=company)
     display = Display()
@@ -64,6 +65,12 @@ def run(
         release = pipeline.refresh(
             the_run, _date(as_of), rebuild=rebuild, refit=refit, reread=reread
         )
+    except Incomplete as error:
+        made = releases.current_release(settings.paths)
+        if made is not None and made.release_id == error.release_id:
+            display.summary(made, settings.paths.current)
+            click.echo()
+        raise
     finally:
         display.stop()
     if release is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,16 @@ def wide_console() -> Console:
     return console
 
 
+def log_event(event: dict[str, Any]) -> None:
+    """A listener for where nobody looks on: the same words in the process's log."""
+    log = logging.getLogger("customer_marts")
+    if event["kind"] == "step_ended":
+        outcome = _outcome(event)
+        log.info("%s: %s%.1f s", event["step"], f"{outcome}, " if outcome else "", event["seconds"])
+    for text, style in _remarks(event):
+        log.log(logging.INFO if style == "dim" else logging.WARNING, "%s", text)
+
+
 class Display:
     """Shows journal events as they come; a spinner where the terminal can move its cursor."""
 
@@ -40,25 +52,8 @@ class Display:
             self.line("✓", event["step"], _outcome(event), event["seconds"])
         elif kind == "step_failed":
             self.line("✗", event["step"], "failed", event["seconds"], style="red")
-        elif kind == "plan":
-            what = "rebuild" if event["is_rebuild"] else "increment"
-            self.note(
-                f"{event['release_id']}: {what} as of {event['as_of']}, "
-                f"{event['batches']} batches ({event['reason']})"
-            )
-        elif kind == "gate_result" and not event["success"]:
-            self.note(f"{event['table']}, {event['suite']}: refused", style="red")
-        elif kind == "gate_result" and event["suite"] == VOLUME_SUITE:
-            for item in event["failed"]:
-                self.note(f"{event['table']}: {item['message']}", style="yellow")
-        elif kind == "columns_added":
-            self.note(
-                f"{event['feed']}: new at the source, nobody maps them: "
-                f"{', '.join(event['columns'])}",
-                style="yellow",
-            )
-        elif kind == "note":
-            self.note(event["text"])
+        for text, style in _remarks(event):
+            self.note(text, style)
 
     def busy(self, text: str) -> None:
         """Say what is being done now."""
@@ -162,6 +157,25 @@ class Display:
             table.add_row(row["feed"], row["rule"], f"{row['count_rows']:,}", amount, row["owner"])
         self.console.print(table)
         self.console.print("  list the rows: marts quarantine list", style="dim")
+
+
+def _remarks(event: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is to be said of an event besides its step: texts and their styles."""
+    kind = event["kind"]
+    if kind == "plan":
+        what = "rebuild" if event["is_rebuild"] else "increment"
+        where = f"{event['release_id']}: {what} as of {event['as_of']}"
+        yield f"{where}, {event['batches']} batches ({event['reason']})", "dim"
+    elif kind == "gate_result" and not event["success"]:
+        yield f"{event['table']}, {event['suite']}: refused", "red"
+    elif kind == "gate_result" and event["suite"] == VOLUME_SUITE:
+        for item in event["failed"]:
+            yield f"{event['table']}: {item['message']}", "yellow"
+    elif kind == "columns_added":
+        added = ", ".join(event["columns"])
+        yield f"{event['feed']}: new at the source, nobody maps them: {added}", "yellow"
+    elif kind == "note":
+        yield event["text"], "dim"
 
 
 def _outcome(event: dict[str, Any]) -> str:

@@ -69,3 +69,33 @@ class Busy(MartsError):
     """Another writer holds the company's lock, or overtook this candidate. Exit code 4."""
 
     exit_code = 4
+
+
+class Incomplete(MartsError):
+    """A refresh of which something failed. Exit code: the lowest of the failures' own.
+
+    failures: what happened to each feed. release_id: the release that was made all the same, of
+    what the other feeds brought; None: there is none.
+    """
+
+    def __init__(self, failures: list[MartsError], release_id: str | None) -> None:
+        self.failures, self.release_id = failures, release_id
+        self.exit_code = min(failure.exit_code for failure in failures)
+        places: dict[tuple[str, str], list[str]] = {}
+        for failure in failures:  # a source that is down fails each of its feeds alike
+            places.setdefault((failure.what, failure.todo), []).append(failure.where)
+        parts = []
+        for (what, todo), where in places.items():
+            lines = [what, f"where: {'; '.join(where)}", f"to do: {todo}"]
+            parts.append("  - " + "\n    ".join("\n".join(lines).split("\n")))
+        super().__init__(
+            "not everything came:\n" + "\n".join(parts),
+            kept=f"release {release_id} has what the other feeds brought, and of these what was "
+            "known before"
+            if release_id
+            else "the last release stands",
+            todo="mend that and run again",
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Incomplete, (self.failures, self.release_id))

@@ -77,6 +77,7 @@ class FeedHistory:
             self.today(newest),
             newest,
             is_down=pull is not None and pull.get("error_kind") == SourceUnavailable.__name__,
+            failure=failure_of(pull),
         )
 
     def today(self, newest: date | None) -> date:
@@ -105,6 +106,14 @@ def rows_by_day(batch: Batch) -> dict[date, int]:
             "where not is_deleted group by 1"
         ).fetchall()
     return dict(found)
+
+
+def failure_of(pull: dict[str, Any] | None) -> str | None:
+    """What befell a feed's last pull, in a line; None if it ended as it should, or never began."""
+    if pull is None or pull["kind"] != "step_failed":
+        return None
+    lines: list[str] = [*pull["error"].splitlines(), pull["error_kind"]]
+    return lines[0]  # of one that was told to stop, its kind
 
 
 def last_pulls(settings: Settings) -> dict[str, dict[str, Any]]:

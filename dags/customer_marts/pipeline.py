@@ -19,9 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from customer_marts import __version__, releases, sources, warehouse
-from customer_marts.errors import Busy, ConfigurationError, GateFailure, MartsError
+from customer_marts.errors import (
+    Busy,
+    ConfigurationError,
+    DataError,
+    GateFailure,
+    Incomplete,
+    MartsError,
+    SourceUnavailable,
+)
 from customer_marts.feeds import FEEDS, Company, load_company, load_contract
-from customer_marts.freshness import FeedHistory
+from customer_marts.freshness import FeedHistory, failure_of, last_pulls
 from customer_marts.gates.volume import to_gate_line
 from customer_marts.identity import crosswalk_file, load_crosswalk
 from customer_marts.journal import Journal
@@ -324,6 +332,16 @@ def _refuse(batches: list[Batch]) -> None:
     )
 
 
+def unpulled(run: Run, feeds: Iterable[str]) -> list[str]:
+    """Those of the company's feeds whose pull in this run failed, was killed or never began."""
+    ended = {
+        event["feed"]: event["kind"] == "step_ended"
+        for event in run.journal.events()
+        if event.get("step", "").startswith("pull ")
+    }
+    return [feed for feed in feeds if feed in run.company.feeds and not ended.get(feed)]
+
+
 # --- candidate -----------------------------------------------------------------------------------
 
 
@@ -392,6 +410,7 @@ def plan(
             where=str(paths.landing),
             todo="pull first: marts run does both",
         )
+    _refuse_without(run, {*applied, *pending})
     if as_of is not None and as_of > run.today:
         raise ConfigurationError(
             f"{as_of} is in the future",
@@ -422,8 +441,11 @@ def plan(
     if parent is not None and not start_empty:
         if chosen < parent.as_of:
             reasons.append(f"as-of date before the last release's {parent.as_of}")
-        elif not pending and chosen == parent.as_of and not refit:
-            return None
+        elif not pending and not refit:
+            is_same_day = chosen == parent.as_of
+            # where every source is down a day more would only seem to be a day without business
+            if is_same_day or (as_of is None and _no_pull_succeeded(run)):
+                return None
     if start_empty:
         batches = {
             feed: in_landing_order(applied.get(feed, []) + pending.get(feed, []))
@@ -447,6 +469,37 @@ def plan(
         code_version=code,
     )
     return Plan(context, batches, parent, start_empty, "; ".join(reasons) or "increment")
+
+
+def _no_pull_succeeded(run: Run) -> bool:
+    pulls = last_pulls(run.settings)
+    return all(failure_of(pulls.get(feed)) is not None for feed in run.company.feeds)
+
+
+def _refuse_without(run: Run, known: set[str]) -> None:
+    """Raise when nothing of a feed counts yet although it should, or nobody knows: figures without
+    its newest rows are old, figures without any are wrong (every invoice unpaid). A feed that was
+    pulled and brought nothing is empty.
+    """
+    missing = []
+    pulls = last_pulls(run.settings) if set(run.company.feeds) - known else {}
+    for feed in run.company.feeds:
+        if feed in known:
+            continue
+        failure = failure_of(pulls.get(feed))
+        if failure is not None:
+            missing.append(f"  - {feed}: {failure}")
+        elif landed_batches(run.settings.paths, feed):
+            missing.append(f"  - {feed}: what landed has not passed gate 1")
+        elif feed not in pulls:
+            missing.append(f"  - {feed}: it was not pulled yet")
+    if missing:
+        raise GateFailure(
+            "feeds of which nothing counts yet:\n" + "\n".join(missing),
+            where=str(run.settings.paths.landing),
+            kept="what the other feeds landed; no release is made without these",
+            todo="pull them, mend what failed and run again; or take one out of the company file",
+        )
 
 
 def _replaces_a_reading(
@@ -818,13 +871,37 @@ def refresh(
 ) -> releases.Release | None:
     """All stages in a row; returns the new release, or None when nothing is new.
 
+    A feed that cannot be pulled, or whose batch gate ① refuses, keeps the others from no reader,
+    unless no release has it yet. Then, or in the end, Incomplete is raised; or, where nothing was
+    released, the one failure itself.
+
     reread: feeds to pull whole, whatever was pulled before.
     """
+    parent = releases.current_release(run.settings.paths)
+    known = parent.manifest["batches"] if parent else {}
+    failures: list[MartsError] = []
+    is_lacking = False
     for feeds in PULLS.values():
         for feed in feeds:
-            pull(run, feed, reread=feed in set(reread))
-    gate_landing(run, FEEDS)
-    if build_candidate(run, as_of, rebuild=rebuild, refit=refit) is None:
-        return None
-    gate_candidate(run)
-    return publish(run)
+            try:
+                pull(run, feed, reread=feed in set(reread))
+            except (DataError, SourceUnavailable) as error:
+                failures.append(error)
+                is_lacking |= not known.get(feed)
+    release = None
+    try:
+        gate_landing(run, FEEDS)
+    except GateFailure as error:
+        failures.append(error)
+    if not is_lacking:
+        try:
+            if build_candidate(run, as_of, rebuild=rebuild, refit=refit) is not None:
+                gate_candidate(run)
+                release = publish(run)
+        except MartsError as error:
+            failures.append(error)
+    if not failures:
+        return release
+    if release is None and len(failures) == 1:
+        raise failures[0]
+    raise Incomplete(failures, release.release_id if release else None)

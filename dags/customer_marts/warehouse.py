@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from customer_marts.casting import TOTAL_LINE
 from customer_marts.errors import DataError, MartsError
 from customer_marts.feeds import FEEDS, Company, Contract, load_contract
 from customer_marts.identity import (
@@ -595,8 +596,9 @@ class _FeedApplier:
             )
 
     def _close_quarantine(self, batches: list[Batch]) -> None:
-        """A row that was replayed, or whose key a later batch brought right, is closed; the same
-        faulty row pulled again is listed once, and not again after it was closed.
+        """A row that was replayed, or whose key a later batch brought right or in another faulty
+        version, is closed; the same faulty row pulled again is listed once, and not again after it
+        was closed.
         """
         sequence = self.context.release_sequence
         replays = [
@@ -644,6 +646,7 @@ class _FeedApplier:
             where feed = '{self.feed}' and rule not in ({_held_rules()})
             """
         )
+        self._mend_outdated(batches)
         self._mend_misread(batches)
         self.connection.execute(
             f"""
@@ -701,6 +704,43 @@ class _FeedApplier:
         )
         for name in ("mended", "seen_again"):
             self.connection.execute(f"drop table {name}")
+
+    def _mend_outdated(self, batches: list[Batch]) -> None:
+        """Note as mended the faulty version of a row of which a later pull brought another one,
+        faulty too, and that one no more. Rows without a key of their own are nobody's version.
+        """
+        pulls = ", ".join(
+            literal(batch.batch_id) for batch in batches if not batch.manifest["replays"]
+        )
+        if not pulls:
+            return
+        keys = ", ".join(map(literal, self.contract.key))
+        self.connection.execute(
+            f"""
+            insert into mended
+            with faulty as (
+                select
+                    quarantine.rowid as row_no, quarantine_id, batch_id, row_key, batches.landed_at
+                from landing.quarantine
+                inner join landing.batches using (feed, batch_id)
+                where feed = '{self.feed}' and rule not in ({_held_rules()}, '{TOTAL_LINE}')
+                    and row_key <> '' and (
+                        rule = 'key_conflict' or coalesce(column_name, '') not in ({keys})
+                    )
+            )
+            select faulty.row_no, max(later.landed_at)
+            from faulty
+            inner join faulty as later
+                on later.row_key = faulty.row_key and later.landed_at > faulty.landed_at
+            where later.batch_id in ({pulls}) and faulty.row_no not in (select row_no from mended)
+                and not exists (
+                    select 1 from faulty as same
+                    where same.batch_id = later.batch_id
+                        and same.quarantine_id = faulty.quarantine_id
+                )
+            group by 1
+            """
+        )
 
     def _mend_misread(self, batches: list[Batch]) -> None:
         """Note as mended what an earlier mapping found faulty in a file in which a later one finds

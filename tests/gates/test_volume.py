@@ -371,6 +371,9 @@ def test_a_source_that_is_down_is_never_called_empty() -> None:
                 "orders", ORDERS, CHINA, LONG, arrived, today, max(LONG), is_down=True
             )
             assert status.status == "down"
+    fault = "the source no longer has amount"
+    failed = status_of("orders", ORDERS, CHINA, LONG, None, WEDNESDAY, max(LONG), failure=fault)
+    assert (failed.status, failed.message_en) == ("failed", fault)
     answered = status_of("orders", ORDERS, CHINA, LONG, {}, THURSDAY, max(LONG))
     assert answered.status == "empty"
     unknown = status_of("orders", ORDERS, CHINA, LONG, None, THURSDAY, max(LONG))

@@ -411,7 +411,9 @@ def test_a_sample_is_the_first_pages(tmp_path: Path, responses: Path) -> None:
     table = {**PAGINGS["cursor"], "total": "total", "explode": None}
     with surveyed_by(tmp_path, responses, WELL_BEHAVED, **table) as (mini, platform):
         sample = pull_whole_records(mini, most_rows=12)
-        assert (sample.rows if sample else 0, platform.requests) == (20, 2)
+        assert sample is not None
+        # the service's count is of all its records, and compared with no part of them
+        assert (sample.rows, platform.requests, sample.controls) == (20, 2, [])
 
 
 # --- totals ---------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ __all__ = [
 VOLUME_SUITE = "volume and freshness"
 Rule = Literal["volume_low", "volume_high", "empty", "late"]
 RULES: tuple[Rule, ...] = ("volume_low", "volume_high", "empty", "late")
-Status = Literal["on_time", "late", "empty", "down", "no_expectation"]
+Status = Literal["on_time", "late", "empty", "down", "failed", "no_expectation"]
 
 LEAST_BASELINE_DAYS = 5
 RECENT = timedelta(days=56)
@@ -189,11 +189,13 @@ def status_of(
     newest: date | None,
     *,
     is_down: bool = False,
+    failure: str | None = None,
 ) -> FeedStatus:
     """Whether a feed is on time.
 
     down: the source did not answer the last pull (``is_down``), so that nothing is known of its
-    data; never called empty. empty: it answered and brought nothing though business days are over
+    data; never called empty. failed: the last pull landed nothing for another reason. ``failure``
+    says what befell it. empty: it answered and brought nothing though business days are over
     on which rows are expected. late: the newest row lies further behind than the contract allows.
     no_expectation: nothing is known yet, or the contract expects nothing.
 
@@ -203,9 +205,10 @@ def status_of(
     judge_ = _Judge(feed, contract, calendar, history, today, None)
     newest = judge_.newest(arrived or {}, newest)
     behind = None if newest is None else calendar.business_days_between(newest, today)
-    if is_down:
-        status: Status = "down"
-        en, zh = "the source did not answer", "数据源没有响应"
+    if is_down or failure is not None:
+        status: Status = "down" if is_down else "failed"
+        en = failure or "the source did not answer"
+        zh = "数据源没有响应" if is_down else "上次拉取失败"
     elif contract.event_date is None:
         status, en, zh = "no_expectation", "its rows have no business date", "该数据没有业务日期"
     elif newest is None:

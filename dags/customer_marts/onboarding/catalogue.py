@@ -300,7 +300,9 @@ def _paging(fields: dict[str, Any], has_link: bool) -> dict[str, Any]:
     link = _first_of(LINK_FIELDS, addresses)
     if link:
         return {**found, "paging": "link", "next_link": link}
-    cursor = _first_of(CURSOR_FIELDS, fields)
+    # what is no address, though it stands where addresses do, is sent back as it is
+    marks = [f for f, value in fields.items() if value and isinstance(value, str)]
+    cursor = _first_of(CURSOR_FIELDS, fields) or _first_of(LINK_FIELDS, marks)
     if cursor:
         return {**found, "paging": "cursor", "next_cursor": cursor}
     if _first_of(PAGE_FIELDS, fields):

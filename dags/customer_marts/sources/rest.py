@@ -70,6 +70,7 @@ def extract_rest(
     since = cursor_start(mapping, watermark)
     pages = work / "raw.jsonl.gz"
     count = _Count(table, where)
+    is_whole = False
     # mtime 0: the same pages give the same bytes
     with (
         _RawRows(work, mapping, table, where) as rows,
@@ -85,6 +86,7 @@ def extract_rest(
                 break
         else:
             count.check()
+            is_whole = True
     unmapped = rows.check(feed)
     if rows.count == 0:
         return None
@@ -96,7 +98,7 @@ def extract_rest(
         rows.rejects,
         unmapped,
         pages=pages,
-        controls=_controls(feed, mapping, table, count),
+        controls=_controls(feed, mapping, table, count) if is_whole else [],
     )
 
 
