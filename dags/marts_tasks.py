@@ -171,4 +171,15 @@ def publish(**context: Any) -> str:
     return release_id
 
 
+@task(trigger_rule="none_failed")
+def serve(**context: Any) -> str | None:
+    """Show the current release in PostgreSQL, also when nothing is new: what could not be served
+    the day before then is. Returns its id; None where nothing is served.
+    """
+    from customer_marts import pipeline
+
+    served = _stage(pipeline.serve, context)
+    return served.release_id if served else None
+
+
 REFRESH_PARAMETERS: dict[str, Any] = {"as_of": None, "rebuild": False, "refit": False}

@@ -9,6 +9,7 @@ from marts_tasks import (
     build_candidate,
     gate_candidate,
     publish,
+    serve,
 )
 
 with DAG(
@@ -28,4 +29,4 @@ gate 2 and publication as in `refresh_marts`. The days between score with the fi
 """,
     **DAG_OPTIONS,
 ):
-    chain(build_candidate(), gate_candidate(), publish())
+    chain(build_candidate(), gate_candidate(), publish(), serve())

@@ -15,6 +15,7 @@ from marts_tasks import (
     build_candidate,
     gate_candidate,
     publish,
+    serve,
 )
 
 with DAG(
@@ -42,6 +43,9 @@ fault then keeps nobody from what the others brought. `marts status` says which 
 - *Busy*: another run is writing or has overtaken this one; it is tried again, or let be.
 - *feeds of which nothing counts yet*: a release without any of their rows would be wrong. So it is
   on the first day until all are pulled; else mend their pull, clear it, then clear this task.
+- `serve` (only with `MARTS_SERVING_URI`): the release is published as files; PostgreSQL's readers
+  still see the one before. The message says why: the server, a right, or a reader who holds the
+  views; clear the task, or let the next run do it.
 - *nothing new* (tasks skipped) is success; so is every day's 08:00 after a refresh.
 
 Parameters: `as_of` (YYYY-MM-DD) computes every figure as of that date; `rebuild` builds from all
@@ -49,4 +53,4 @@ landed batches; `refit` fits the models that are due anew, as `refit_models` doe
 """,
     **DAG_OPTIONS,
 ):
-    chain(build_candidate(), gate_candidate(), publish())
+    chain(build_candidate(), gate_candidate(), publish(), serve())

@@ -14,6 +14,7 @@ from marts_tasks import (
     gate_landing_task,
     publish,
     pull_task,
+    serve,
 )
 
 ALL_FEEDS = (*ORDER_FEEDS, *PAYMENT_FEEDS, *SURVEY_FEEDS, *SERVICE_FEEDS)
@@ -37,4 +38,5 @@ chains: `pull_orders`, `pull_payments`, `pull_surveys`, `pull_service`, `refresh
         build_candidate(),
         gate_candidate(),
         publish(),
+        serve(),
     )

@@ -139,7 +139,7 @@ def test_a_run_without_one_feed_tells_what_came_and_what_did_not(released: MiniC
     released.write_bank("2026-01-21", [released.payment("B2")], trailer="")
     result = call(released, ["run"])
     assert result.exit_code == 1
-    summary, _, failures = result.output.partition("marts: not everything came:")
+    summary, _, failures = result.output.partition("marts: not everything went well:")
     assert "published, as of" in summary
     assert "truncated" in failures
     assert "kept:  release r00002-" in failures

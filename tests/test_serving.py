@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,11 +17,14 @@ import duckdb
 import psycopg2
 import psycopg2.errors
 import pytest
+from click.testing import CliRunner, Result
 
+from customer_marts.cli import marts
 from customer_marts.errors import Busy, ConfigurationError, SourceUnavailable
 from customer_marts.releases import point_current
 from customer_marts.serving import Served, Target, serve, shown_release
 from customer_marts.settings import Settings
+from tests.mini import MiniCompany
 from tests.postgres import running_postgres
 
 CUSTOMERS = """
@@ -386,6 +390,56 @@ def test_what_is_wrong_is_said_without_the_password(book: Book) -> None:
         with pytest.raises(kind) as told:
             book.serve()
         assert "hush" not in str(told.value)
+
+
+def test_a_release_is_served_or_the_next_run_does_it(
+    released: MiniCompany, book: Book, postgres: Any
+) -> None:
+    """From a run, the command, and back by a rollback; a failure to serve keeps no file back."""
+
+    def call(*arguments: str) -> Result:
+        return CliRunner().invoke(
+            marts, arguments, env={**released.environment, **serving}, prog_name="marts"
+        )
+
+    def shown() -> str:
+        [(release_id,)] = read(book, "select max(release_id) from marts.release_log", "bi")
+        return str(release_id)
+
+    serving = {
+        "MARTS_SERVING_URI": book.environment["MARTS_SERVING_URI"],
+        "MARTS_SERVING_READERS": "bi, later",
+    }
+    status = call("status").output
+    assert re.search(r"PostgreSQL +shows nothing, not (r00001-\d+): run marts serve", status)
+    released.write_bank("2026-01-21", [released.payment("B2")])
+    result = call("run")
+    assert result.exit_code == 2
+    summary, _, failure = result.output.partition("marts: not everything went well:")
+    assert "published, as of" in summary
+    assert 'role "later" does not exist' in failure
+    assert "kept:  release r00002-" in failure
+    postgres.psql("create role later;")
+    result = call("run")  # nothing new, but to serve
+    assert result.exit_code == 0, result.output
+    assert re.search(r"✓ serve \(PostgreSQL\) +marts shows r00002-\d+, \d+ marts", result.output)
+    assert shown().startswith("r00002-")
+    assert re.search(r"PostgreSQL +shows r00002-", call("status").output)
+    assert "PostgreSQL: marts shows r00001-" in call("rollback").output
+    assert shown().startswith("r00001-")
+    assert re.search(r"marts shows r00001-\d+ already", call("serve").output)
+    with duckdb.connect(str(released.settings.paths.current / "marts.duckdb")) as files:
+        for (mart,) in files.execute("select table_name from duckdb_tables()").fetchall():
+            [count] = files.execute(f"select count(*) from {mart}").fetchall()
+            assert read(book, f"select count(*) from marts.{mart}", "bi") == [count], mart
+        query = "select customer_id, open_amount, overdue_amount from {}.customer_360 order by 1"
+        if "customer_360" in str(
+            files.execute("select table_name from duckdb_tables()").fetchall()
+        ):
+            assert files.execute(query.format("main")).fetchall() == read(
+                book, query.format("marts"), "bi"
+            )
+    postgres.psql("drop owned by later;")
 
 
 def test_nothing_is_served_where_nothing_is_configured(book: Book) -> None:

@@ -126,6 +126,7 @@ def status(company: str | None, print_json: bool) -> None:
         else 0,
         "batches_waiting": waiting,
         "batches_refused": refused,
+        "serving": _serving(settings),
     }
     if print_json:
         click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
@@ -141,6 +142,8 @@ def status(company: str | None, print_json: bool) -> None:
         click.echo(f"  {shown:<15} {item.newest or '-'!s:<12} {item.feed:<17} {item.message_en}")
     click.echo(f"  waiting      {_counted(waiting)}")
     click.echo(f"  refused      {_counted(refused)}")
+    if facts["serving"]:
+        click.echo(f"  PostgreSQL   {facts['serving']['message']}")
 
 
 @marts.command("releases")
@@ -181,12 +184,36 @@ def list_releases(company: str | None, print_json: bool) -> None:
 @plain_errors
 def rollback(company: str | None, to: str | None) -> None:
     """Point readers to an earlier release at once."""
-    from customer_marts import releases
+    from customer_marts import releases, serving
 
     settings = Settings.load(company=company)
     before, after = releases.rollback(settings, to)
     click.echo(f"readers now see {after.release_id} (was {before.release_id})")
     click.echo("the next run starts from it and applies again what landed since")
+    served = serving.serve(settings)
+    if served is not None:
+        click.echo(f"PostgreSQL: {served}")
+
+
+@marts.command()
+@company_option
+@plain_errors
+def serve(company: str | None) -> None:
+    """Show the current release in PostgreSQL (MARTS_SERVING_URI)."""
+    from customer_marts import serving
+    from customer_marts.errors import ConfigurationError
+
+    settings = Settings.load(company=company)
+    served = serving.serve(settings)
+    if served is None:
+        raise ConfigurationError(
+            "nothing can be served: there is no release yet, or no address to serve it at",
+            where="MARTS_SERVING_URI",
+            todo="run marts run; set the address (see .env.example)",
+        )
+    click.echo(f"PostgreSQL: {served}")
+    if served.note:
+        click.echo(served.note)
 
 
 @marts.command()
@@ -266,6 +293,24 @@ def card(company: str | None, customer_id: str, to: Path | None) -> None:
 marts.add_command(feeds)
 marts.add_command(quarantine)
 marts.add_command(identity)
+
+
+def _serving(settings: Settings) -> dict[str, str | None] | None:
+    """What PostgreSQL shows; None where nothing is served."""
+    from customer_marts import releases, serving
+    from customer_marts.errors import MartsError
+
+    current = releases.current_release(settings.paths)
+    try:
+        if serving.Target.of(settings) is None:
+            return None
+        shown = serving.shown_release(settings)
+    except MartsError as error:
+        return {"release_id": None, "message": f"cannot be asked: {error.what}"}
+    if current is None or shown == current.release_id:
+        return {"release_id": shown, "message": f"shows {shown}" if shown else "shows nothing yet"}
+    told = f"shows {shown or 'nothing'}, not {current.release_id}: run marts serve"
+    return {"release_id": shown, "message": told}
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -74,8 +74,8 @@ class Busy(MartsError):
 class Incomplete(MartsError):
     """A refresh of which something failed. Exit code: the lowest of the failures' own.
 
-    failures: what happened to each feed. release_id: the release that was made all the same, of
-    what the other feeds brought; None: there is none.
+    failures: what happened, to each feed that failed and in serving. release_id: the release that
+    was made all the same, of what the other feeds brought; None: there is none.
     """
 
     def __init__(self, failures: list[MartsError], release_id: str | None) -> None:
@@ -89,9 +89,9 @@ class Incomplete(MartsError):
             lines = [what, f"where: {'; '.join(where)}", f"to do: {todo}"]
             parts.append("  - " + "\n    ".join("\n".join(lines).split("\n")))
         super().__init__(
-            "not everything came:\n" + "\n".join(parts),
-            kept=f"release {release_id} has what the other feeds brought, and of these what was "
-            "known before"
+            "not everything went well:\n" + "\n".join(parts),
+            kept=f"release {release_id} is published; of a feed that failed it has what was known "
+            "before"
             if release_id
             else "the last release stands",
             todo="mend that and run again",

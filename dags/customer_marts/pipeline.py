@@ -57,6 +57,7 @@ from customer_marts.sources.extract import Watermark
 
 if TYPE_CHECKING:
     from customer_marts.quarantine import QuarantinedRow
+    from customer_marts.serving import Served
 
 # which pull DAG brings which feeds
 PULLS = {
@@ -759,6 +760,23 @@ def publish(run: Run) -> releases.Release:
         return release
 
 
+def serve(run: Run) -> Served | None:
+    """Show the current release in PostgreSQL (``customer_marts.serving``); None where none is
+    configured. Nothing is done where it is shown already.
+    """
+    from customer_marts import serving
+
+    target = serving.Target.of(run.settings)
+    if target is None:
+        return None
+    with run.journal.step("serve (PostgreSQL)") as result:
+        served = serving.serve(run.settings, target)
+        result["outcome"] = str(served) if served else "no release yet"
+    if served and served.note:
+        run.journal.note(served.note)
+    return served
+
+
 def _manifest(
     run: Run, state: dict[str, Any], parent: releases.Release | None, database: Path
 ) -> dict[str, Any]:
@@ -873,7 +891,7 @@ def refresh(
 
     A feed that cannot be pulled, or whose batch gate ① refuses, keeps the others from no reader,
     unless no release has it yet. Then, or in the end, Incomplete is raised; or, where nothing was
-    released, the one failure itself.
+    released, the one failure itself. The current release is served in any case.
 
     reread: feeds to pull whole, whatever was pulled before.
     """
@@ -900,6 +918,10 @@ def refresh(
                 release = publish(run)
         except MartsError as error:
             failures.append(error)
+    try:
+        serve(run)
+    except MartsError as error:
+        failures.append(error)
     if not failures:
         return release
     if release is None and len(failures) == 1:

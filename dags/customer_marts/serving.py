@@ -106,6 +106,11 @@ class Served:
     was_turned: bool
     note: str = ""
 
+    def __str__(self) -> str:
+        if not self.was_turned:
+            return f"{self.schema} shows {self.release_id} already"
+        return f"{self.schema} shows {self.release_id}, {self.tables} marts"
+
 
 def serve(settings: Settings, target: Target | None = None) -> Served | None:
     """Show the current release in PostgreSQL; None where nothing is configured or released.
