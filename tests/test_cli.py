@@ -33,8 +33,8 @@ def test_a_customer_s_card(first_full_release: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     page = file.read_text("utf-8")
     assert "C1 · " in page
-    # a label of the data dictionary, a dated block, a month, an amount still open
-    for part in ("未收金额", "2026-01-20", "2026-01</th>", "Available"):
+    # a label of the data dictionary, a dated block, a month, a status, codes in words
+    for part in ("未收金额", "2026-01-20", "2026-01</th>", "Available", "大型", "现货"):
         assert part in page, part
     nobody = call(company, ["card", "C"])
     assert nobody.exit_code == 2

@@ -81,7 +81,7 @@
         )
 {%- endmacro %}
 
-{#- The four classes whose changes are followed month by month. -#}
+{#- The classes whose changes are followed month by month. -#}
 {% macro followed_classes() -%}
-    {{ return(['rfm_segment', 'abc_class', 'lifecycle', 'value_tier']) }}
+    {{ return(['rfm_segment', 'abc_class', 'lifecycle', 'value_tier', 'growth_class']) }}
 {%- endmacro %}

@@ -47,6 +47,12 @@
     ) }}
 {%- endmacro %}
 
+{#- A percentage that a class is told by, cut after one decimal, not rounded: 79.96 % is not yet 80 %
+    and -10.04 % is below -10 %, and the sentence must not say otherwise. -#}
+{% macro cut_percentage(share) -%}
+    {{ with_decimal_if_any('floor(round(1000 * ' ~ share ~ ', 6)) / 10') }}
+{%- endmacro %}
+
 {#- A number for a sentence, whole or with one decimal as the row itself says. -#}
 {% macro with_decimals(number, decimals) -%}
     case

@@ -44,6 +44,7 @@
         'history_days': 'history_measure',
         'amount_percentile': 'amount_percentile',
         'income_rate': 'income_rate',
+        'default': 'default_measure',
         'amount': 'amount_measure',
         'credit': 'credit_measure',
         'potential': 'potential_measure',

@@ -122,7 +122,8 @@ def test_silent_customers_equal_sql(page: Page, marts: duckdb.DuckDBPyConnection
     rows = marts.execute(
         "select customer_name, segments.revenue_12_months_amount, recency_days, gap_p95_days"
         " from customer_segments as segments inner join dim_customers using (customer_id)"
-        " where is_silent_by_rhythm order by 2 desc, customer_id"
+        " where is_silent_by_rhythm and lifecycle in ('slowing', 'at_risk', 'dormant')"
+        " order by 2 desc, customer_id"
     ).fetchall()
     assert HOSTILE_SILENT in [row[0] for row in rows]
     shown = table(page.section("movement"), "Slipping away")

@@ -135,13 +135,19 @@ def read_card(marts: Path, customer_id: str) -> Card:
                 " where table_name = 'customer_360' and column_no > 0"
             ).fetchall()
         }
+        words = {
+            (domain, code): Text(label_en, label_zh)
+            for domain, code, label_en, label_zh in connection.execute(
+                "select domain, code, label_en, label_zh from code_book"
+            ).fetchall()
+        }
         return Card(
             customer_id=customer_id,
             name=values["customer_name"] or customer_id,
             as_of=values["as_of"],
             currency=values["currency"],
             blocks=tuple(
-                (block, tuple(_entry(name, values, labels) for name in columns))
+                (block, tuple(_entry(name, values, labels, words) for name in columns))
                 for block, columns in BLOCKS.items()
             ),
             months=tuple(Month(*month) for month in _months(connection, customer_id)),
@@ -179,11 +185,18 @@ def write_card(marts: Path, customer_id: str, destination: Path) -> None:
     write_page(destination, "card.html.j2", card=read_card(marts, customer_id))
 
 
-def _entry(name: str, values: dict[str, Any], labels: dict[str, Text]) -> Entry:
+def _entry(
+    name: str,
+    values: dict[str, Any],
+    labels: dict[str, Text],
+    words: dict[tuple[str, str], Text],
+) -> Entry:
     if f"{name}_label_en" in values:
-        words = values[f"{name}_label_en"], values[f"{name}_label_zh"]
-        return Entry(labels[name], Text(*words) if words[0] else None, "text")
+        said = values[f"{name}_label_en"], values[f"{name}_label_zh"]
+        return Entry(labels[name], Text(*said) if said[0] else None, "text")
     value = values[name]
+    if (name, value) in words:
+        return Entry(labels[name], words[name, value], "text")
     if name.endswith("_amount"):
         kind = "money"
     elif name.startswith(("probability", "pd_")) or "_rate" in name:

@@ -64,7 +64,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "section.notes": ("How to read this report", "阅读说明"),
     # tiles
     "tile.customers": ("Customers", "客户数"),
-    "tile.active": ("Active customers", "活跃客户"),
+    "tile.active": ("Customers with orders, last 12 months", "近12个月下单客户"),
     "tile.revenue": ("Revenue, last 12 months", "近12个月收入"),
     "tile.margin_rate": ("Margin rate", "毛利率"),
     "tile.cash_in": ("Cash in, last 12 months", "近12个月回款"),
@@ -72,7 +72,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "tile.overdue": ("Overdue share", "逾期占比"),
     "tile.nps": ("Net promoter score, last 12 months", "近12个月净推荐值 NPS"),
     "tile.in_book": ("known by the as-of date", "截至截止日期的全部客户"),
-    "tile.active_note": ("{share} of customers ordered in 12 months", "近12个月下单客户占 {share}"),
+    "tile.active_note": ("{share} of all customers", "占全部客户 {share}"),
     "tile.change": ("{change} on the 12 months before", "较前12个月 {change}"),
     "tile.change_points": (
         "{change} points on the 12 months before",
@@ -654,8 +654,8 @@ _LABELS: dict[str, tuple[str, str]] = {
         "历史数据过短：尚无客户有足够订单以得出采购节奏。",
     ),
     "absent.nobody_silent": (
-        "No customer is silent beyond its own rhythm.",
-        "没有客户的沉默时间超出自身节奏。",
+        "No customer that could still be kept is silent beyond its own rhythm.",
+        "尚可挽留的客户中，无沉默时间超出自身节奏者。",
     ),
     "absent.nobody_listed": (
         "No customer passes the screening and reaches the score of the list.",

@@ -442,17 +442,21 @@ def _moves(marts: Marts, as_of: date, currency: str | None, feeds: Feeds) -> Mov
     )
 
 
+# who is lost has slipped away already, and of the new nobody can say yet
+_IS_SLIPPING = "is_silent_by_rhythm and lifecycle in ('slowing', 'at_risk', 'dormant')"
+
+
 def _silence(marts: Marts, currency: str | None, feeds: Feeds) -> Silence | Absent:
-    if not marts.has("customer_segments", "is_silent_by_rhythm", "gap_p95_days"):
+    if not marts.has("customer_segments", "is_silent_by_rhythm", "gap_p95_days", "lifecycle"):
         return Absent(no_mart("customer_segments"))
     known, count, revenue, all_revenue = marts.row(
-        """
+        f"""
         select
             count(is_silent_by_rhythm),
-            count(*) filter (where is_silent_by_rhythm),
-            coalesce(sum(revenue_12_months_amount) filter (where is_silent_by_rhythm), 0),
+            count(*) filter (where is_slipping),
+            coalesce(sum(revenue_12_months_amount) filter (where is_slipping), 0),
             coalesce(sum(revenue_12_months_amount), 0),
-        from customer_segments
+        from (select *, {_IS_SLIPPING} as is_slipping from customer_segments)
         where currency = $currency
         """,
         {"currency": currency},
@@ -465,7 +469,7 @@ def _silence(marts: Marts, currency: str | None, feeds: Feeds) -> Silence | Abse
     if not count:
         return Absent(text("absent.nobody_silent"))
     rows = marts.rows(
-        """
+        f"""
         select
             coalesce(dim_customers.customer_name, customer_segments.customer_id),
             dim_customers.account_manager,
@@ -478,7 +482,7 @@ def _silence(marts: Marts, currency: str | None, feeds: Feeds) -> Silence | Abse
             customer_segments.lifecycle_reason_zh,
         from customer_segments
         left join dim_customers using (customer_id)
-        where customer_segments.is_silent_by_rhythm and customer_segments.currency = $currency
+        where {_IS_SLIPPING} and customer_segments.currency = $currency
         order by customer_segments.revenue_12_months_amount desc, customer_segments.customer_id
         limit $shown
         """,

@@ -1,3 +1,9 @@
+{#- Of a limit above the recommended one, the part that is in use. -#}
+{%- set in_use_of_what_goes -%}
+    least(credit_limits.exposure_amount, credit_limits.credit_limit_amount)
+                - credit_limits.recommended_limit_amount
+{%- endset -%}
+
 with customers as (
     select * from {{ ref('dim_customers') }}
 ),
@@ -187,11 +193,10 @@ limit_candidates as (
         case
             when credit_limits.advice = 'raise'
                 then credit_limits.recommended_limit_amount - credit_limits.credit_limit_amount
-            -- what is in use of the part that goes
-            else
-                least(credit_limits.exposure_amount, credit_limits.credit_limit_amount)
-                - credit_limits.recommended_limit_amount
+            when credit_limits.advice = 'stop' then credit_limits.exposure_amount
+            else {{ in_use_of_what_goes }}
         end as told_amount,
+        {{ in_use_of_what_goes }} as in_use_amount,
         coalesce(states.overdue_amount, 0) as overdue_amount,
         states.margin_rate,
         states.loss_rate,
@@ -219,7 +224,7 @@ limit_stakes as (
         limit_candidates.*,
         case
             when action_code = 'raise_limit' then told_amount * margin_rate
-            else greatest(told_amount - overdue_amount, 0) * loss_rate
+            else greatest(in_use_amount - overdue_amount, 0) * loss_rate
         end as stake_amount
     from limit_candidates
     where told_amount > 0 or action_code = 'close_limit'
@@ -368,9 +373,16 @@ valued as (
         {%- endfor %}
         cast(action_rules.cost_amount as decimal(18, 2)) as cost_amount,
         customers.account_manager,
+        -- what must be done is no loss, however little hangs on it
         cast(
-            candidates.stake_amount * action_rules.success_rate - action_rules.cost_amount
-            as decimal(18, 2)
+            case
+                when
+                    action_rules.is_mandatory
+                    and candidates.stake_amount * action_rules.success_rate
+                    < action_rules.cost_amount
+                    then 0
+                else candidates.stake_amount * action_rules.success_rate - action_rules.cost_amount
+            end as decimal(18, 2)
         ) as expected_value_amount,
         -- kept from the action, so that its effect can be measured
         action_rules.is_tracked

@@ -48,8 +48,10 @@ earlier_states as (
     select
         customer_id,
         month_on,
+        count_orders_to_date,
+        count_costed_months_to_date,
         net_revenue_to_date_amount,
-        net_margin_to_date_amount
+        known_net_margin_to_date_amount
     from {{ ref('int_customer_states') }}
     where month_on in (select before_on from windows)
 ),
@@ -72,8 +74,16 @@ window_amounts as (
         month_bases.abc_basis,
         states.net_revenue_to_date_amount
         - coalesce(earlier_states.net_revenue_to_date_amount, 0) as revenue_in_window,
-        states.net_margin_to_date_amount
-        - coalesce(earlier_states.net_margin_to_date_amount, 0) as margin_in_window
+        -- orders in the window of which none has a known cost have no margin, not one of zero
+        case
+            when
+                states.count_orders_to_date = coalesce(earlier_states.count_orders_to_date, 0)
+                or states.count_costed_months_to_date
+                > coalesce(earlier_states.count_costed_months_to_date, 0)
+                then
+                    states.known_net_margin_to_date_amount
+                    - coalesce(earlier_states.known_net_margin_to_date_amount, 0)
+        end as margin_in_window
     from states
     inner join windows on states.month_on = windows.month_on
     inner join month_bases on states.month_on = month_bases.month_on

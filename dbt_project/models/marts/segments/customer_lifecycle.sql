@@ -204,8 +204,11 @@ final as (
         last_return_gap_days as return_gap_days,
         last_return_gap_p95_days as return_gap_p95_days,
         lifecycle_basis,
-        case when lifecycle_basis = 'own_rhythm' then season_recency_days > gap_p95_days end
-            as is_silent_by_rhythm,
+        -- in tenths of a day, as the stages: 28 days are not more than 27.95 that read 28
+        case
+            when lifecycle_basis = 'own_rhythm'
+                then season_recency_days > cast(gap_p95_days as decimal(9, 1))
+        end as is_silent_by_rhythm,
         lifecycle,
         cast(
             case lifecycle

@@ -33,7 +33,7 @@ ranked_buyers as (
         month_on,
         {{ share_ranking_lower('last_ordered_on') }} as recency_share,
         {{ share_ranking_lower('count_orders_to_date') }} as frequency_share,
-        {{ share_ranking_lower('revenue_to_date_amount') }} as monetary_share
+        {{ share_ranking_lower('net_revenue_to_date_amount') }} as monetary_share
     from states
 ),
 

@@ -8,27 +8,28 @@
         'frequency_score': 'history.frequency_score',
         'monetary_score': 'history.monetary_score',
         'count_orders': 'states.count_orders_to_date',
-        'revenue_amount': 'states.revenue_to_date_amount',
+        'revenue_amount': as_money('states.net_revenue_to_date_amount'),
     },
     'abc_class': {
         'currency': 'history.currency',
         'window_months': 'abc.abc_window_months',
-        'abc_amount': 'abc.abc_amount',
-        'share_before': with_decimal_if_any('100 * abc.share_ahead'),
+        'abc_amount': as_money('abc.abc_amount'),
+        'share_before': cut_percentage('abc.share_ahead'),
     },
     'value_tier': {
         'currency': 'history.currency',
-        'value_amount': 'customer_values.value_to_date_amount',
-        'share_before': with_decimal_if_any('100 * customer_values.share_ahead'),
+        'value_amount': as_money('customer_values.value_to_date_amount'),
+        'share_before': cut_percentage('customer_values.share_ahead'),
     },
     'growth_class': {
         'currency': 'history.currency',
         'until': 'customer_values.grown_until_on',
-        'revenue_12': 'customer_values.growth_revenue_amount',
-        'revenue_previous_12': 'customer_values.growth_previous_amount',
-        'revenue_now': 'customer_values.revenue_12_months_amount',
+        'since': add_months(this_month, -11),
+        'revenue_12': as_money('customer_values.growth_revenue_amount'),
+        'revenue_previous_12': as_money('customer_values.growth_previous_amount'),
+        'revenue_now': as_money('customer_values.revenue_12_months_amount'),
         'first_ordered_on': 'states.first_ordered_on',
-        'growth_percent': with_decimal_if_any('100 * customer_values.revenue_growth_rate'),
+        'growth_percent': cut_percentage('customer_values.revenue_growth_rate'),
     },
     'lifecycle': {
         'recency_days': 'lifecycles.recency_days',
@@ -42,8 +43,15 @@
         'threshold_days': with_decimal_if_any('lifecycles.threshold_days'),
         'first_ordered_on': 'states.first_ordered_on',
     },
+    'sale_type': {
+        'contract_12': 'states.count_contract_orders_12_months',
+        'spot_12': 'states.count_spot_orders_12_months',
+        'contract': 'states.count_contract_orders_to_date',
+        'spot': 'states.count_spot_orders_to_date',
+        'since': add_months(this_month, -11),
+    },
     'silence': {
-        'alive': with_decimal_if_any('100 * values_to_come.probability_alive'),
+        'alive': cut_percentage('values_to_come.probability_alive'),
         'alive_at_least': as_whole('100 * clv_parameters.alive_at_least'),
     },
 } -%}
@@ -142,11 +150,21 @@ reason_codes as (
         case when history.rfm_segment is null then 'no_order' else 'scored' end as rfm_segment,
         case
             when abc.abc_amount is null then 'unknown'
+            when abc.abc_amount <= 0 and abc.abc_basis = 'revenue' then 'no_revenue'
             when abc.abc_amount <= 0 then 'nothing'
             else abc.abc_basis
         end as abc_class,
         customer_values.value_tier_reason_code as value_tier,
         customer_values.growth_class_reason_code as growth_class,
+        case
+            when states.count_orders_to_date = 0 then 'no_order'
+            when
+                states.count_contract_orders_12_months + states.count_spot_orders_12_months > 0
+                then 'recent'
+            when states.count_contract_orders_to_date + states.count_spot_orders_to_date > 0
+                then 'to_date'
+            else 'unstated'
+        end as sale_type,
         case
             when lifecycles.is_silent_by_rhythm and values_to_come.is_silent_by_model then 'both'
             when lifecycles.is_silent_by_rhythm and not values_to_come.is_silent_by_model
@@ -162,6 +180,7 @@ reason_codes as (
             else 'unknown'
         end as silence
     from history
+    inner join states on history.customer_id = states.customer_id
     inner join abc on history.customer_id = abc.customer_id
     inner join customer_values on history.customer_id = customer_values.customer_id
     inner join lifecycles on history.customer_id = lifecycles.customer_id
@@ -251,6 +270,8 @@ final as (
         growth_labels.label_zh as growth_class_label_zh,
         {{ fill_in('growth_reasons.reason_en', numbers.growth_class) }} as growth_class_reason_en,
         {{ fill_in('growth_reasons.reason_zh', numbers.growth_class) }} as growth_class_reason_zh,
+        history.previous_growth_class,
+        history.growth_class_since_on,
         -- what the customer is
         customers.size_class as scale_class,
         customers.industry,
@@ -269,6 +290,8 @@ final as (
             when states.count_contract_orders_to_date > 0 then 'contract'
             when states.count_spot_orders_to_date > 0 then 'spot'
         end as sale_type,
+        {{ fill_in('sale_type_reasons.reason_en', numbers.sale_type) }} as sale_type_reason_en,
+        {{ fill_in('sale_type_reasons.reason_zh', numbers.sale_type) }} as sale_type_reason_zh,
         map_version.segment_map_version
     from customers
     cross join map_version
@@ -302,6 +325,10 @@ final as (
         on
             growth_reasons.dimension = 'growth_class'
             and reason_codes.growth_class = growth_reasons.reason_code
+    left join segment_reasons as sale_type_reasons
+        on
+            sale_type_reasons.dimension = 'sale_type'
+            and reason_codes.sale_type = sale_type_reasons.reason_code
     left join segment_reasons as silence_reasons
         on
             silence_reasons.dimension = 'silence'

@@ -74,6 +74,8 @@ compared_states as (
             when revenue_12_months_amount = 0 then 'stopped'
             when not has_24_months then 'short_history'
             when growth_previous_amount <= 0 then 'returned'
+            -- silent for the whole months, and back in the one that runs: that is no shrinking
+            when growth_revenue_amount <= 0 then 'back'
             else 'compared'
         end as growth_class_reason_code
     from known_histories
@@ -117,7 +119,7 @@ value_amounts as (
         cast(greatest(coalesce(value_to_date_amount, 0), 0) as decimal(18, 2)) as value_amount,
         -- more returned than bought is no more than nothing bought
         case
-            when has_24_months
+            when has_24_months and growth_class_reason_code <> 'back'
                 then
                     {{ mean_of(
                         'greatest(growth_revenue_amount, 0) - growth_previous_amount',
@@ -177,6 +179,10 @@ final as (
         ) }} as value_tier,
         case
             when cumulated_values.value_to_date_amount is null then 'unknown'
+            when
+                cumulated_values.value_to_date_amount < 0
+                and cumulated_values.value_basis = 'revenue'
+                then 'net_returns'
             when cumulated_values.value_to_date_amount < 0 then 'loss'
             when cumulated_values.value_to_date_amount = 0 then 'nothing'
             else cumulated_values.value_basis
@@ -193,7 +199,7 @@ final as (
             when cumulated_values.growth_class_reason_code = 'no_order' then null
             when cumulated_values.growth_class_reason_code in ('stopped', 'net_returns')
                 then 'stopped'
-            when cumulated_values.growth_class_reason_code in ('short_history', 'returned')
+            when cumulated_values.growth_class_reason_code in ('short_history', 'returned', 'back')
                 then 'new'
             when cumulated_values.revenue_growth_rate >= growth_cuts.growing_from then 'growing'
             when cumulated_values.revenue_growth_rate >= growth_cuts.stable_from then 'stable'

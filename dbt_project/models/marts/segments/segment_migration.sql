@@ -35,6 +35,7 @@ class_labels as (
         'abc_class': ('abc_cut_points', 'abc_class'),
         'lifecycle': ('lifecycle_rules', 'stage'),
         'value_tier': ('value_tiers', 'value_tier'),
+        'growth_class': ('growth_classes', 'growth_class'),
     }.items() %}
         -- a segment stands in several rows of its map
         select distinct

@@ -10,7 +10,7 @@
     'sale_type': none,
 } -%}
 {#- What a segment was three months ago is known of the classes that have a history. -#}
-{%- set followed = ['rfm_segment', 'abc_class', 'lifecycle', 'value_tier', 'growth_class'] -%}
+{%- set followed = followed_classes() -%}
 {%- set first_month = add_months(
     month_start(as_of_date()), '1 - (select window_months from profile_rules)'
 ) -%}
@@ -28,7 +28,7 @@
     }),
     'rhythm': ('gap_median_days is not null and average_order_amount is not null', {
         'gap_days': with_one_decimal('gap_median_days'),
-        'average_order': as_whole('average_order_amount'),
+        'average_order': as_grouped('average_order_amount'),
         'currency': 'currency',
     }),
     'products': ('top_category is not null', {'categories': 'top_category'}),
@@ -440,8 +440,10 @@ measured_classes as (
             as share_of_revenue,
         {{ mean_of('shared_totals.margin_12_months_amount', 'shared_totals.all_margin_amount') }}
             as share_of_margin,
+        -- a loss on more returned than bought is not a margin of 100 %
         {{ mean_of(
-            'shared_totals.margin_12_months_amount', 'shared_totals.costed_revenue_amount'
+            'shared_totals.margin_12_months_amount',
+            'greatest(shared_totals.costed_revenue_amount, 0)',
         ) }} as margin_rate,
         {{ mean_of('shared_totals.count_orders', 'shared_totals.count_customers') }}
             as orders_12_months_mean,

@@ -5,7 +5,7 @@
     'count_months': 'known_figures.count_order_months_before',
     'order_months': 'known_figures.growth_order_months',
     'first_months': 'known_figures.growth_first_months',
-    'growth': 'cast(known_figures.growth_if_compared_amount as decimal(18, 2))',
+    'growth': as_money('known_figures.growth_if_compared_amount'),
 } -%}
 
 with customers as (
@@ -80,6 +80,13 @@ opportunities as (
 
 open_documents as (
     select * from {{ ref('open_documents') }}
+),
+
+credit_scores as (
+    select
+        customer_id,
+        is_in_default
+    from {{ ref('credit_scores') }}
 ),
 
 invoiced_customers as (
@@ -221,6 +228,11 @@ known_figures as (
                 cast(overdue_days.good_day_amount as double) / overdue_days.open_day_amount, 1
             )
         end as credit_measure,
+        case
+            when not feeds.has_payments then null
+            when credit_scores.is_in_default then 1
+            else 0
+        end as default_measure,
         group_worths.count_group_customers,
         group_worths.group_net_worth_amount,
         satisfaction.satisfaction_measure,
@@ -240,6 +252,7 @@ known_figures as (
     left join pipelines on customers.customer_id = pipelines.customer_id
     left join invoiced_customers on customers.customer_id = invoiced_customers.customer_id
     left join overdue_days on customers.customer_id = overdue_days.customer_id
+    left join credit_scores on customers.customer_id = credit_scores.customer_id
     left join satisfaction on customers.customer_id = satisfaction.customer_id
 ),
 
@@ -288,6 +301,7 @@ final as (
         cast(group_net_worth_amount as decimal(18, 2)) as group_net_worth_amount,
         cast(count_group_customers as integer) as count_group_customers,
         cast(count_survey_responses as integer) as count_survey_responses,
+        cast(default_measure as integer) as default_measure,
         cast(revenue_12_months_amount as double) as amount_measure,
         cast(credit_measure as double) as credit_measure,
         -- an empty pipeline alone is no knowledge of what it may yet buy
