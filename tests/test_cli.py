@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -162,6 +165,22 @@ def test_a_full_disk_is_a_message() -> None:
     assert result.exit_code == 3
     assert "No space left on device" in result.output
     assert "to do: check the rights and the space at MARTS_HOME" in result.output
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault(mini: MiniCompany) -> None:
+    """``marts status | head -1``."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "customer_marts.cli", "status"],
+        env={**os.environ, **mini.environment},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_the_summary_names_every_warning(released: MiniCompany) -> None:

@@ -28,6 +28,8 @@ def plain_errors(function: Callable[P, R]) -> Callable[P, R]:
         except MartsError as error:
             click.echo(f"marts: {error}", err=True)
             sys.exit(error.exit_code)
+        except BrokenPipeError:
+            raise  # whoever read has seen enough: click ends without a word
         except Exception as error:
             # what DuckDB says of a full disk is no OSError
             if not isinstance(error, OSError) and os.strerror(errno.ENOSPC) not in str(error):
