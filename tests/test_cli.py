@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
+import duckdb
 import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
 from customer_marts import releases
 from customer_marts.cli import marts
+from customer_marts.commands.options import plain_errors
 from customer_marts.display import Display
 from tests.mini import MiniCompany
 
@@ -145,6 +151,36 @@ def test_a_run_without_one_feed_tells_what_came_and_what_did_not(released: MiniC
     assert "kept:  release r00002-" in failures
     said = call(released, ["status"]).output
     assert re.search(r"failed +2026-01-20 +payments +.*truncated", said)
+
+
+def test_a_full_disk_is_a_message() -> None:
+    """Also where DuckDB finds it, whose error is none of the system's."""
+
+    @click.command()
+    @plain_errors
+    def write() -> None:
+        duckdb.sql("copy (from range(100000)) to '/dev/full' (format csv, use_tmp_file false)")
+
+    result = CliRunner().invoke(write)
+    assert result.exit_code == 3
+    assert "No space left on device" in result.output
+    assert "to do: check the rights and the space at MARTS_HOME" in result.output
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault(mini: MiniCompany) -> None:
+    """``marts status | head -1``."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "customer_marts.cli", "status"],
+        env={**os.environ, **mini.environment},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_the_summary_names_every_warning(released: MiniCompany) -> None:

@@ -281,3 +281,36 @@ def test_a_pull_that_comes_after_the_rebuild_of_a_changed_file_rebuilds_once_mor
     assert planned is not None
     assert planned.start_empty
     assert planned.reason == "read anew as the company file now says: customers, payments"
+
+
+WITHOUT_A_LOG = """
+import sys
+from pathlib import Path
+from customer_marts import transform
+from customer_marts.errors import MartsError
+from customer_marts.settings import Settings
+import duckdb
+database = Path(sys.argv[1])
+duckdb.connect(str(database)).close()
+try:
+    transform.build(Settings.load(), database, database.parent, full_refresh=True, areas=["core"])
+except MartsError as error:
+    print("told:", error.what)
+"""
+
+
+def test_a_log_that_cannot_be_written_ends_no_build(tmp_path: Path) -> None:
+    """The incident: on a full disk the run waited for ever, and held the lock. Here every model
+    fails, for the database is empty, and nothing can be written to the log.
+    """
+    (tmp_path / "dbt.log").symlink_to("/dev/full")
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_A_LOG, str(tmp_path / "build.duckdb")],
+        env={**os.environ, "MARTS_HOME": str(tmp_path / "var")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "told: " in done.stdout, done.stderr
+    assert "dbt nodes broke" in done.stdout

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -94,6 +95,7 @@ def build(
             outcome = dbtRunner(project, callbacks=[_log_to(work / "dbt.log")]).invoke(arguments)
         _close_adapters()
     if outcome.exception is not None or outcome.result is None:
+        _refuse_full_disk(str(outcome.exception), work)
         raise _cannot_run(outcome.exception, work)
     results = [item for result in outcome.result.results for item in node_results(result, database)]
     _raise_on_failure(results, work)
@@ -142,6 +144,12 @@ def _is_mart(node: Any) -> bool:
     return bool(node.resource_type == "model" and node.fqn[1] == "marts")
 
 
+def _refuse_full_disk(message: str, work: Path) -> None:
+    """A full disk is no fault of a model; it may pass."""
+    if os.strerror(errno.ENOSPC) in message:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(work))
+
+
 def _cannot_run(fault: BaseException | None, work: Path) -> MartsError:
     return MartsError(
         f"dbt could not run: {fault}",
@@ -188,6 +196,7 @@ def node_results(result: Any, database: Path) -> list[NodeResult]:
 def _raise_on_failure(results: list[NodeResult], work: Path) -> None:
     broken = [result for result in results if result.status == "error"]
     failed = [result for result in results if result.status == "fail"]
+    _refuse_full_disk(" ".join(str(item.message) for item in broken), work)
     if broken:
         lines = "\n".join(f"  - {item.kind} {item.name}: {item.message}" for item in broken[:5])
         raise MartsError(
@@ -269,7 +278,9 @@ def _log_to(file: Path) -> Callable[[Any], None]:
     def write(event: Any) -> None:
         if event.info.level in ("warn", "error"):
             at = event.info.ts.ToDatetime(UTC).isoformat(" ", "milliseconds")
-            with file.open("a", encoding="utf-8") as stream:
+            # where the disk is full: dbt loses the thread of a callback that raises, and waits for
+            # it for ever
+            with suppress(OSError), file.open("a", encoding="utf-8") as stream:
                 stream.write(f"{at} [{event.info.level}] {event.info.msg}\n")
 
     return write

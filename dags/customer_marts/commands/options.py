@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -26,7 +28,12 @@ def plain_errors(function: Callable[P, R]) -> Callable[P, R]:
         except MartsError as error:
             click.echo(f"marts: {error}", err=True)
             sys.exit(error.exit_code)
-        except OSError as error:
+        except BrokenPipeError:
+            raise  # whoever read has seen enough: click ends without a word
+        except Exception as error:
+            # what DuckDB says of a full disk is no OSError
+            if not isinstance(error, OSError) and os.strerror(errno.ENOSPC) not in str(error):
+                raise
             click.echo(f"marts: the state folder cannot be used: {error}", err=True)
             click.echo("  to do: check the rights and the space at MARTS_HOME", err=True)
             sys.exit(3)
