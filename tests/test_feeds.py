@@ -82,3 +82,35 @@ def test_a_bad_setting_names_its_variable(variable: str, value: str) -> None:
 def test_an_unset_variable_is_named() -> None:
     with pytest.raises(ConfigurationError, match="ERP_URI is not set"):
         Settings.load({}).expand("${ERP_URI}", "feed orders")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("postgresql://reader:a%2Fb@db/erp", "postgresql://reader:a%2Fb@db/erp"),
+        (
+            (
+                '{"conn_type": "postgres", "login": "reader", "password": "a/b@c", "host": "db", '
+                '"port": 5433, "schema": "erp", "extra": {"sslmode": "require"}}'
+            ),
+            "postgres://reader:a%2Fb%40c@db:5433/erp?sslmode=require",
+        ),
+        (
+            ' {"conn_type": "postgres", "host": "db", "schema": "erp", "extra": "{\\"a\\": 1}"}',
+            "postgres://db/erp?a=1",
+        ),
+        ('{"conn_type": "sqlite", "host": "/data/erp.db"}', "sqlite:////data/erp.db"),
+    ],
+)
+def test_a_connection_may_be_written_as_airflow_reads_it(text: str, address: str) -> None:
+    settings = Settings.load({"AIRFLOW_CONN_ERP": text})
+    assert settings.expand("${AIRFLOW_CONN_ERP}", "feed orders") == address
+
+
+@pytest.mark.parametrize("text", ['{"password": "hush"}', '{"conn_type": "postgres", hush}'])
+def test_a_connection_that_is_no_json_is_named_without_its_password(text: str) -> None:
+    settings = Settings.load({"AIRFLOW_CONN_ERP": text})
+    with pytest.raises(ConfigurationError, match="no JSON with a conn_type") as caught:
+        settings.expand("${AIRFLOW_CONN_ERP}", "feed orders")
+    assert caught.value.where == "AIRFLOW_CONN_ERP"
+    assert "hush" not in str(caught.value)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 from customer_marts.errors import ConfigurationError
 
@@ -99,7 +101,7 @@ class Settings:
 
         def value(match: re.Match[str]) -> str:
             name, default = match.group(1), match.group(2)
-            found = self.environment.get(name) or self._connection(name) or default
+            found = self._variable(name) or self._connection(name) or default
             if found is None:
                 raise ConfigurationError(
                     f"the environment variable {name} is not set",
@@ -110,10 +112,39 @@ class Settings:
 
         return _VARIABLE.sub(value, text)
 
+    def _variable(self, name: str) -> str | None:
+        text = self.environment.get(name)
+        if text and name.startswith(_CONNECTION) and text.lstrip().startswith("{"):
+            return _address_of_json(text, name)
+        return text
+
     def _connection(self, variable: str) -> str | None:
         if self.connections is None or not variable.startswith(_CONNECTION):
             return None
         return self.connections(variable.removeprefix(_CONNECTION).lower())
+
+
+def _address_of_json(text: str, variable: str) -> str:
+    """The address of a connection that Airflow was given as JSON."""
+    try:
+        parts = json.loads(text)
+        kind = str(parts["conn_type"])
+    except (ValueError, KeyError) as error:
+        # from None: the text holds a password
+        raise ConfigurationError(
+            f"the connection is no JSON with a conn_type: {type(error).__name__}",
+            where=variable,
+            todo="write it as Airflow's documentation says, or as an address",
+        ) from None
+    if kind == "sqlite":
+        return f"sqlite:///{parts.get('host', '')}"
+    login, password = (quote(str(parts.get(name) or ""), safe="") for name in ("login", "password"))
+    user = f"{login}:{password}@" if password else f"{login}@" if login else ""
+    port = f":{parts['port']}" if parts.get("port") else ""
+    extra = parts.get("extra") or {}
+    options = json.loads(extra) if isinstance(extra, str) else extra
+    query = f"?{urlencode(options)}" if options else ""
+    return f"{kind}://{user}{parts.get('host') or ''}{port}/{parts.get('schema') or ''}{query}"
 
 
 @dataclass(frozen=True)

@@ -50,15 +50,13 @@ overdue_spans as (
 late_spans as (
     select
         overdue_spans.*,
-        {% if is_partial -%}
-            greatest(
-                {{ month_start('overdue_spans.late_from') }}, {{ first_credit_month('changed') }}
-            ) as from_month_on
-        {%- else -%}
-            {{ month_start('overdue_spans.late_from') }} as from_month_on
-        {%- endif %}
+        {{
+            'greatest(' ~ month_start('overdue_spans.late_from') ~ ', '
+            ~ first_credit_month('changed') ~ ')'
+            if is_partial else month_start('overdue_spans.late_from')
+        }} as from_month_on
     from overdue_spans
-    {%- if is_partial %}
+    {% if is_partial -%}
         left join {{ ref('int_customers_changed') }} as changed
             on overdue_spans.customer_id = changed.customer_id
     {%- endif %}
