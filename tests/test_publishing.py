@@ -291,7 +291,12 @@ from customer_marts.errors import MartsError
 from customer_marts.settings import Settings
 import duckdb
 database = Path(sys.argv[1])
-duckdb.connect(str(database)).close()
+with duckdb.connect(str(database)) as connection:
+    connection.execute("create schema landing")
+    connection.execute(
+        "create table landing.run_context as select date '2026-01-31' as as_of, "
+        "null::date as parent_as_of, 'CNY' as reporting_currency, true as is_rebuild"
+    )
 try:
     transform.build(Settings.load(), database, database.parent, full_refresh=True, areas=["core"])
 except MartsError as error:
@@ -301,7 +306,7 @@ except MartsError as error:
 
 def test_a_log_that_cannot_be_written_ends_no_build(tmp_path: Path) -> None:
     """The incident: on a full disk the run waited for ever, and held the lock. Here every model
-    fails, for the database is empty, and nothing can be written to the log.
+    fails, for nothing has landed, and nothing can be written to the log.
     """
     (tmp_path / "dbt.log").symlink_to("/dev/full")
     done = subprocess.run(

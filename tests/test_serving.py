@@ -241,7 +241,8 @@ def test_views_built_on_the_marts_go_on_with_the_next_release(book: Book) -> Non
     served = book.serve()
     assert (served.was_loaded, served.was_turned) == (False, True)
     assert read(book, "select * from marts.release_log", "bi") == [("r00003-20260630",)]
-    # the release before is kept to go back to, the one before it is not
+    # the release before is kept to go back to, also when asked again; the one before it is not
+    assert not book.serve().was_turned
     assert schemas(book) == {
         "marts", "marts_restricted", "marts_r00002_20260630", "marts_r00003_20260630"
     }  # fmt: skip

@@ -132,7 +132,9 @@ def serve(settings: Settings, target: Target | None = None) -> Served | None:
         was_turned = before != _shown(release, target)
         if was_turned:
             server.turn_views(release)
-        note = server.remove_others({_marker(release), before.partition(";")[0]})
+        shown = {_marker(release), before.partition(";")[0]}
+        # where the release is the same, the one to go back to is not known, and stays
+        note = server.remove_others(shown) if len(shown) > 1 else ""
     return Served(
         release.release_id,
         target.schema,
