@@ -59,6 +59,12 @@ class Book:
     def settings(self) -> Settings:
         return Settings.load(self.environment)
 
+    @property
+    def target(self) -> Target:
+        target = Target.of(self.settings)
+        assert target is not None
+        return target
+
     def release(self, number: int, customers: str = CUSTOMERS, run: str = "run") -> str:
         """Make it and point readers to it."""
         release_id = f"r{number:05d}-20260630"
@@ -88,9 +94,7 @@ class Book:
         return release_id
 
     def serve(self, patience_seconds: float = 30) -> Served:
-        target = Target.of(self.settings)
-        assert target is not None
-        served = serve(self.settings, replace(target, patience_seconds=patience_seconds))
+        served = serve(self.settings, replace(self.target, patience_seconds=patience_seconds))
         assert served is not None
         return served
 
@@ -168,7 +172,7 @@ def test_readers_see_every_value_with_its_type_and_what_it_means(book: Book) -> 
     assert read(book, said) == [("One row per customer.", "客户\nThe customer")]
     # again: nothing to do
     assert book.serve() == Served(release_id, "marts", 3, was_loaded=False, was_turned=False)
-    assert shown_release(book.settings) == release_id
+    assert shown_release(book.target) == release_id
 
 
 def test_rights_are_those_of_the_roles_that_are_named(book: Book) -> None:
@@ -448,4 +452,4 @@ def test_nothing_is_served_where_nothing_is_configured(book: Book) -> None:
     book.release(1)
     book.environment["MARTS_SERVING_URI"] = ""
     assert serve(book.settings) is None
-    assert shown_release(book.settings) is None
+    assert Target.of(book.settings) is None

@@ -302,9 +302,10 @@ def _serving(settings: Settings) -> dict[str, str | None] | None:
 
     current = releases.current_release(settings.paths)
     try:
-        if serving.Target.of(settings) is None:
+        target = serving.Target.of(settings)
+        if target is None:
             return None
-        shown = serving.shown_release(settings)
+        shown = serving.shown_release(target)
     except MartsError as error:
         return {"release_id": None, "message": f"cannot be asked: {error.what}"}
     if current is None or shown == current.release_id:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 
 class MartsError(Exception):
     """A failure with a remedy. ``exit_code`` is what the command line returns for it.
@@ -69,6 +72,11 @@ class Busy(MartsError):
     """Another writer holds the company's lock, or overtook this candidate. Exit code 4."""
 
     exit_code = 4
+
+
+def tells_of_a_full_disk(message: str) -> bool:
+    """Whether a library that has no error of its own for it (DuckDB, dbt) says so."""
+    return os.strerror(errno.ENOSPC) in message
 
 
 class Incomplete(MartsError):

@@ -145,14 +145,11 @@ def serve(settings: Settings, target: Target | None = None) -> Served | None:
     )
 
 
-def shown_release(settings: Settings) -> str | None:
-    """The id of the release that the views show; None where nothing is configured or shown.
+def shown_release(target: Target) -> str | None:
+    """The id of the release that the views show; None before the first.
 
     Raises SourceUnavailable where the server cannot be asked.
     """
-    target = Target.of(settings)
-    if target is None:
-        return None
     with _connected(target) as server:
         shown = server.shown()
     return shown.split()[0] if shown else None
@@ -331,7 +328,8 @@ class _Server:
                 f"create or replace view {_qualified(*view)} as "
                 f"select {names} from {_qualified(data, table)}"
             )
-        self._describe(data)
+        if "data_dictionary" in columns:
+            self._describe(data)
         self._let_read(target.schema, {*target.readers, *target.restricted_readers})
         self._let_read(target.restricted_schema, set(target.restricted_readers))
         self.connection.commit()
@@ -354,9 +352,7 @@ class _Server:
         return found
 
     def _describe(self, data: str) -> None:
-        """Comments from the release's own data dictionary, where it has one."""
-        if "data_dictionary" not in self._columns(data):
-            return
+        """Comments from the release's own data dictionary."""
         schema = literal(self.target.schema)
         self.run(
             f"""

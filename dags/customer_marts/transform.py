@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from customer_marts.errors import DataError, MartsError
+from customer_marts.errors import DataError, MartsError, tells_of_a_full_disk
 from customer_marts.feeds import AREAS
 from customer_marts.settings import DBT_PROJECT_DIR, Settings
 from customer_marts.sql import literal
@@ -146,7 +146,7 @@ def _is_mart(node: Any) -> bool:
 
 def _refuse_full_disk(message: str, work: Path) -> None:
     """A full disk is no fault of a model; it may pass."""
-    if os.strerror(errno.ENOSPC) in message:
+    if tells_of_a_full_disk(message):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(work))
 
 

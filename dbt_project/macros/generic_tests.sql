@@ -130,11 +130,11 @@
     sound; its pre-hook deletes rows of the changed keys alone, and only_changed lets no row of
     another key, nor of none, be appended. So the rows of every other key are the parent's, and no
     row of theirs was added: a row that breaks what holds of each, a repeated key or a sum by key
-    that is off can only be among the changed keys. A rule that compares two facts by key may use it where both go by that key, and
-    one that looks keys up where whatever takes a key away changes those that name it. The
-    ledger goes by customers with movements: what repeats across two of them repeats a payment's
-    key, which its own fact forbids. What compares with landing, or in total, or hangs on the as-of
-    date, or on a column that a hook updates, stays whole.
+    that is off can only be among the changed keys. A rule that compares two facts by key may use it
+    where both go by that key, and one that looks keys up where whatever takes a key away changes
+    those that name it. The ledger goes by customers with movements: what repeats across two of them
+    repeats a payment's key, which its own fact forbids. What compares with landing, or in total, or
+    hangs on the as-of date, or on a column that a hook updates, stays whole.
 -#}
 {% macro where_appended(changed) -%}
     {%- if changed is none -%}

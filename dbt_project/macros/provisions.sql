@@ -28,22 +28,16 @@
     ) }}
 {%- endmacro %}
 
-{#- The first month in which any customer's balances moved otherwise than in the parent release. -#}
+{#- The first month in which any customer's balances moved otherwise than in the parent release; on a
+    rebuild the first of all. -#}
 {% macro first_moved_month() -%}
-    least(
-        {{ first_running_month() }},
-        (select min(first_month_on) from {{ ref('int_customers_changed') }})
-    )
-{%- endmacro %}
-
-{#- Pre-hook of what sums up everybody's moves. -#}
-{% macro delete_changed_group_moves() -%}
-    {%- if is_incremental() -%}
-        delete from {{ this }}
-        where {{
-            'true' if run_asks_for_rebuild(provisions_rebuilt_when())
-            else 'month_on >= ' ~ first_moved_month()
-        }}
+    {%- if run_asks_for_rebuild(provisions_rebuilt_when()) -%}
+        {{ beginning_of_time() }}
+    {%- else -%}
+        least(
+            {{ first_running_month() }},
+            (select min(first_month_on) from {{ ref('int_customers_changed') }})
+        )
     {%- endif -%}
 {%- endmacro %}
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -12,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from customer_marts.errors import MartsError
+from customer_marts.errors import MartsError, tells_of_a_full_disk
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -31,8 +29,7 @@ def plain_errors(function: Callable[P, R]) -> Callable[P, R]:
         except BrokenPipeError:
             raise  # whoever read has seen enough: click ends without a word
         except Exception as error:
-            # what DuckDB says of a full disk is no OSError
-            if not isinstance(error, OSError) and os.strerror(errno.ENOSPC) not in str(error):
+            if not isinstance(error, OSError) and not tells_of_a_full_disk(str(error)):
                 raise
             click.echo(f"marts: the state folder cannot be used: {error}", err=True)
             click.echo("  to do: check the rights and the space at MARTS_HOME", err=True)

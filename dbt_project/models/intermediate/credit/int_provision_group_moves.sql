@@ -1,26 +1,24 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook="{{ delete_changed_group_moves() }}",
+    pre_hook="{{ delete_months_from(first_moved_month()) }}",
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
 -- depends_on: {{ ref('stg_landing__run_context') }}
 -- depends_on: {{ ref('write_offs') }}
 
-{%- set is_partial = is_incremental() and not run_asks_for_rebuild(provisions_rebuilt_when()) %}
+{%- set is_in_scope = 'month_on >= ' ~ first_moved_month() if is_incremental() else 'true' %}
 
 -- Summed over customers, so a month is summed again whole from the first in which any of them moved
 -- otherwise.
 with transitions as (
     select * from {{ ref('int_bucket_transitions') }}
-    where
-        from_bucket is not null
-        and {{ 'month_on >= ' ~ first_moved_month() if is_partial else 'true' }}
+    where from_bucket is not null and {{ is_in_scope }}
 ),
 
 group_months as (
     select * from {{ ref('int_provision_group_months') }}
-    where {{ 'month_on >= ' ~ first_moved_month() if is_partial else 'true' }}
+    where {{ is_in_scope }}
 ),
 
 final as (
