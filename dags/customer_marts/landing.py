@@ -364,8 +364,11 @@ class _Landing:
         faults += self._suite_faults(today)
         hashed = ", ".join(f"coalesce({text}, '\x1e')" for text in content)
         if self.extract.mapping:
-            # a decision on a landed row is a content of its own, though its values be the same
-            hashed += ", " + literal(max(item["decided_at"] for item in self.extract.replays))
+            # a decision on a landed row is a content of its own, though its values be the same; a
+            # time tells decisions of one second not apart, and a case is decided once
+            case = min(str(item["quarantine_id"]) for item in self.extract.replays)
+            decided = max(item["decided_at"] for item in self.extract.replays)
+            hashed += ", " + literal(f"{case} {decided}")
         waived = ["_waived", "_waived_until"]
         if not self.extract.replays:
             waived = ["cast(null as varchar) as _waived", "cast(null as date) as _waived_until"]
