@@ -1,7 +1,11 @@
 {%- set months = 'cast(' ~ management_parameter('effect_months') ~ ' as integer)' -%}
 {%- set window = 'cast(' ~ management_parameter('effect_window_months') ~ ' as integer)' -%}
 with customers as (
-    select * from {{ ref('dim_customers') }}
+    select
+        customer_id,
+        customer_since_on
+    from {{ ref('customer_lifecycle') }}
+    where month_on = {{ month_start(as_of_date()) }}
 ),
 
 -- the months that are over, as far back as an episode and the months before it reach
@@ -58,7 +62,7 @@ states as (
         score_history.is_in_default,
         customer_months.overdue_amount,
         customer_months.net_revenue_amount,
-        {{ days_between('customers.first_ordered_on', 'segment_history.state_on') }}
+        {{ days_between('customers.customer_since_on', 'segment_history.state_on') }}
             as tenure_days
     from segment_history
     inner join customers on segment_history.customer_id = customers.customer_id

@@ -128,7 +128,7 @@ complaint_totals as (
         customer_id,
         count(*) as count_complaints,
         count(*) filter (where is_open) as count_open_complaints,
-        count(*) filter (where is_open and is_breached) as count_late_complaints,
+        count(*) filter (where is_late) as count_late_complaints,
         max(opened_on) as last_complained_on
     from complaint_cases
     group by customer_id

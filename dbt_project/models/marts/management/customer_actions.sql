@@ -12,6 +12,11 @@ segments as (
     select * from {{ ref('customer_segments') }}
 ),
 
+lifecycles as (
+    select * from {{ ref('customer_lifecycle') }}
+    where month_on = {{ month_start(as_of_date()) }}
+),
+
 customer_values as (
     select * from {{ ref('customer_clv') }}
 ),
@@ -41,7 +46,7 @@ credit_alerts as (
 
 late_complaints as (
     select * from {{ ref('complaint_cases') }}
-    where is_open and is_breached
+    where is_late
 ),
 
 follow_ups as (
@@ -83,6 +88,15 @@ selection_labels as (
     where domain = 'action_selection' and {{ is_in_force() }}
 ),
 
+visit_texts as (
+    select
+        code,
+        sentence_en,
+        sentence_zh
+    from {{ ref('performance_texts') }}
+    where area = 'visit_record' and {{ is_in_force() }}
+),
+
 book as (
     select
         {{ margin_rate_of_the_book() }} as margin_rate
@@ -92,15 +106,18 @@ book as (
 states as (
     select
         segments.*,
-        customer_values.tenure_days,
-        customer_values.historical_margin_amount,
+        lifecycles.tenure_days,
         balances.overdue_amount,
         balances.oldest_overdue_days,
-        -- the margin of a year of the customer: who has gone is worth what an average year brought
+        -- the margin of a year of the customer, net of returns: who has gone is worth what an
+        -- average year brought
         case
             when segments.lifecycle in ('dormant', 'lost')
                 then
-                    customer_values.historical_margin_amount / greatest(
+                    (
+                        customer_values.historical_margin_amount
+                        - customer_values.historical_returns_amount
+                    ) / greatest(
                         1, (customer_values.tenure_days - segments.recency_days) / 365.0
                     )
             else segments.margin_12_months_amount
@@ -120,6 +137,7 @@ states as (
     from segments
     cross join book
     inner join customer_values on segments.customer_id = customer_values.customer_id
+    left join lifecycles on segments.customer_id = lifecycles.customer_id
     left join balances on segments.customer_id = balances.customer_id
     left join credit_scores on segments.customer_id = credit_scores.customer_id
     left join expected_losses on segments.customer_id = expected_losses.customer_id
@@ -242,21 +260,32 @@ product_candidates as (
     where states.lifecycle in ('new', 'active', 'slowing', 'reactivated')
 ),
 
+-- whoever was never visited waits longest
 visit_candidates as (
     select
-        visits.customer_id,
+        states.customer_id,
         states.year_margin_amount as stake_amount,
         visits.last_visited_on as told_on,
         {{ days_between('visits.last_visited_on', as_of_date()) }} as told_days,
+        visit_texts.sentence_en as name_en,
+        visit_texts.sentence_zh as name_zh,
         states.value_tier_label_en as other_en,
         states.value_tier_label_zh as other_zh
-    from visits
-    inner join states on visits.customer_id = states.customer_id
+    from states
     inner join action_rules on action_rules.action_code = 'visit'
+    left join visits on states.customer_id = visits.customer_id
+    inner join visit_texts
+        on
+            visit_texts.code
+            = case when visits.customer_id is null then 'none' else 'visited' end
     where
         states.value_tier = 'high'
         and states.lifecycle <> 'lost'
-        and {{ days_between('visits.last_visited_on', as_of_date()) }} >= action_rules.threshold
+        and {{ has_feed('interactions') }}
+        and coalesce(
+            {{ days_between('visits.last_visited_on', as_of_date()) }} >= action_rules.threshold,
+            true
+        )
 ),
 
 followed_candidates as (
@@ -322,7 +351,7 @@ candidates as (
         ('product_candidates', "'recommend_product' as action_code",
             ['told_amount', 'name_en', 'name_zh']),
         ('visit_candidates', "'visit' as action_code",
-            ['told_on', 'told_days', 'other_en', 'other_zh']),
+            ['told_on', 'told_days', 'name_en', 'name_zh', 'other_en', 'other_zh']),
         ('followed_candidates', 'action_code', ['told_amount', 'told_on', 'told_days'] + texts),
     ] %}
     {%- for source, action, known in sources %}
@@ -338,17 +367,42 @@ candidates as (
     {%- endfor %}
 ),
 
--- of a contradictory pair the one that yields is not suggested at all
-yielding as (
-    select distinct
-        candidates.customer_id,
-        candidates.action_code
+-- what costs more than it brings is not suggested; what must be done is
+worthwhile_candidates as (
+    select candidates.*
     from candidates
+    inner join action_rules on candidates.action_code = action_rules.action_code
+    where
+        action_rules.is_mandatory
+        or coalesce(
+            candidates.stake_amount * action_rules.success_rate > action_rules.cost_amount, true
+        )
+),
+
+contradictions as (
+    select
+        candidates.customer_id,
+        candidates.action_code,
+        action_conflicts.yields_to
+    from worthwhile_candidates as candidates
     inner join action_conflicts on candidates.action_code = action_conflicts.action_code
-    inner join candidates as other_candidates
+    inner join worthwhile_candidates as other_candidates
         on
             candidates.customer_id = other_candidates.customer_id
             and action_conflicts.yields_to = other_candidates.action_code
+),
+
+-- of a contradictory pair the one that yields is not suggested, unless the other yields itself
+yielding as (
+    select distinct
+        contradictions.customer_id,
+        contradictions.action_code
+    from contradictions
+    left join contradictions as further_contradictions
+        on
+            contradictions.customer_id = further_contradictions.customer_id
+            and contradictions.yields_to = further_contradictions.action_code
+    where further_contradictions.customer_id is null
 ),
 
 valued as (
@@ -388,7 +442,7 @@ valued as (
         action_rules.is_tracked
         and {{ is_of_the_measured('states.abc_class', 'states.is_in_default') }}
         and {{ is_held_out('candidates.customer_id', 'candidates.action_code') }} as is_held_out
-    from candidates
+    from worthwhile_candidates as candidates
     inner join action_rules on candidates.action_code = action_rules.action_code
     inner join action_owners on action_rules.owner_role = action_owners.owner_role
     inner join customers on candidates.customer_id = customers.customer_id
@@ -397,16 +451,7 @@ valued as (
         on
             candidates.customer_id = yielding.customer_id
             and candidates.action_code = yielding.action_code
-    where
-        yielding.customer_id is null
-        -- what costs more than it brings is not suggested; what must be done is
-        and (
-            action_rules.is_mandatory
-            or coalesce(
-                candidates.stake_amount * action_rules.success_rate > action_rules.cost_amount,
-                true
-            )
-        )
+    where yielding.customer_id is null
 ),
 
 {%- set order = [

@@ -352,6 +352,15 @@ final as (
         won_back_complaints.resolve_sla_status,
         won_back_complaints.answer_sla_status = 'breached'
         or won_back_complaints.resolve_sla_status = 'breached' as is_breached,
+        -- an answer that came too late waits no more
+        won_back_complaints.is_open
+        and (
+            won_back_complaints.resolve_sla_status = 'breached'
+            or (
+                won_back_complaints.answer_sla_status = 'breached'
+                and won_back_complaints.answer_status = 'waiting'
+            )
+        ) as is_late,
         won_back_complaints.is_reopened,
         won_back_complaints.is_repeat,
         won_back_complaints.previous_opened_on,
