@@ -1,3 +1,7 @@
+{#- What a month adds up to: a running one is nothing to set against a whole one. -#}
+{%- set month_sums = [
+    'collection_rate', 'sales_change', 'price_effect', 'volume_effect', 'mix_effect',
+] -%}
 -- Every measure of a past month is told as of its end: windows end there, and what was resolved,
 -- answered or closed later had not been.
 with scorecard_rules as (
@@ -432,6 +436,7 @@ explained as (
         scorecard_rules.steady_share,
         measured.actual,
         coalesce(measured.count_basis, 0) as count_basis,
+        {{ add_days(add_months('windows.month_on', 1), -1) }} <= {{ as_of_date() }} as is_complete,
         case
             when
                 case
@@ -514,6 +519,12 @@ compared as (
         known_values.*,
         lag(known_actual) over (partition by measure order by month_on) as previous,
         lag(known_actual, 12) over (partition by measure order by month_on) as year_before,
+        not is_complete
+        and measure in (
+            {%- for measure in month_sums %}
+                '{{ measure }}'{{ ',' if not loop.last }}
+            {%- endfor %}
+        ) as is_partial_sum,
         case
             when target_value is null or watch_value is null or target_value = watch_value then null
             when target_value > watch_value then 1
@@ -526,19 +537,20 @@ judged as (
     select
         compared.*,
         case
-            when known_actual is null or previous is null then 'unknown'
+            when known_actual is null or previous is null or is_partial_sum then 'unknown'
             when abs(known_actual - previous) <= steady_share * abs(previous) then 'steady'
             when known_actual > previous then 'rising'
             else 'falling'
         end as trend,
         case
-            when known_actual is null or direction is null then 'unknown'
+            when known_actual is null or direction is null or is_partial_sum then 'unknown'
             when known_actual * direction >= target_value * direction then 'good'
             when known_actual * direction >= watch_value * direction then 'watch'
             else 'bad'
         end as status,
         case
             when status_reason = 'known' and direction is null then 'no_target'
+            when status_reason = 'known' and is_partial_sum then 'month_running'
             else status_reason
         end as reason
     from compared
@@ -549,7 +561,7 @@ final as (
         judged.month_on,
         judged.measure,
         judged.state_on,
-        {{ add_days(add_months('judged.month_on', 1), -1) }} <= {{ as_of_date() }} as is_complete,
+        judged.is_complete,
         cast(judged.measure_order as integer) as measure_order,
         judged.label_en as measure_label_en,
         judged.label_zh as measure_label_zh,
