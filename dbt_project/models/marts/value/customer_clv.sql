@@ -457,7 +457,8 @@ value_errors as (
     from expected_values
 ),
 
--- a contract year is renewed by the first contract order of the next one
+-- a contract year is renewed by the first contract order of the next one; how many renew tells
+-- nothing of a customer that its purchases say is gone
 contract_renewals as (
     select
         contracts.customer_id,
@@ -466,6 +467,7 @@ contract_renewals as (
         case
             when contracts.last_year_no < contracts.complete_years then 'lapsed'
             when contracts.last_year_no = contracts.complete_years then 'awaited'
+            when forecast_customers.probability_alive < parameters.alive_at_least then 'silent'
             when renewals.is_promoted then 'expected'
             when renewals.model_version is not null then 'provisional'
             else 'no_model'
@@ -475,6 +477,8 @@ contract_renewals as (
         renewals.renewal_probability_high,
         renewals.model_version
     from contracts
+    cross join parameters
+    left join forecast_customers on contracts.customer_id = forecast_customers.customer_id
     left join renewals
         on contracts.last_year_no - contracts.first_year_no = renewals.renewals
 ),
@@ -636,6 +640,7 @@ final as (
         {%- for language in ['en', 'zh'] %}
             {{ fill_in('renewal_texts.reason_' ~ language, {
                 'probability': with_decimal_if_any('100 * judged_customers.renewal_probability'),
+                'alive': with_decimal_if_any('100 * judged_customers.probability_alive'),
                 'renewals': 'judged_customers.count_renewals',
                 'due': 'judged_customers.due_on',
             }) }} as renewal_reason_{{ language }},
