@@ -421,6 +421,7 @@ select
     customer_id,
     'CNY' as currency,
     case when customer_id < 'C003' then 'provisional' else 'expected' end as clv_status,
+    'cost' as margin_basis,
     0.9::double - row_number() over (order by customer_id) / 100.0 as probability_alive,
     12.34::double as expected_purchases_12_months,
     value as expected_clv_12_months_amount,

@@ -308,6 +308,19 @@ def test_offers_equal_sql(page: Page, marts: duckdb.DuckDBPyConnection) -> None:
     ]
 
 
+def test_nothing_is_offered_to_a_customer_in_default(changed: Change) -> None:
+    page = changed("update credit_scores set is_in_default = false")
+    (count,) = re.findall(r"The (\d+) best product", page.section("retention").words)
+    _, *others = table(page.section("retention"), f"The {count} best")
+    page = changed(
+        "update credit_scores set is_in_default = false",
+        "update credit_scores set is_in_default = true where customer_id ="
+        " (select customer_id from customer_product_gaps"
+        " order by expected_revenue_amount desc, customer_id limit 1)",
+    )
+    assert table(page.section("retention"), f"The {len(others)} best") == others
+
+
 def test_portraits_equal_sql_and_mark_the_thin(
     page: Page, marts: duckdb.DuckDBPyConnection
 ) -> None:
@@ -437,6 +450,12 @@ def test_expected_value_equals_sql(page: Page, marts: duckdb.DuckDBPyConnection)
     assert f"{in_default} of them are in default and not in the list" in value.words
     assert "<span" not in value.words
     assert "Provisional: its sale type's models of purchases and margins have not" in value.words
+
+
+def test_without_any_cost_the_value_is_said_to_be_revenue(changed: Change) -> None:
+    page = changed("update customer_clv set margin_basis = 'revenue'")
+    assert "by their discounted net revenue: no cost is known" in page.section("value").words
+    assert "margin less cost to serve" not in page.section("value").words
 
 
 def test_the_models_say_how_they_did(page: Page) -> None:

@@ -302,9 +302,13 @@ _LABELS: dict[str, tuple[str, str]] = {
         "预期价值最高的 {count} 家客户",
     ),
     "value.models": ("The models behind it", "所用模型"),
-    "value.total": (
+    "value.total_cost": (
         "{count} customers are valued: margin less cost to serve less credit loss, discounted.",
         "共对 {count} 家客户估值：折现毛利减服务成本减信用损失。",
+    ),
+    "value.total_revenue": (
+        "{count} customers are valued by their discounted net revenue: no cost is known.",
+        "共对 {count} 家客户估值：成本未知，按折现净收入计。",
     ),
     "value.in_default": (
         "{count} of them are in default and not in the list: what they owe comes first.",

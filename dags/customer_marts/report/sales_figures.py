@@ -255,6 +255,7 @@ class ExpectedValue:
     customers: tuple[ValuedCustomer, ...]
     count_in_default: int
     count_valued: int
+    margin_basis: str
     total_12: Decimal
     total_36: Decimal
     models: tuple[ValueModel, ...]
@@ -701,7 +702,7 @@ def _offers(marts: Marts, currency: str | None, feeds: Feeds) -> tuple[Offer, ..
     if not marts.has("customer_product_gaps", "expected_revenue_amount", "reason_en", "reason_zh"):
         return Absent(no_mart("customer_product_gaps"))
     rows = marts.rows(
-        """
+        f"""
         select
             coalesce(dim_customers.customer_name, customer_product_gaps.customer_id),
             customer_product_gaps.product_name,
@@ -711,6 +712,7 @@ def _offers(marts: Marts, currency: str | None, feeds: Feeds) -> tuple[Offer, ..
         from customer_product_gaps
         left join dim_customers using (customer_id)
         where customer_product_gaps.currency = $currency
+            and customer_product_gaps.customer_id not in ({_in_default(marts)})
         order by
             customer_product_gaps.expected_revenue_amount desc,
             customer_product_gaps.customer_id,
@@ -729,15 +731,19 @@ def _offers(marts: Marts, currency: str | None, feeds: Feeds) -> tuple[Offer, ..
     )
 
 
+def _in_default(marts: Marts) -> str:
+    """The customers that owe first, whatever they would bring or could be offered."""
+    if marts.has("credit_scores", "is_in_default"):
+        return "select customer_id from credit_scores where is_in_default"
+    return "select null as customer_id where false"
+
+
 def _expected_value(marts: Marts, currency: str | None, feeds: Feeds) -> ExpectedValue | Absent:
-    if not marts.has("customer_clv", "expected_clv_12_months_amount", "clv_status"):
+    if not marts.has("customer_clv", "expected_clv_12_months_amount", "clv_status", "margin_basis"):
         return Absent(no_mart("customer_clv"))
     if not marts.has("clv_model_runs", "is_scoring", "candidate", "bias_rate"):
         return Absent(no_mart("clv_model_runs"))
-    # who is in default would bring that much, but owes first
-    in_default = "select null as customer_id where false"
-    if marts.has("credit_scores", "is_in_default"):
-        in_default = "select customer_id from credit_scores where is_in_default"
+    in_default = _in_default(marts)
     customers = marts.rows(
         f"""
         select
@@ -763,13 +769,14 @@ def _expected_value(marts: Marts, currency: str | None, feeds: Feeds) -> Expecte
         if not marts.count("fct_orders"):
             return Absent(feeds.why_empty("orders"))
         return Absent(text("absent.nobody_valued"))
-    count, count_in_default, total_12, total_36 = marts.row(
+    count, count_in_default, total_12, total_36, margin_basis = marts.row(
         f"""
         select
             count(*),
             count(*) filter (where customer_id in ({in_default})),
             sum(expected_clv_12_months_amount),
             sum(expected_clv_36_months_amount),
+            min(margin_basis),
         from customer_clv
         where expected_clv_12_months_amount is not null and currency = $currency
         """,
@@ -790,6 +797,7 @@ def _expected_value(marts: Marts, currency: str | None, feeds: Feeds) -> Expecte
         customers=tuple(ValuedCustomer(*row) for row in customers),
         count_in_default=count_in_default,
         count_valued=count,
+        margin_basis=margin_basis,
         total_12=total_12,
         total_36=total_36,
         models=tuple(

@@ -92,6 +92,11 @@ renewals as (
     select * from {{ ref('int_clv_renewals') }}
 ),
 
+basis_texts as (
+    select * from {{ ref('clv_texts') }}
+    where dimension = 'margin_basis' and {{ is_in_force() }}
+),
+
 renewal_texts as (
     select * from {{ ref('clv_texts') }}
     where dimension = 'renewal_status' and {{ is_in_force() }}
@@ -593,6 +598,7 @@ final as (
                 'recency_days': days_between('judged_customers.last_purchase_on', as_of_date()),
                 'expected': with_decimal_if_any('judged_customers.expected_purchases_12_months'),
                 'margin': as_whole('judged_customers.margin_per_purchase'),
+                'basis': 'basis_texts.label_' ~ language,
                 'currency': reporting_currency(),
             }) }} as clv_reason_{{ language }},
         {%- endfor %}
@@ -656,6 +662,7 @@ final as (
     from judged_customers
     cross join parameters
     left join status_texts on judged_customers.clv_status = status_texts.code
+    left join basis_texts on judged_customers.margin_basis = basis_texts.code
     left join renewal_texts on judged_customers.renewal_status = renewal_texts.code
 )
 
