@@ -129,6 +129,7 @@ credit_risks as (
             expected_losses.loss_given_default_rate, {{ loss_given_default_of_others() }}
         ) as impact_amount,
         exposures.exposure_amount,
+        credit_scores.is_in_default as is_fact,
         credit_scores.grade as stage_en,
         credit_scores.grade as stage_zh
     from exposures
@@ -291,6 +292,7 @@ left_products as (
     cross join book
     where
         segments.lifecycle in ('active', 'slowing')
+        and segments.recency_days <= {{ management_parameter('substitution_silent_days') }}
         and customer_products.count_orders
         >= {{ management_parameter('substitution_minimum_orders') }}
         and {{ days_between('customer_products.last_ordered_on', as_of_date()) }}
@@ -318,11 +320,11 @@ substitution_risks as (
 risks as (
     {%- set columns = [
         'count_evidence', 'evidence_on', 'evidence_days', 'stage_en', 'stage_zh',
-        'exposure_amount', 'told_share', 'told_name',
+        'exposure_amount', 'told_share', 'told_name', 'is_fact',
     ] %}
     {%- set kinds = {
         'churn': ['count_evidence', 'evidence_on', 'evidence_days', 'stage_en', 'stage_zh'],
-        'credit': ['exposure_amount', 'stage_en', 'stage_zh'],
+        'credit': ['exposure_amount', 'is_fact', 'stage_en', 'stage_zh'],
         'price': ['count_evidence', 'told_share'],
         'concentration': ['told_share'],
         'substitution': ['count_evidence', 'evidence_days', 'told_name'],
@@ -342,6 +344,20 @@ risks as (
     {%- endfor %}
 ),
 
+-- what has come about is told as a fact
+told_risks as (
+    select
+        {%- for language in ['en', 'zh'] %}
+            coalesce(
+                case when risks.is_fact then risk_rules.fact_driver_{{ language }} end,
+                risk_rules.driver_{{ language }}
+            ) as sentence_{{ language }},
+        {%- endfor %}
+        risks.*
+    from risks
+    inner join risk_rules on risks.risk_kind = risk_rules.risk_kind
+),
+
 classed_risks as (
     select
         risks.*,
@@ -349,7 +365,7 @@ classed_risks as (
             as expected_loss_amount,
         max(likelihoods.class_no) as likelihood_class,
         max(impacts.class_no) as impact_class
-    from risks
+    from told_risks as risks
     cross join book
     inner join risk_classes as likelihoods
         on
@@ -416,7 +432,7 @@ final as (
         levels.label_zh as risk_level_label_zh,
         {%- for language in ['en', 'zh'] %}
             {%- set told = dict(values, stage=values['stage'] % language) %}
-            {{ fill_in('risk_rules.driver_' ~ language, told) }} as driver_{{ language }},
+            {{ fill_in('classed_risks.sentence_' ~ language, told) }} as driver_{{ language }},
             risk_rules.response_{{ language }},
         {%- endfor %}
         risk_rules.owner_role,
