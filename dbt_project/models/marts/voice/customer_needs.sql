@@ -148,14 +148,8 @@ joined_needs as (
         customer_id,
         need_code,
         max(need_type) as stated_type,
-        greatest(
-            coalesce(max(case when origin = 'survey' then importance end), 0),
-            coalesce(max(case when origin <> 'survey' then importance end), 0)
-        ) as importance,
-        greatest(
-            coalesce(max(case when origin = 'survey' then urgency end), 0),
-            coalesce(max(case when origin <> 'survey' then urgency end), 0)
-        ) as urgency,
+        max(importance) as importance,
+        max(urgency) as urgency,
         max(fulfilled_rate) as fulfilled_rate,
         cast(coalesce(max(case when origin = 'survey' then n end), 0) as integer)
             as count_survey_answers,
@@ -175,6 +169,7 @@ judged_needs as (
         joined_needs.*,
         coalesce(joined_needs.stated_type, need_types.member) as need_type,
         case
+            when joined_needs.importance is null or joined_needs.urgency is null then 'not_known'
             when
                 joined_needs.importance >= parameters.need_importance_from
                 and joined_needs.urgency >= parameters.need_urgency_from
@@ -207,7 +202,7 @@ final as (
         need_type_labels.label_en as need_type_label_en,
         need_type_labels.label_zh as need_type_label_zh,
         round(judged_needs.importance, 6) as importance,
-        nullif(round(judged_needs.urgency, 6), 0) as urgency,
+        round(judged_needs.urgency, 6) as urgency,
         round(judged_needs.importance * judged_needs.urgency, 6) as priority_score,
         judged_needs.quadrant,
         quadrant_texts.label_en as quadrant_label_en,
