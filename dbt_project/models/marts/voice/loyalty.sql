@@ -66,9 +66,9 @@ repurchases as (
 tenures as (
     select
         customer_id,
-        min(ordered_on) as first_ordered_on
-    from order_days
-    group by customer_id
+        tenure_days
+    from {{ ref('customer_lifecycle') }}
+    where month_on = {{ month_start(as_of_date()) }}
 ),
 
 latest_answers as (
@@ -149,16 +149,11 @@ joined_components as (
         {{ mean_of('repurchases.count_repurchased', 'repurchases.count_purchases') }}
             as repeat_purchase,
         survey_components.share_of_demand,
-        {{ days_between('tenures.first_ordered_on', as_of_date()) }} as tenure_days,
+        tenures.tenure_days,
         -- least() would pass over an unknown tenure
         case
-            when tenures.first_ordered_on is not null
-                then
-                    least(
-                        {{ days_between('tenures.first_ordered_on', as_of_date()) }}
-                        / parameters.full_tenure_days,
-                        1.0
-                    )
+            when tenures.tenure_days is not null
+                then least(tenures.tenure_days / parameters.full_tenure_days, 1.0)
         end as tenure,
         survey_components.recommendation,
         scorecards.product_score,
