@@ -191,7 +191,9 @@ numbered_complaints as (
         resolved_days.day_no as resolved_no,
         answered_days.day_no as answered_before_no,
         as_of_day.day_no as as_of_no,
-        opened_days.day_no + sla.resolve_days as due_no
+        opened_days.day_no + sla.resolve_days as due_no,
+        -- the first business day on which a complaint that waits has waited longer
+        opened_days.day_no + floor(sla.answer_hours / 24) + 1 as answer_late_no
     from complaints
     cross join parameters
     cross join as_of_day
@@ -228,6 +230,7 @@ judged_complaints as (
     select
         timed_complaints.*,
         due_days.date_on as resolve_due_on,
+        answer_days.date_on as answer_late_on,
         case
             when timed_complaints.is_answered then 'answered'
             when timed_complaints.is_open then 'waiting'
@@ -258,6 +261,8 @@ judged_complaints as (
     from timed_complaints
     left join business_days as due_days
         on timed_complaints.due_no = due_days.day_no and due_days.is_business_day
+    left join business_days as answer_days
+        on timed_complaints.answer_late_no = answer_days.day_no and answer_days.is_business_day
 ),
 
 joined_complaints as (
@@ -345,6 +350,7 @@ final as (
         cast(won_back_complaints.answer_hours as double) as answer_sla_hours,
         cast(won_back_complaints.hours_to_answer as double) as hours_to_answer,
         won_back_complaints.answer_sla_status,
+        won_back_complaints.answer_late_on,
         cast(won_back_complaints.resolve_days as integer) as resolve_sla_days,
         won_back_complaints.resolve_due_on as sla_due_on,
         cast(won_back_complaints.days_to_resolve as integer) as days_to_resolve,

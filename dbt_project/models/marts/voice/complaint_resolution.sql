@@ -83,7 +83,13 @@ known_cases as (
         opened_month_on = month_on as is_opened,
         coalesce(resolved_on between month_on and state_on, false) as is_resolved_in_month,
         coalesce(is_resolved_by_then, false) as is_resolved,
-        coalesce(cast(responded_at as date) <= state_on, false) as is_answered,
+        answer_status = 'answered' and cast(responded_at as date) <= state_on as is_answered,
+        -- whoever waited longer than agreed was not answered in time, whenever it was
+        (
+            answer_status = 'waiting'
+            or (answer_status = 'answered' and cast(responded_at as date) > state_on)
+        )
+        and answer_late_on <= state_on as is_answer_late,
         hours_to_answer,
         answer_sla_status,
         days_to_resolve,
@@ -142,7 +148,12 @@ summed_cases as (
             as hours_to_answer_total,
         sum(days_to_resolve) filter (where is_in_window and is_resolved) as days_to_resolve_total,
         count(*) filter (
-            where is_in_window and is_answered and answer_sla_status in ('kept', 'breached')
+            where
+            is_in_window
+            and (
+                (is_answered and answer_sla_status in ('kept', 'breached'))
+                or is_answer_late
+            )
         ) as count_answer_judged,
         count(*) filter (where is_in_window and is_answered and answer_sla_status = 'kept')
             as count_answer_kept,
