@@ -222,10 +222,10 @@ sentences as (
         begun_sentences.label_zh,
     {%- for language in ['en', 'zh'] %}
         {{ fill_in('begun_sentences.sentence_' ~ language, {
-            'margin': as_whole('amounts.margin_added_amount'),
-            'margin_low': as_whole('amounts.margin_added_low_amount'),
-            'margin_high': as_whole('amounts.margin_added_high_amount'),
-            'cost': as_whole('amounts.cost_amount'),
+            'margin': as_grouped('amounts.margin_added_amount'),
+            'margin_low': as_grouped('amounts.margin_added_low_amount'),
+            'margin_high': as_grouped('amounts.margin_added_high_amount'),
+            'cost': as_grouped('amounts.cost_amount'),
             'currency': reporting_currency(),
             'compared': 'amounts.count_compared',
             'control': 'amounts.count_control',
