@@ -67,6 +67,15 @@ happy_answers as (
     group by customer_id, measure
 ),
 
+last_happy_answers as (
+    select
+        customer_id,
+        max(answered_at) as answered_at
+    from answers
+    where not is_unhappy
+    group by customer_id
+),
+
 -- of the answers since the last happy one: how many, and since when
 unhappy_runs as (
     select
@@ -83,7 +92,8 @@ unhappy_runs as (
     group by answers.customer_id, answers.measure
 ),
 
--- its latest unhappy answer; where both questions are, the recommendation stands
+-- its latest unhappy answer, unless it was happy later by the other question; where both
+-- are unhappy, the recommendation stands
 unhappy_customers as (
     select
         answers.*,
@@ -98,7 +108,10 @@ unhappy_customers as (
         on
             answers.customer_id = unhappy_runs.customer_id
             and answers.measure = unhappy_runs.measure
-    where answers.place = 1
+    left join last_happy_answers on answers.customer_id = last_happy_answers.customer_id
+    where
+        answers.place = 1
+        and coalesce(answers.answered_at >= last_happy_answers.answered_at, true)
 ),
 
 contacts as (
