@@ -97,18 +97,20 @@ last_nps as (
     ) = 1
 ),
 
+-- what we gave back lowers the sum, but is no payment of the customer's
 payment_totals as (
     select
         customer_id,
-        max(settled_on) as last_paid_on,
+        max(settled_on) filter (where payment_amount > 0) as last_paid_on,
         coalesce(
             sum(payment_amount) filter (
                 where settled_on > {{ add_months(as_of_date(), -12) }}
             ),
             0
         ) as paid_12_months_amount,
-        count(*) filter (where settled_on > {{ add_months(as_of_date(), -12) }})
-            as count_payments_12_months
+        count(*) filter (
+            where payment_amount > 0 and settled_on > {{ add_months(as_of_date(), -12) }}
+        ) as count_payments_12_months
     from payments
     group by customer_id
 ),
@@ -258,7 +260,7 @@ joined_blocks as (
         payment_totals.paid_12_months_amount,
         case
             when payment_totals.count_payments_12_months > 0 then 'available'
-            when payment_totals.customer_id is not null then 'no_payment_in_12_months'
+            when payment_totals.last_paid_on is not null then 'no_payment_in_12_months'
             when balances.bills_outstanding_amount > 0 then 'bills_not_matured'
             when feeds.has_payments then 'no_payment'
             else 'no_payment_feed'
