@@ -17,7 +17,7 @@ from customer_marts.clv.coding import Coding
 from customer_marts.clv.fitting import FitStatus
 from customer_marts.clv.forecasts import ForecastRules, purchase_interval
 from customer_marts.clv.holdouts import PurchaseFit
-from customer_marts.clv.margin_refit import MarginFit
+from customer_marts.clv.margin_refit import MarginFit, _holds
 from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd
 from customer_marts.clv.model_tables import forecast_table, model_runs, renewal_table
 from customer_marts.errors import ConfigurationError
@@ -207,6 +207,20 @@ def test_the_first_run_finds_the_worlds_it_was_simulated_from(first: list[dict[s
             assert rate == pytest.approx(world["r"] / world["alpha"] / world["k"], rel=0.15)
             leaves = fit.model.a / (fit.model.a + fit.model.b)
             assert leaves == pytest.approx(world["a"] / (world["a"] + world["b"]), rel=0.3)
+
+
+def test_what_is_doubted_is_the_same_in_both_languages() -> None:
+    doubts = (
+        "q runs to its bound",
+        "frequency and value correlate by 0.36, more than 0.3",
+        "p is known only within a factor of 12.5",
+    )
+    text_en, text_zh = _holds(doubts, -0.09, 100, 0)
+    assert text_en == "Gamma-Gamma does not hold: " + "; ".join(doubts)
+    assert text_zh == (
+        "Gamma-Gamma假设不成立:参数 q 触及边界、购买频率与毛利相关系数 0.36,超过 0.3、"
+        "参数 p 的误差达 12.5 倍"
+    )
 
 
 def test_margins_are_held_against_what_purchases_brought(first: list[dict[str, Any]]) -> None:

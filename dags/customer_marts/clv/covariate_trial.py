@@ -86,10 +86,11 @@ def try_covariates(
     }
     if not told["used"]:
         compared = ", ".join(f"{each} {wald[each]:.1f} of {needed[each]:.1f}" for each in wald)
+        compared_zh = "、".join(f"{each} {wald[each]:.1f},需 {needed[each]:.1f}" for each in wald)
         return _refused(
             name,
             f"none tells buyers apart (Wald statistic {compared} needed)",
-            f"均不能显著区分客户(Wald 统计量 {compared})",
+            f"均不能显著区分客户(Wald 统计量 {compared_zh})",
             told,
         )
     coding = coding.only(told["used"])

@@ -11,6 +11,7 @@ own mean so far, and the mean of all.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date
@@ -182,7 +183,7 @@ def _holds(doubts: Sequence[str], correlation: float, number: int, left: int) ->
     if doubts:
         return (
             f"Gamma-Gamma does not hold: {'; '.join(doubts)}",
-            f"Gamma-Gamma假设不成立(购买频率与毛利相关系数 {correlation:.2f})",
+            f"Gamma-Gamma假设不成立:{'、'.join(map(_in_chinese, doubts))}",
         )
     also_en = f"; {left} customers with a mean not above 0 take the shrunken mean" if left else ""
     also_zh = f";{left} 个平均毛利不为正的客户采用收缩均值" if left else ""
@@ -190,6 +191,28 @@ def _holds(doubts: Sequence[str], correlation: float, number: int, left: int) ->
         f"frequency and margin correlate by {correlation:.2f} over {number} customers{also_en}",
         f"{number} 个客户购买频率与毛利相关系数 {correlation:.2f}{also_zh}",
     )
+
+
+# What a fit doubts, as its reasons tell it, and the same in Chinese.
+_DOUBTS_ZH = (
+    (
+        r"frequency and value correlate by (\S+), more than (\S+)",
+        r"购买频率与毛利相关系数 \1,超过 \2",
+    ),
+    (r"(\w+) runs to its bound", r"参数 \1 触及边界"),
+    (r"(\w+) is known only within a factor of (\S+)", r"参数 \1 的误差达 \2 倍"),
+    (r"(\S+) customers left out: mean value not above 0", r"\1 个平均毛利不为正的客户未计入"),
+    (r"(\S+) repeat buyers, (\S+) are needed", r"仅 \1 个重复购买客户,至少需要 \2 个"),
+    (r"no mean margin is above 0", "没有大于0的平均毛利"),
+    (r"no maximum of the likelihood was found", "未收敛"),
+)
+
+
+def _in_chinese(doubt: str) -> str:
+    for pattern, told in _DOUBTS_ZH:
+        if match := re.fullmatch(pattern, doubt):
+            return match.expand(told)
+    return doubt
 
 
 def _compared(holdout: MarginHoldout) -> Any:
