@@ -168,13 +168,13 @@ loyalty_months as (
     group by month_on
 ),
 
+-- who was a customer before the books begin is no new one on its first order in them
 first_order_months as (
     select
         customer_id,
-        min(month_on) as first_order_month_on
-    from customer_months
-    where count_orders > 0
-    group by customer_id
+        {{ month_start('customer_since_on') }} as first_order_month_on
+    from {{ ref('customer_lifecycle') }}
+    where month_on = {{ month_start(as_of_date()) }} and customer_since_on is not null
 ),
 
 new_customer_months as (
