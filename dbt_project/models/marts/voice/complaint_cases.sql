@@ -336,8 +336,12 @@ final as (
         won_back_complaints.account_manager,
         won_back_complaints.product_category,
         won_back_complaints.category,
-        coalesce(category_texts.label_en, won_back_complaints.category) as category_label_en,
-        coalesce(category_texts.label_zh, won_back_complaints.category) as category_label_zh,
+        {%- for language in ['en', 'zh'] %}
+            coalesce(
+                category_texts.label_{{ language }}, won_back_complaints.category,
+                unknown_texts.label_{{ language }}
+            ) as category_label_{{ language }},
+        {%- endfor %}
         won_back_complaints.severity,
         code_labels.label_en as severity_label_en,
         code_labels.label_zh as severity_label_zh,
@@ -392,6 +396,8 @@ final as (
         on
             won_back_complaints.category = category_texts.code
             and category_texts.area = 'complaint_category'
+    left join voice_texts as unknown_texts
+        on unknown_texts.area = 'member' and unknown_texts.code = 'none'
     left join voice_texts as cause_texts
         on
             won_back_complaints.root_cause = cause_texts.code
