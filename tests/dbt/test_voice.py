@@ -132,6 +132,13 @@ def build(
             select customer_id, order_month as month_on, count(*)::integer as count_orders
             from marts.fct_orders group by all"""
         )
+        con.execute(
+            """create or replace table marts.customer_lifecycle as
+            select customer_id, date_trunc('month', $1)::date as month_on,
+                $1 - min(ordered_on) as tenure_days
+            from marts.fct_orders group by customer_id""",
+            [as_of],
+        )
         con.execute("delete from marts.customer_segment_history")
     dbt("build", *WITHOUT_UNIT_TESTS, "--exclude-resource-type", "test", "--select", *VOICE_MODELS)
     shutil.copyfile(database, folder / "build.duckdb")
