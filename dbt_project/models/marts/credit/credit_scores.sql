@@ -97,7 +97,15 @@ reasons_side_by_side as (
     group by customer_id
 ),
 
--- without points one sentence says what the model went by
+lost_totals as (
+    select
+        customer_id,
+        sum(points_lost) as points_lost
+    from valued_points
+    group by customer_id
+),
+
+-- without a reason in points one sentence says what the model went by
 plain_reasons as (
     select
         customers.customer_id,
@@ -105,11 +113,13 @@ plain_reasons as (
             when scores.customer_id is null then 'no_document'
             when scores.model_basis = 'none' then 'no_recent_document'
             when scores.model_basis = 'roll_rate' then scores.roll_state
+            when scores.model_basis = 'scorecard' and lost_totals.points_lost > 0 then 'like_book'
             when scores.model_basis = 'scorecard' then 'at_best'
         end as reason_code,
         100 * scores.model_pd_probability as pd_percent
     from customers
     left join scores on customers.customer_id = scores.customer_id
+    left join lost_totals on customers.customer_id = lost_totals.customer_id
 ),
 
 explained as (
