@@ -26,7 +26,8 @@ payments as (
 
 silent_bills as (
     select * from {{ ref('int_bills') }}
-    where ladder_status = 'matured_without_status'
+    -- one without a maturity did not mature on any known day: receivables_exceptions has it
+    where ladder_status = 'matured_without_status' and not has_no_maturity
 ),
 
 trends as (
@@ -68,8 +69,8 @@ graded_exposures as (
         coalesce(
             credit_scores.default_on, credit_scores.override_decided_on, credit_scores.as_of
         ) as graded_since_on,
+        -- what is delivered cannot be stopped any more
         coalesce(credit_exposures.undelivered_orders_amount, 0)
-        + coalesce(credit_exposures.unbilled_deliveries_amount, 0)
         + coalesce(credit_exposures.uninvoiced_orders_amount, 0) as orders_amount
     from credit_exposures
     inner join credit_scores on credit_exposures.customer_id = credit_scores.customer_id
