@@ -204,8 +204,9 @@ warnings as (
             'since_on': 'as_of',
             'amount': '-group_headroom_amount',
             'limit_amount': 'group_limit_amount',
-            'exposure_amount': 'group_exposure_amount',
-            'count_documents': 'count_group_members',
+            'exposure_amount': 'group_counted_exposure_amount',
+            'count_documents': "case when group_limit_basis = 'own' then count_group_members "
+                ~ "else count_group_members - count_group_members_without_limit end",
             'value': 'coalesce(group_utilisation_rate, ' ~ "cast('inf' as double)" ~ ')',
             'name_en': 'group_key', 'name_zh': 'group_key',
         }) }}
