@@ -17,7 +17,7 @@ graded_months as (
     select
         scores.customer_id,
         scores.state_on,
-        scores.default_on,
+        scores.in_default_since_on,
         grades.grade,
         grades.grade_order
     from scores
@@ -66,7 +66,7 @@ final as (
         grades_now.grade,
         grades_now.grade_order,
         -- of a default the day is known, of a grade the month end
-        coalesce(grades_now.default_on, since.since_on) as since_on,
+        coalesce(grades_now.in_default_since_on, since.since_on) as since_on,
         grades_before.state_on as before_on,
         grades_before.grade as before_grade,
         grades_before.grade_order as before_grade_order

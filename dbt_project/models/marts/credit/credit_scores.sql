@@ -134,7 +134,7 @@ explained as (
         scores.model_pd_probability,
         scores.model_grade,
         coalesce(scores.is_in_default, false) as is_in_default,
-        scores.default_on,
+        scores.in_default_since_on,
         scores.override_status,
         scores.override_grade,
         scores.override_reviewer,
@@ -196,7 +196,7 @@ final as (
         explained.model_grade,
         explained.model_pd_probability,
         explained.is_in_default,
-        explained.default_on,
+        explained.in_default_since_on as default_on,
         {%- for number in [1, 2, 3, 4] %}
             explained.reason_code_{{ number }},
             cast(explained.points_lost_{{ number }} as integer) as points_lost_{{ number }},
