@@ -256,11 +256,12 @@ final as (
         cast(months_since_payment as double) as months_since_payment,
         {{ mean_of('paid_amount_12_months', 'invoiced_amount_12_months') }}
             as collection_rate_12_months,
-        {{ mean_of(
-            'open_amount * (' ~ months_between('year_from_on', 'month_on') ~ ' + 1)',
-            'invoiced_amount_12_months'
-        ) }}
-            as balance_months,
+        -- so it does here: on the second of a month the window has eleven months of invoices
+        cast(open_amount as double) * (
+            {{ months_between('year_from_on', 'month_on') }}
+            + cast({{ days_between('month_on', 'state_on') }} + 1 as double)
+            / {{ days_between('month_on', add_months('month_on', 1)) }}
+        ) / nullif(cast(invoiced_amount_12_months as double), 0) as balance_months,
         cast({{ months_between('known_since_month_on', 'month_on') }} as double) as tenure_months,
         case when known_complaints_12_months > 0 then cast(count_complaints_12_months as double) end
             as complaints_12_months,
