@@ -21,7 +21,10 @@ open_documents as (
 
 payments as (
     select * from {{ ref('fct_payments') }}
-    where dishonoured_on <= {{ as_of_date() }}
+    where
+        dishonoured_on <= {{ as_of_date() }}
+        -- who owes nothing any more has made it good
+        and customer_id in (select customer_id from open_documents)
 ),
 
 silent_bills as (
