@@ -1,3 +1,5 @@
+{%- set this_month = month_start(as_of_date()) %}
+
 with customers as (
     select * from {{ ref('dim_customers') }}
 ),
@@ -65,11 +67,17 @@ sales as (
         {{ sum_amount(
             'case when orders.ordered_on > windows.window_from_on then orders.gross_amount end'
         ) }} as sales_amount,
-        -- a customer of three months has an average of three months
+        -- a customer of three months has an average of three months; the month that runs counts
+        -- with its days, so that its first day takes no third off the average of two
         least(
-            {{ months_between('min(orders.ordered_on)', as_of_date()) }} + 1,
+            greatest(
+                {{ months_between('min(orders.ordered_on)', as_of_date()) }}
+                + cast(extract(day from {{ as_of_date() }}) as double)
+                / {{ days_between(this_month, add_months(this_month, 1)) }},
+                1
+            ),
             max(cast(windows.sales_window_months as integer))
-        ) as count_sales_months
+        ) as sales_months
     from orders
     cross join windows
     group by orders.customer_id
@@ -99,15 +107,15 @@ needs as (
         limit_grades.label_zh as grade_text_zh,
         limit_grades.need_factor,
         limit_grades.cap_factor,
-        cast(sales.count_sales_months as integer) as count_sales_months,
+        cast(ceil(sales.sales_months) as integer) as count_sales_months,
         need_months.need_months,
         -- decimals divide as doubles: six decimals bring an exact half back before it is rounded
         coalesce(
-            {{ to_amount('cast(sales_amount / count_sales_months as decimal(28, 6))') }}, 0
+            {{ to_amount('cast(sales_amount / sales_months as decimal(28, 6))') }}, 0
         ) as average_monthly_sales_amount,
         coalesce(
             {{ to_amount(
-                'cast(sales_amount * need_months / count_sales_months as decimal(28, 6))'
+                'cast(sales_amount * need_months / sales_months as decimal(28, 6))'
             ) }},
             0
         ) as need_amount,
