@@ -116,7 +116,7 @@ plain_reasons as (
             when scores.model_basis = 'scorecard' and lost_totals.points_lost > 0 then 'like_book'
             when scores.model_basis = 'scorecard' then 'at_best'
         end as reason_code,
-        100 * scores.model_pd_probability as pd_percent
+        scores.model_pd_probability
     from customers
     left join scores on customers.customer_id = scores.customer_id
     left join lost_totals on customers.customer_id = lost_totals.customer_id
@@ -159,7 +159,7 @@ explained as (
                         }) }}
                 end,
                 {{ fill_in('reason_texts.reason_' ~ language, {
-                    'pd': with_one_decimal('plain_reasons.pd_percent'),
+                    'pd': cut_percentage('plain_reasons.model_pd_probability'),
                 }) }}
             ) as reason_{{ language }}_1,
         {%- endfor %}
