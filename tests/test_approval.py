@@ -71,6 +71,12 @@ def test_a_loss_of_orders_waits_is_looked_at_approved_and_released(mini: MiniCom
     assert f"* {lost}" in told
     assert "approved by 王芳" in told
 
+    # a release that was taken back was not right after all: it asks again
+    releases.rollback(mini.settings)
+    with pytest.raises(GateFailure, match="changes more than a release may"):
+        refresh(mini)
+    releases.rollback(mini.settings, release.release_id)
+
     # the word was for that release: the next loss waits for its own
     lose_orders(mini, 12, "2026-02-04 11:00:00")
     with pytest.raises(GateFailure, match="orders: "):

@@ -697,15 +697,15 @@ def _gate_changes(run: Run, state: dict[str, Any]) -> list[dict[str, Any]]:
     """What the candidate changes against the release it goes on from, as a line of its gates; none
     of a first release. Raises GateFailure when something waits for approval.
     """
-    from customer_marts.gates.changes import changes, to_gate_line
+    from customer_marts.gates.changes import Successor, changes, to_gate_line
 
     parent = releases.current_release(run.settings.paths)
     if parent is None or parent.release_id != state["parent_release_id"]:
         return []  # where readers were pointed elsewhere meanwhile, publication is refused
     start = time.perf_counter()
     with run.journal.step("gate 2 (changes)") as outcome:
-        as_of = date.fromisoformat(state["as_of"])
-        found = changes(run.settings, parent, run.candidate / "build.duckdb", as_of)
+        candidate = Successor.of_candidate(run.settings.paths, state)
+        found = changes(run.settings, parent, candidate)
         waiting = [change for change in found if change.waits]
         beyond = sum(change.is_beyond for change in found)
         approved = f" ({beyond - len(waiting)} approved)" if beyond > len(waiting) else ""

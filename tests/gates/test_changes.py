@@ -13,6 +13,7 @@ from customer_marts.errors import ConfigurationError
 from customer_marts.gates.changes import (
     CHANGES_FILE,
     Change,
+    Successor,
     approvals,
     approve,
     changes,
@@ -68,7 +69,7 @@ def measured(
 ) -> dict[str, Change]:
     before = release(tmp_path, 1, AS_OF)
     after = release(tmp_path, 2, as_of, *statements)
-    return {change.name: change for change in changes(settings, before, after, as_of)}
+    return {change.name: change for change in changes(settings, before, Successor.of(after))}
 
 
 def test_nothing_changed(settings: Settings, tmp_path: Path) -> None:
@@ -156,7 +157,9 @@ def test_an_earlier_day_and_a_small_book_are_told_not_judged(
     small = release(tmp_path, 3, AS_OF, "delete from fct_orders where order_id >= 'O18'")
     none_left = release(tmp_path, 4, AS_OF, "delete from fct_orders")
     orders = next(
-        change for change in changes(settings, small, none_left, AS_OF) if change.name == "orders"
+        change
+        for change in changes(settings, small, Successor.of(none_left))
+        if change.name == "orders"
     )
     assert int(orders.before) < measures()[0]
     assert (orders.rate, orders.is_beyond) == (-1, False)
@@ -166,31 +169,43 @@ def test_an_approval_covers_its_measure_on_its_release_as_far_as_it_went(
     settings: Settings, tmp_path: Path
 ) -> None:
     before = release(tmp_path, 1, AS_OF)
-    lost = release(tmp_path, 2, AS_OF, "delete from fct_orders where order_id < 'O2'")
-    found = changes(settings, before, lost, AS_OF)
-    waiting = [change for change in found if change.waits]
-    assert [change.name for change in waiting] == ["orders"]
-    approve(settings.paths, "r1", waiting, **WHO)
+    state = {"parent_release_id": "r1", "release_sequence": 2}
 
+    def orders(earlier: Release, sequence: int, least: str) -> Change:
+        after = release(
+            tmp_path, sequence, AS_OF, f"delete from fct_orders where order_id < '{least}'"
+        )
+        found = changes(settings, earlier, Successor(2, AS_OF, after.marts, "main"))
+        assert [change.name for change in found if change.is_beyond] == ["orders"]
+        return next(change for change in found if change.is_beyond)
+
+    lost = orders(before, 2, "O2")
+    assert lost.waits
+    approve(settings.paths, state, [lost], **WHO)
     [line] = approvals(settings.paths)
     assert (line.name, line.by, line.reason) == ("orders", WHO["by"], WHO["reason"])
-    again = {change.name: change for change in changes(settings, before, lost, AS_OF)}
-    assert again["orders"].is_beyond
-    assert not again["orders"].waits
-    gate = to_gate_line(list(again.values()), 0.1)
+
+    again = orders(before, 3, "O2")
+    assert not again.waits
+    gate = to_gate_line([again], 0.1)
     assert gate["success"]
     assert [item["severity"] for item in gate["failed"]] == ["warning"]
     assert gate["failed"][0]["message"].endswith("approved by 王芳: the plant was sold")
 
-    more = release(tmp_path, 3, AS_OF, "delete from fct_orders where order_id < 'O3'")
-    assert next(c for c in changes(settings, before, more, AS_OF) if c.name == "orders").waits
-    next_day = release(tmp_path, 4, AS_OF, "delete from fct_orders where order_id < 'O4'")
-    assert next(c for c in changes(settings, lost, next_day, AS_OF) if c.name == "orders").waits
+    assert orders(before, 4, "O3").waits
+    # on another release
+    other = release(tmp_path, 5, AS_OF, "delete from fct_orders where order_id < 'O10'")
+    assert orders(other, 6, "O2").waits
+    # released, then taken back: a rollback is no approval
+    taken_back = changes(
+        settings, before, Successor(3, AS_OF, tmp_path / "r3/marts.duckdb", "main")
+    )
+    assert [change.name for change in taken_back if change.waits] == ["orders"]
 
 
 def test_an_approval_is_never_anonymous(settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="a name and a reason"):
-        approve(settings.paths, "r1", [], by=" ", reason="because")
+        approve(settings.paths, {}, [], by=" ", reason="because")
     assert approvals(settings.paths) == []
 
 

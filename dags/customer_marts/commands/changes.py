@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,23 +38,21 @@ def diff(company: str | None, print_json: bool, after: str | None, since: str | 
     (default: the release readers see).
     """
     from customer_marts import releases
-    from customer_marts.gates.changes import changes
+    from customer_marts.gates.changes import Successor, changes
 
     settings = Settings.load(company=company)
     known = {release.release_id: release for release in releases.all_releases(settings.paths)}
-    new: releases.Release | Path
     if after == CANDIDATE:
-        state = _candidate(settings)
-        name, as_of = str(state["release_id"]), date.fromisoformat(state["as_of"])
-        parent, new = state["parent_release_id"], settings.paths.candidate / "build.duckdb"
-        rows = releases.mart_rows(new, settings, settings.paths.cache)
+        told = _candidate(settings)
+        new = Successor.of_candidate(settings.paths, told)
+        rows = releases.mart_rows(new.database, settings, settings.paths.cache)
     else:
         current = releases.current_release(settings.paths)
         release = _of(known, after or (current.release_id if current else ""))
-        name, as_of, new = release.release_id, release.as_of, release
-        parent, rows = release.manifest["parent_release_id"], release.manifest["rows"]
-    old = _of(known, since or parent or "")
-    found = changes(settings, old, new, as_of)
+        told, new, rows = release.manifest, Successor.of(release), release.manifest["rows"]
+    name = told["release_id"]
+    old = _of(known, since or told["parent_release_id"] or "")
+    found = changes(settings, old, new)
     before = old.manifest["rows"]
     counts = {
         mart: (before.get(mart), rows.get(mart))
@@ -74,7 +71,7 @@ def diff(company: str | None, print_json: bool, after: str | None, since: str | 
             )
         )
         return
-    click.echo(f"{old.release_id}, as of {old.as_of} -> {name}, as of {as_of}")
+    click.echo(f"{old.release_id}, as of {old.as_of} -> {name}, as of {new.as_of}")
     for item in found:
         mark = "!" if item.waits else "*" if item.is_beyond else " "
         click.echo(f"{mark} {item.message}")
@@ -108,7 +105,7 @@ def approve(company: str | None, by: str, reason: str) -> None:
             kept=f"readers see {current.release_id}" if current else "",
             todo="run marts run; what goes beyond its bound is listed there",
         )
-    record(settings.paths, current.release_id, waiting, by=by, reason=reason)
+    record(settings.paths, _candidate(settings), waiting, by=by, reason=reason)
     for change in waiting:
         click.echo(f"approved by {by}: {change.message}")
     click.echo(f"kept in {settings.paths.approvals}; run marts run to publish")

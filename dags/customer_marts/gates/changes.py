@@ -16,7 +16,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -56,9 +56,12 @@ class Measure:
 
 @dataclass(frozen=True)
 class Approval:
-    """A person's word that a measure may change so far, on top of one release."""
+    """A person's word that a measure may change so far on top of one release, in the release of
+    this number: what was released and taken back asks again.
+    """
 
     parent_release_id: str
+    release_sequence: int
     name: str
     rate: float
     by: str
@@ -102,6 +105,27 @@ class Change:
         return f"{self.label_en}: {_grouped(self.before)} to {_grouped(self.after)}{by}{bound}"
 
 
+@dataclass(frozen=True)
+class Successor:
+    """A release, or the candidate that would be one: its number, day and marts."""
+
+    sequence: int
+    as_of: date
+    database: Path
+    schema: str
+
+    @classmethod
+    def of(cls, release: Release) -> Successor:
+        return cls(release.sequence, release.as_of, release.marts, "main")
+
+    @classmethod
+    def of_candidate(cls, paths: StatePaths, state: Mapping[str, Any]) -> Successor:
+        """state: the candidate's, as ``build_candidate`` left it."""
+        as_of = date.fromisoformat(state["as_of"])
+        database = paths.candidate / "build.duckdb"
+        return cls(state["release_sequence"], as_of, database, MARTS_SCHEMA)
+
+
 @cache
 def measures() -> tuple[int, list[Measure]]:
     """The least rows of a mart that is judged, and every measure of the file."""
@@ -109,29 +133,22 @@ def measures() -> tuple[int, list[Measure]]:
     return given["least_rows"], [Measure(**line) for line in given["measures"]]
 
 
-def changes(
-    settings: Settings, before: Release, after: Release | Path, to_on: date
-) -> list[Change]:
+def changes(settings: Settings, before: Release, after: Successor) -> list[Change]:
     """Every measure whose mart is on both sides, those beyond their bound with their approvals.
 
-    after: a release, or the build database of a candidate on top of ``before``; to_on: its as-of
-    date. Nothing is judged of one for an earlier day than ``before``: all that came since is gone
-    from it.
+    Nothing is judged of a successor for an earlier day: all that came since is gone from it.
     """
     least_rows, wanted = measures()
-    days = (to_on - before.as_of).days
+    days = (after.as_of - before.as_of).days
     found = []
     with connect(Path(":memory:"), settings, settings.paths.cache) as connection:
         connection.execute(f"attach '{before.marts}' as old (read_only)")
-        file, schema = (
-            (after.marts, "main") if isinstance(after, Release) else (after, MARTS_SCHEMA)
-        )
-        connection.execute(f"attach '{file}' as new (read_only)")
-        marts = _marts(connection, "old", "main") & _marts(connection, "new", schema)
+        connection.execute(f"attach '{after.database}' as new (read_only)")
+        marts = _marts(connection, "old", "main") & _marts(connection, "new", after.schema)
         for measure in wanted:
             if measure.mart not in marts:
                 continue
-            old, new = f'old.main."{measure.mart}"', f'new.{schema}."{measure.mart}"'
+            old, new = f'old.main."{measure.mart}"', f'new.{after.schema}."{measure.mart}"'
             [(rows, was, now)] = connection.execute(
                 f"select (select count(*) from {old}), * "
                 f"from ({_sql(measure, old, new, before.as_of)})"
@@ -154,7 +171,12 @@ def changes(
                     else None,
                 )
             )
-    return _with_approvals(found, before.release_id, approvals(settings.paths))
+    given = [
+        item
+        for item in approvals(settings.paths)
+        if (item.parent_release_id, item.release_sequence) == (before.release_id, after.sequence)
+    ]
+    return [_with_approval(change, given) for change in found]
 
 
 def _marts(connection: Any, database: str, schema: str) -> set[str]:
@@ -186,21 +208,15 @@ def _sql(measure: Measure, old: str, new: str, from_on: date) -> str:
     )
 
 
-def _with_approvals(
-    found: list[Change], parent_release_id: str, known: Iterable[Approval]
-) -> list[Change]:
-    """An approval covers the same measure on top of the same release, in the same direction and no
-    further than its bound beyond what was approved.
-    """
-    given = [item for item in known if item.parent_release_id == parent_release_id]
-    approved = []
-    for change in found:
-        covering = [item for item in given if change.is_beyond and _covers(item, change)]
-        approved.append(replace(change, approval=covering[-1] if covering else None))
-    return approved
+def _with_approval(change: Change, given: list[Approval]) -> Change:
+    covering = [item for item in given if change.is_beyond and _covers(item, change)]
+    return replace(change, approval=covering[-1]) if covering else change
 
 
 def _covers(approval: Approval, change: Change) -> bool:
+    """The same measure, in the same direction, and no further than its bound beyond what was
+    approved.
+    """
     assert change.rate is not None
     assert change.allowed is not None
     return (
@@ -244,14 +260,15 @@ def approvals(paths: StatePaths) -> list[Approval]:
 
 
 def approve(
-    paths: StatePaths, parent_release_id: str, waiting: list[Change], *, by: str, reason: str
+    paths: StatePaths, state: Mapping[str, Any], waiting: list[Change], *, by: str, reason: str
 ) -> list[Approval]:
-    """Record that these changes may be released on top of that release."""
+    """Record that the candidate of this state may be released with these changes."""
     if not by.strip() or not reason.strip():
         raise ConfigurationError("an approval has a name and a reason", todo="give both")
     at = datetime.now(UTC).isoformat(timespec="seconds")
+    parent, sequence = state["parent_release_id"], state["release_sequence"]
     given = [
-        Approval(parent_release_id, change.name, change.rate or 0.0, by, reason, at)
+        Approval(parent, sequence, change.name, change.rate or 0.0, by, reason, at)
         for change in waiting
     ]
     with paths.approvals.open("a", encoding="utf-8") as stream:
