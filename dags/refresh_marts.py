@@ -38,6 +38,9 @@ fault then keeps nobody from what the others brought. `marts status` says which 
   `runs/candidate/build.duckdb` until the next run.
 - `gate_candidate`: a suite of `expectations/marts` refused the candidate; the message names rule
   and table.
+- *the candidate changes more than a release may* (`gate_candidate`): look with
+  `marts diff candidate`; if it is right, `marts approve`, then clear `build_candidate`; if not,
+  mend the data or the mapping.
 - *exchange rates are missing*: a document in a foreign currency has no rate on its day; deliver the
   rates (feed `fx_rates`) and clear `pull_orders`.
 - *Busy*: another run is writing or has overtaken this one; it is tried again, or let be.

@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from customer_marts import __version__
+from customer_marts.commands.changes import approve, diff
 from customer_marts.commands.feeds import feeds
 from customer_marts.commands.identity import identity
 from customer_marts.commands.options import as_json, company_option, plain_errors
@@ -88,6 +89,7 @@ def run(
 def status(company: str | None, print_json: bool) -> None:
     """Which release readers see, how fresh it is, and what waits."""
     from customer_marts import releases
+    from customer_marts.commands.changes import waiting_changes
     from customer_marts.feeds import FEEDS, load_company
     from customer_marts.freshness import feed_statuses
     from customer_marts.landing import landed_batches
@@ -126,6 +128,7 @@ def status(company: str | None, print_json: bool) -> None:
         else 0,
         "batches_waiting": waiting,
         "batches_refused": refused,
+        "changes_waiting": [change.message for change in waiting_changes(settings)],
         "serving": _serving(settings),
     }
     if print_json:
@@ -142,6 +145,8 @@ def status(company: str | None, print_json: bool) -> None:
         click.echo(f"  {shown:<15} {item.newest or '-'!s:<12} {item.feed:<17} {item.message_en}")
     click.echo(f"  waiting      {_counted(waiting)}")
     click.echo(f"  refused      {_counted(refused)}")
+    for message in facts["changes_waiting"]:
+        click.echo(f"  to approve   {message}")
     if facts["serving"]:
         click.echo(f"  PostgreSQL   {facts['serving']['message']}")
 
@@ -290,6 +295,8 @@ def card(company: str | None, customer_id: str, to: Path | None) -> None:
     click.echo(f"{customer_id} as of {current.as_of}: {file}")
 
 
+marts.add_command(diff)
+marts.add_command(approve)
 marts.add_command(feeds)
 marts.add_command(quarantine)
 marts.add_command(identity)

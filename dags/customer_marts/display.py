@@ -128,9 +128,12 @@ class Display:
             "landing": "1 landing suites",
             "dbt": "2 dbt data tests",
             "marts": "2 marts suites",
+            "changes": "2 changes",
         }
         for gate, title in titles.items():
             lines = [line for line in manifest["gates"] if line["gate"] == gate]
+            if not lines:  # a first release has nothing to be compared with
+                continue
             checks = sum(line["checks"] for line in lines)
             warned = [(line, item) for line in lines for item in line["failed"]]
             failed = sum(not line["success"] for line in lines)

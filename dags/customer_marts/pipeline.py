@@ -11,8 +11,9 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -647,9 +648,10 @@ def build_candidate(
 
 
 def gate_candidate(run: Run) -> list[dict[str, Any]]:
-    """Gate ②: the suites on the candidate's marts. Raises GateFailure when a critical rule fails;
-    the candidate stays for inspection until the next run. Raises ConfigurationError when a mart has
-    no suite or a suite no mart.
+    """Gate ②: the suites on the candidate's marts, then what it changes against the last release.
+    Raises GateFailure when a critical rule fails, or a change goes further than a release may
+    without a person's approval; the candidate stays for inspection until the next run. Raises
+    ConfigurationError when a mart has no suite or a suite no mart.
     """
     from customer_marts.gates.suites import validate
 
@@ -683,11 +685,45 @@ def gate_candidate(run: Run) -> list[dict[str, Any]]:
                 kept="the last release stands; the candidate stays for inspection",
                 todo="query the candidate with the rule; mend the data, the model or the suite",
             )
+        lines += _gate_changes(run, state)
         landing = _landing_lines(run, state["batches"])
         state["gates"] = [*landing, state["dbt"], *lines]
         state["stage"] = "gated"
         _write_state(run, state)
         return lines
+
+
+def _gate_changes(run: Run, state: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the candidate changes against the release it goes on from, as a line of its gates; none
+    of a first release. Raises GateFailure when something waits for approval.
+    """
+    from customer_marts.gates.changes import Successor, changes, to_gate_line
+
+    parent = releases.current_release(run.settings.paths)
+    if parent is None or parent.release_id != state["parent_release_id"]:
+        return []  # where readers were pointed elsewhere meanwhile, publication is refused
+    start = time.perf_counter()
+    with run.journal.step("gate 2 (changes)") as outcome:
+        candidate = Successor.of_candidate(run.settings.paths, state)
+        found = changes(run.settings, parent, candidate)
+        waiting = [change for change in found if change.waits]
+        beyond = sum(change.is_beyond for change in found)
+        approved = f" ({beyond - len(waiting)} approved)" if beyond > len(waiting) else ""
+        outcome["outcome"] = f"{len(found)} measured, {beyond} beyond its bound{approved}"
+    line = to_gate_line(found, time.perf_counter() - start)
+    run.journal.write("gate_result", **line)
+    state["changes_waiting"] = [asdict(change) for change in waiting]
+    _write_state(run, state)
+    if waiting:
+        listed = "\n".join(f"  - {change.mart}: {change.message}" for change in waiting)
+        raise GateFailure(
+            f"the candidate changes more than a release may without a person's word:\n{listed}",
+            where=f"{run.candidate / 'build.duckdb'}, against {parent.release_id}",
+            kept="the last release stands; the candidate stays for inspection",
+            todo="look at it (marts diff candidate); if it is right, marts approve --by NAME "
+            "--reason TEXT and run again; if not, mend the data or the mapping",
+        )
+    return [line]
 
 
 def _suites_of(marts: list[str]) -> dict[str, Path]:

@@ -174,6 +174,11 @@ class StatePaths:
         return self.root / "lock"
 
     @property
+    def approvals(self) -> Path:
+        """What people approved of a candidate's changes, a line each."""
+        return self.root / "approvals.jsonl"
+
+    @property
     def candidate(self) -> Path:
         """The one candidate there may be."""
         return self.runs / "candidate"

@@ -243,3 +243,14 @@
 {% macro spark__break_with(message) -%}
     cast(raise_error('{{ message }}') as boolean)
 {%- endmacro %}
+
+{#- A number of a column combination's values in all rows, whatever their order: equal for equal rows. -#}
+{% macro sum_of_hashes(columns) -%}
+    {{ adapter.dispatch('sum_of_hashes', 'customer_marts')(columns) }}
+{%- endmacro %}
+{% macro default__sum_of_hashes(columns) -%}
+    sum(cast(hash({{ columns | join(', ') }}) as hugeint))
+{%- endmacro %}
+{% macro spark__sum_of_hashes(columns) -%}
+    sum(cast(xxhash64({{ columns | join(', ') }}) as decimal(38, 0)))
+{%- endmacro %}

@@ -246,3 +246,22 @@
     -- a key that only one side knows must carry nothing
     where coalesce(here.total, 0) <> coalesce(there.total, 0)
 {% endmacro %}
+
+{#- Whether two CTEs of `queries` differ in their numbers of rows or in their keys, whatever the
+    order; true while dbt parses. -#}
+{% macro keys_differ(queries, one, other, keys) -%}
+    {%- if not execute -%}{{ return(true) }}{%- endif -%}
+    {%- set query -%}
+        {{ queries }},
+
+        sums as (
+            {%- for rows in [one, other] %}
+            select count(*) as count_rows, {{ sum_of_hashes(keys) }} as sum_of_keys from {{ rows }}
+            {{ 'union all' if not loop.last }}
+            {%- endfor %}
+        )
+
+        select count(distinct count_rows) > 1 or count(distinct sum_of_keys) > 1 from sums
+    {%- endset -%}
+    {{ return(run_query(query).columns[0].values()[0]) }}
+{%- endmacro %}

@@ -96,3 +96,26 @@ def test_a_broken_rule_is_named_with_its_rows(
     with pytest.raises(AssertionError) as caught:
         dbt("test", "--select", f"{mart}__is_sound")
     assert re.search(rf"\b{broken}$", str(caught.value), re.MULTILINE), caught.value
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "delete from marts.fct_order_lines where order_id = 'o-abroad'",
+        # as many lines as before
+        (
+            "update marts.fct_order_lines set line_no = line_no + 100 "
+            "where order_id = (select min(order_id) from marts.fct_order_lines) and line_no = 1"
+        ),
+    ],
+)
+def test_a_line_that_was_accepted_and_is_not_in_the_fact_is_found(
+    dbt: Dbt, landing: Landing, database: Path, statement: str
+) -> None:
+    rule = "accepted_order_lines_are_in_the_fact"
+    dbt("test", "--select", rule)
+    with duckdb.connect(str(database)) as connection:
+        connection.execute(statement)
+    with pytest.raises(AssertionError) as caught:
+        dbt("test", "--select", rule)
+    assert rule in str(caught.value)

@@ -58,3 +58,10 @@ def as_json(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "print_json", is_flag=True, help="Machine-readable output.")(
         function
     )
+
+
+def decider(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--by NAME --reason TEXT``: nothing is decided anonymously."""
+    by = click.option("--by", required=True, metavar="NAME", help="Who decides.")
+    why = click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
+    return by(why(function))

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from customer_marts.commands.options import as_json, company_option, plain_errors, printed_json
+from customer_marts.commands.options import (
+    as_json,
+    company_option,
+    decider,
+    plain_errors,
+    printed_json,
+)
 from customer_marts.errors import ConfigurationError
 from customer_marts.feeds import Company, load_company
 from customer_marts.settings import Settings
@@ -22,13 +28,6 @@ STATES = ("open", "fixed", "waived", "replayed")
 @click.group()
 def quarantine() -> None:
     """Rows that did not pass gate 1: see, mend or waive, and replay them."""
-
-
-def _decider(function: Any) -> Any:
-    """``--by NAME --reason TEXT``: nothing is decided anonymously."""
-    by = click.option("--by", required=True, metavar="NAME", help="Who decides.")
-    why = click.option("--reason", required=True, metavar="TEXT", help="Why; it is kept.")
-    return by(why(function))
 
 
 def _selection(function: Any) -> Any:
@@ -147,7 +146,7 @@ def export(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="An exported file with corrected values, instead of one id.",
 )
-@_decider
+@decider
 @plain_errors
 def fix(
     quarantine_id: str | None,
@@ -186,7 +185,7 @@ def fix(
     help="The last day of the waiver; then the row goes back into quarantine.",
 )
 @click.option("--rule", "rules", multiple=True, help="A further rule that the row may break.")
-@_decider
+@decider
 @plain_errors
 def waive(
     quarantine_ids: tuple[str, ...],

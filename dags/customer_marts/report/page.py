@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _TEMPLATES = Path(__file__).parent
 _GATE_KINDS = (
     ("landing", ("landing",)),
-    ("marts", ("dbt", "marts")),
+    ("marts", ("dbt", "marts", "changes")),
 )
 _CURRENCY_WORDS_ZH = {"CNY": "元", "USD": "美元", "EUR": "欧元", "HKD": "港元", "JPY": "日元"}
 

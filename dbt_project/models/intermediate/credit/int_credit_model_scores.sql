@@ -88,6 +88,7 @@ final as (
         months_to_score.is_in_default,
         months_to_score.default_rule_code,
         months_to_score.default_on,
+        months_to_score.in_default_since_on,
         months_to_score.default_amount,
         months_to_score.roll_state,
         case

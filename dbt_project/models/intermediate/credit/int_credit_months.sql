@@ -44,11 +44,33 @@ default_rules as (
     where {{ is_in_force() }}
 ),
 
+defaults_in_order as (
+    select
+        *,
+        max(coalesce(cured_on, cast('9999-12-31' as date))) over (
+            partition by customer_id order by default_on, rule_code
+            rows between unbounded preceding and 1 preceding
+        ) as cured_before_on
+    from defaults
+),
+
+-- a spell that begins before those before it are cured goes on with them
+unbroken_defaults as (
+    select
+        *,
+        max(case when coalesce(default_on > cured_before_on, true) then default_on end) over (
+            partition by customer_id order by default_on, rule_code
+            rows between unbounded preceding and current row
+        ) as in_default_since_on
+    from defaults_in_order
+),
+
 default_spell_months as (
     select
         customer_id,
         rule_code,
         default_on,
+        in_default_since_on,
         cured_on,
         default_amount,
         cast(
@@ -57,7 +79,7 @@ default_spell_months as (
                 month_start('least(' ~ add_days('cured_on', -1) ~ ', ' ~ as_of_date() ~ ')')
             ) }} as date
         ) as month_on
-    from defaults
+    from unbroken_defaults
 ),
 
 -- of several spells the latest
@@ -67,6 +89,7 @@ in_default_months as (
         month_on,
         rule_code as default_rule_code,
         default_on,
+        in_default_since_on,
         default_amount
     from default_spell_months
     where coalesce(cured_on > {{ state_on('month_on') }}, true)
@@ -125,6 +148,7 @@ stated as (
         end as credit_limit_amount,
         in_default_months.default_rule_code,
         in_default_months.default_on,
+        in_default_months.in_default_since_on,
         in_default_months.default_amount,
         greatest(default_rules.minimum_amount, measured.open_amount * default_rules.minimum_rate)
             as material_amount
@@ -195,6 +219,7 @@ final as (
         is_active,
         default_rule_code,
         default_on,
+        in_default_since_on,
         default_amount,
         default_rule_code is not null as is_in_default,
         roll_state,
@@ -231,11 +256,12 @@ final as (
         cast(months_since_payment as double) as months_since_payment,
         {{ mean_of('paid_amount_12_months', 'invoiced_amount_12_months') }}
             as collection_rate_12_months,
-        {{ mean_of(
-            'open_amount * (' ~ months_between('year_from_on', 'month_on') ~ ' + 1)',
-            'invoiced_amount_12_months'
-        ) }}
-            as balance_months,
+        -- so it does here: on the second of a month the window has eleven months of invoices
+        cast(open_amount as double) * (
+            {{ months_between('year_from_on', 'month_on') }}
+            + cast({{ days_between('month_on', 'state_on') }} + 1 as double)
+            / {{ days_between('month_on', add_months('month_on', 1)) }}
+        ) / nullif(cast(invoiced_amount_12_months as double), 0) as balance_months,
         cast({{ months_between('known_since_month_on', 'month_on') }} as double) as tenure_months,
         case when known_complaints_12_months > 0 then cast(count_complaints_12_months as double) end
             as complaints_12_months,

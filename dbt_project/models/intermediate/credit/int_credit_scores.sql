@@ -88,6 +88,7 @@ final as (
         graded.is_in_default,
         graded.default_rule_code,
         graded.default_on,
+        graded.in_default_since_on,
         graded.default_amount,
         graded.roll_state,
         graded.score,

@@ -1,4 +1,4 @@
--- The grade of today, since which month end without a break, and the one of some days before.
+-- The grade of today, since when without a break, and the one of some days before.
 with scores as (
     select * from {{ ref('int_credit_scores') }}
 ),
@@ -17,6 +17,7 @@ graded_months as (
     select
         scores.customer_id,
         scores.state_on,
+        scores.in_default_since_on,
         grades.grade,
         grades.grade_order
     from scores
@@ -38,16 +39,15 @@ grades_before as (
     ) = 1
 ),
 
+-- a month without a grade is a break as well
 last_other_grades as (
     select
-        graded_months.customer_id,
-        max(graded_months.state_on) as last_other_on
-    from graded_months
-    inner join grades_now
-        on
-            graded_months.customer_id = grades_now.customer_id
-            and graded_months.grade <> grades_now.grade
-    group by graded_months.customer_id
+        scores.customer_id,
+        max(scores.state_on) as last_other_on
+    from scores
+    inner join grades_now on scores.customer_id = grades_now.customer_id
+    where coalesce(scores.grade <> grades_now.grade, true)
+    group by scores.customer_id
 ),
 
 since as (
@@ -65,7 +65,8 @@ final as (
         grades_now.customer_id,
         grades_now.grade,
         grades_now.grade_order,
-        since.since_on,
+        -- of a default the day is known, of a grade the month end
+        coalesce(grades_now.in_default_since_on, since.since_on) as since_on,
         grades_before.state_on as before_on,
         grades_before.grade as before_grade,
         grades_before.grade_order as before_grade_order

@@ -21,12 +21,16 @@ open_documents as (
 
 payments as (
     select * from {{ ref('fct_payments') }}
-    where dishonoured_on <= {{ as_of_date() }}
+    where
+        dishonoured_on <= {{ as_of_date() }}
+        -- who owes nothing any more has made it good
+        and customer_id in (select customer_id from open_documents)
 ),
 
 silent_bills as (
     select * from {{ ref('int_bills') }}
-    where ladder_status = 'matured_without_status'
+    -- one without a maturity did not mature on any known day: receivables_exceptions has it
+    where ladder_status = 'matured_without_status' and not has_no_maturity
 ),
 
 trends as (
@@ -68,8 +72,8 @@ graded_exposures as (
         coalesce(
             credit_scores.default_on, credit_scores.override_decided_on, credit_scores.as_of
         ) as graded_since_on,
+        -- what is delivered cannot be stopped any more
         coalesce(credit_exposures.undelivered_orders_amount, 0)
-        + coalesce(credit_exposures.unbilled_deliveries_amount, 0)
         + coalesce(credit_exposures.uninvoiced_orders_amount, 0) as orders_amount
     from credit_exposures
     inner join credit_scores on credit_exposures.customer_id = credit_scores.customer_id
@@ -203,8 +207,9 @@ warnings as (
             'since_on': 'as_of',
             'amount': '-group_headroom_amount',
             'limit_amount': 'group_limit_amount',
-            'exposure_amount': 'group_exposure_amount',
-            'count_documents': 'count_group_members',
+            'exposure_amount': 'group_counted_exposure_amount',
+            'count_documents': "case when group_limit_basis = 'own' then count_group_members "
+                ~ "else count_group_members - count_group_members_without_limit end",
             'value': 'coalesce(group_utilisation_rate, ' ~ "cast('inf' as double)" ~ ')',
             'name_en': 'group_key', 'name_zh': 'group_key',
         }) }}

@@ -42,8 +42,12 @@ component_totals as (
             {{ sum_amount("case when component = '" ~ component ~ "' then counted_amount end") }}
                 as {{ name }}_counted_amount,
         {%- endfor %}
-        count(*) filter (where component in ('undelivered', 'unbilled', 'uninvoiced'))
-            as count_orders,
+        -- one that is delivered in part has two pieces
+        count(
+            distinct case
+                when component in ('undelivered', 'unbilled', 'uninvoiced') then item_id
+            end
+        ) as count_orders,
         {{ sum_amount("case when component <> 'credit' then counted_amount end") }}
             as gross_exposure_amount
     from exposure_items

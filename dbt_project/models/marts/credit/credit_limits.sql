@@ -1,3 +1,5 @@
+{%- set this_month = month_start(as_of_date()) %}
+
 with customers as (
     select * from {{ ref('dim_customers') }}
 ),
@@ -65,11 +67,17 @@ sales as (
         {{ sum_amount(
             'case when orders.ordered_on > windows.window_from_on then orders.gross_amount end'
         ) }} as sales_amount,
-        -- a customer of three months has an average of three months
+        -- a customer of three months has an average of three months; the month that runs counts
+        -- with its days, so that its first day takes no third off the average of two
         least(
-            {{ months_between('min(orders.ordered_on)', as_of_date()) }} + 1,
+            greatest(
+                {{ months_between('min(orders.ordered_on)', as_of_date()) }}
+                + cast(extract(day from {{ as_of_date() }}) as double)
+                / {{ days_between(this_month, add_months(this_month, 1)) }},
+                1
+            ),
             max(cast(windows.sales_window_months as integer))
-        ) as count_sales_months
+        ) as sales_months
     from orders
     cross join windows
     group by orders.customer_id
@@ -99,15 +107,15 @@ needs as (
         limit_grades.label_zh as grade_text_zh,
         limit_grades.need_factor,
         limit_grades.cap_factor,
-        cast(sales.count_sales_months as integer) as count_sales_months,
+        cast(ceil(sales.sales_months) as integer) as count_sales_months,
         need_months.need_months,
         -- decimals divide as doubles: six decimals bring an exact half back before it is rounded
         coalesce(
-            {{ to_amount('cast(sales_amount / count_sales_months as decimal(28, 6))') }}, 0
+            {{ to_amount('cast(sales_amount / sales_months as decimal(28, 6))') }}, 0
         ) as average_monthly_sales_amount,
         coalesce(
             {{ to_amount(
-                'cast(sales_amount * need_months / count_sales_months as decimal(28, 6))'
+                'cast(sales_amount * need_months / sales_months as decimal(28, 6))'
             ) }},
             0
         ) as need_amount,
@@ -201,7 +209,10 @@ group_totals as (
         count(*) as count_members,
         count(*) - count(customers.credit_limit_amount) as count_members_without_limit,
         sum(customers.credit_limit_amount) as limit_amount,
-        sum(credit_exposures.exposure_amount) as exposure_amount
+        sum(credit_exposures.exposure_amount) as exposure_amount,
+        sum(credit_exposures.exposure_amount) filter (
+            where customers.credit_limit_amount is not null
+        ) as limited_exposure_amount
     from customers
     inner join credit_exposures on customers.customer_id = credit_exposures.customer_id
     group by customers.group_key
@@ -214,6 +225,11 @@ groups as (
         group_totals.count_members_without_limit,
         group_totals.exposure_amount,
         coalesce(group_limits.limit_amount, group_totals.limit_amount) as limit_amount,
+        -- a limit that is not known is not zero: who has none is not held against the others'
+        case
+            when group_limits.group_key is not null then group_totals.exposure_amount
+            else group_totals.limited_exposure_amount
+        end as counted_exposure_amount,
         case
             when group_limits.group_key is not null then 'own'
             when group_totals.limit_amount is not null then 'sum_of_members'
@@ -240,9 +256,9 @@ compared as (
                 recommended.credit_limit_amount is null
                 and recommended.recommended_limit_amount > 0
                 then 'set'
+            when recommended.credit_limit_amount is null then 'none'
             when
-                recommended.credit_limit_amount is null
-                or abs(recommended.recommended_limit_amount - recommended.credit_limit_amount)
+                abs(recommended.recommended_limit_amount - recommended.credit_limit_amount)
                 <= cast(recommended.credit_limit_amount as double) * recommended.change_rate
                 then 'keep'
             when recommended.recommended_limit_amount > recommended.credit_limit_amount
@@ -253,7 +269,8 @@ compared as (
         groups.count_members_without_limit,
         groups.limit_amount as group_limit_amount,
         groups.limit_basis as group_limit_basis,
-        groups.exposure_amount as group_exposure_amount
+        groups.exposure_amount as group_exposure_amount,
+        groups.counted_exposure_amount as group_counted_amount
     from recommended
     inner join credit_exposures on recommended.customer_id = credit_exposures.customer_id
     inner join groups on recommended.group_key = groups.group_key
@@ -267,7 +284,11 @@ half_told as (
         limit_reasons.label_zh as reason_label_zh,
     {%- for language in ['en', 'zh'] %}
         {{ fill_in('limit_reasons.reason_' ~ language, {
-            'need_months': with_decimal_if_any('compared.need_months'),
+            'need_months': replace_pattern(
+                'cast(cast(compared.need_months as decimal(9, 2)) as ' ~ dbt.type_string() ~ ')',
+                '\\.?0+$',
+                ''
+            ),
             'window_months': as_whole('compared.sales_window_months'),
             'sales': as_money('compared.average_monthly_sales_amount'),
             'need_factor': 'cast(compared.need_factor as decimal(9, 2))',
@@ -312,12 +333,14 @@ final as (
         compared.reason_code,
         half_told.reason_label_en,
         half_told.reason_label_zh,
-        {%- for language in ['en', 'zh'] %}
+        {%- for language, unknown in {'en': ", 'not known')", 'zh': ", '未知')"}.items() %}
         {{ fill_in('half_told.reason_' ~ language, {
             'net_worth': as_money('compared.net_worth_amount'),
             'working_capital': as_money('compared.working_capital_amount'),
-            'net_worth_cap': as_money('compared.net_worth_bound_amount'),
-            'working_capital_cap': as_money('compared.working_capital_bound_amount'),
+            'net_worth_cap':
+                'coalesce(' ~ as_money('compared.net_worth_bound_amount') ~ unknown,
+            'working_capital_cap':
+                'coalesce(' ~ as_money('compared.working_capital_bound_amount') ~ unknown,
             'need': as_money('compared.need_bound_amount'),
             'bound': as_money('compared.bound_amount'),
             'limit': as_grouped('compared.recommended_limit_amount'),
@@ -333,11 +356,12 @@ final as (
         compared.group_limit_basis,
         cast(compared.group_limit_amount as decimal(18, 2)) as group_limit_amount,
         cast(compared.group_exposure_amount as decimal(18, 2)) as group_exposure_amount,
-        {{ mean_of('compared.group_exposure_amount', 'compared.group_limit_amount') }}
+        cast(compared.group_counted_amount as decimal(18, 2)) as group_counted_exposure_amount,
+        {{ mean_of('compared.group_counted_amount', 'compared.group_limit_amount') }}
             as group_utilisation_rate,
-        cast(compared.group_limit_amount - compared.group_exposure_amount as decimal(18, 2))
+        cast(compared.group_limit_amount - compared.group_counted_amount as decimal(18, 2))
             as group_headroom_amount,
-        compared.group_exposure_amount > compared.group_limit_amount as is_group_breached,
+        compared.group_counted_amount > compared.group_limit_amount as is_group_breached,
         cast(
             case
                 -- the others' limits are not this member's
@@ -346,12 +370,12 @@ final as (
                     and compared.group_limit_basis = 'sum_of_members'
                     then null
                 when compared.credit_limit_amount is null
-                    then compared.group_limit_amount - compared.group_exposure_amount
+                    then compared.group_limit_amount - compared.group_counted_amount
                 else
                     least(
                         compared.credit_limit_amount - compared.exposure_amount,
                         coalesce(
-                            compared.group_limit_amount - compared.group_exposure_amount,
+                            compared.group_limit_amount - compared.group_counted_amount,
                             compared.credit_limit_amount - compared.exposure_amount
                         )
                     )

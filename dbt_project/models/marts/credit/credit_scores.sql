@@ -97,7 +97,15 @@ reasons_side_by_side as (
     group by customer_id
 ),
 
--- without points one sentence says what the model went by
+lost_totals as (
+    select
+        customer_id,
+        sum(points_lost) as points_lost
+    from valued_points
+    group by customer_id
+),
+
+-- without a reason in points one sentence says what the model went by
 plain_reasons as (
     select
         customers.customer_id,
@@ -105,11 +113,13 @@ plain_reasons as (
             when scores.customer_id is null then 'no_document'
             when scores.model_basis = 'none' then 'no_recent_document'
             when scores.model_basis = 'roll_rate' then scores.roll_state
+            when scores.model_basis = 'scorecard' and lost_totals.points_lost > 0 then 'like_book'
             when scores.model_basis = 'scorecard' then 'at_best'
         end as reason_code,
-        100 * scores.model_pd_probability as pd_percent
+        scores.model_pd_probability
     from customers
     left join scores on customers.customer_id = scores.customer_id
+    left join lost_totals on customers.customer_id = lost_totals.customer_id
 ),
 
 explained as (
@@ -124,7 +134,7 @@ explained as (
         scores.model_pd_probability,
         scores.model_grade,
         coalesce(scores.is_in_default, false) as is_in_default,
-        scores.default_on,
+        scores.in_default_since_on,
         scores.override_status,
         scores.override_grade,
         scores.override_reviewer,
@@ -149,7 +159,7 @@ explained as (
                         }) }}
                 end,
                 {{ fill_in('reason_texts.reason_' ~ language, {
-                    'pd': with_one_decimal('plain_reasons.pd_percent'),
+                    'pd': cut_percentage('plain_reasons.model_pd_probability'),
                 }) }}
             ) as reason_{{ language }}_1,
         {%- endfor %}
@@ -186,7 +196,7 @@ final as (
         explained.model_grade,
         explained.model_pd_probability,
         explained.is_in_default,
-        explained.default_on,
+        explained.in_default_since_on as default_on,
         {%- for number in [1, 2, 3, 4] %}
             explained.reason_code_{{ number }},
             cast(explained.points_lost_{{ number }} as integer) as points_lost_{{ number }},

@@ -19,10 +19,10 @@ specific_months as (
 expired_specifics as (
     select
         customer_id,
-        max(valid_to) as specific_expired_on
+        max(valid_to) filter (where valid_to <= {{ as_of_date() }}) as specific_expired_on
     from {{ ref('specific_provisions') }}
-    where valid_to <= {{ as_of_date() }}
     group by customer_id
+    having not bool_or({{ is_in_force() }})
 ),
 
 -- a bill passed on with recourse can come back until its drawee pays
@@ -199,8 +199,7 @@ final as (
         specific_months.reason_zh as specific_reason_zh,
         specific_months.reviewer as specific_reviewer,
         specific_months.valid_to as specific_expires_on,
-        case when specific_months.customer_id is null then expired_specifics.specific_expired_on end
-            as specific_expired_on,
+        expired_specifics.specific_expired_on,
         cast(provided_customers.bank_bills_amount as decimal(18, 2)) as bank_bills_amount,
         cast(provided_customers.commercial_bills_amount as decimal(18, 2))
             as commercial_bills_amount,

@@ -58,6 +58,7 @@ document_totals as (
         sum(open_amount) filter (where overdue_days > 0) as overdue_amount,
         sum(open_amount) filter (where is_disputed) as disputed_amount,
         sum(open_amount) filter (where is_statutory_overdue) as statutory_overdue_amount,
+        count(*) filter (where statutory_status = 'buyer_size_unknown') as count_size_unknown,
         max(overdue_days) as oldest_overdue_days
     from open_documents
     group by customer_id
@@ -95,7 +96,12 @@ final as (
             as exchange_difference_amount,
         {{ or_zero('document_totals.overdue_amount') }} as overdue_amount,
         {{ or_zero('document_totals.disputed_amount') }} as disputed_amount,
-        {{ or_zero('document_totals.statutory_overdue_amount') }} as statutory_overdue_amount,
+        case
+            when
+                document_totals.statutory_overdue_amount > 0
+                or coalesce(document_totals.count_size_unknown, 0) = 0
+                then {{ or_zero('document_totals.statutory_overdue_amount') }}
+        end as statutory_overdue_amount,
         cast(coalesce(document_totals.oldest_overdue_days, 0) as integer) as oldest_overdue_days,
         cast(coalesce(document_totals.count_open_documents, 0) as integer)
             as count_open_documents,

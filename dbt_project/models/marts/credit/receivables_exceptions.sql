@@ -9,7 +9,10 @@
 
 with credits as (
     select * from {{ ref('int_receivable_credits') }}
-    where reference_status in ('unknown', 'other_customer', 'other_currency')
+    -- a bill that was refused pays nothing, whatever it names
+    where
+        reference_status in ('unknown', 'other_customer', 'other_currency')
+        and coalesce(cancelled_on > {{ as_of_date() }}, true)
 ),
 
 invoices as (
