@@ -18,7 +18,17 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    lines = [line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    return [line for block in blocks("sh") for line in _lines(block)]
+
+
+def approval_commands() -> list[str]:
+    """Those for a candidate that waits: look, approve, run."""
+    [block] = [block for block in blocks("sh") if "marts approve" in block]
+    return _lines(block)
+
+
+def _lines(block: str) -> list[str]:
+    lines = [line.split("#")[0].strip() for line in block.splitlines()]
     return [line for line in lines if line]
 
 

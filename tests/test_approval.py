@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from customer_marts.cli import marts
 from customer_marts.errors import GateFailure
 from customer_marts.gates.changes import measures
 from tests.mini import MiniCompany
+from tests.readme import approval_commands
 from tests.runs import published, query, refresh
 
 COUNT_ORDERS = measures()[0] + 20
@@ -52,24 +54,27 @@ def test_a_loss_of_orders_waits_is_looked_at_approved_and_released(mini: MiniCom
     assert releases.current_release(paths) == first
 
     assert lost in command(mini, "status").output
-    shown = command(mini, "diff", "candidate").output
+    look, word, run = [shlex.split(line)[1:] for line in approval_commands()]
+    shown = command(mini, *look).output
     assert f"! {lost}" in shown
     assert f"fct_orders: {COUNT_ORDERS} rows to {COUNT_ORDERS - 5} rows" in shown
 
     # nobody's word: it waits on
     with pytest.raises(GateFailure):
         refresh(mini)
-    approved = command(mini, "approve", "--by", "王芳", "--reason", "a test ledger was removed")
+    approved = command(mini, *word)
     assert approved.exit_code == 0, approved.output
     assert lost in approved.output
-    release = published(mini)
+    assert command(mini, *run).exit_code == 0
+    release = releases.current_release(paths)
+    assert release is not None
     assert query(release, "select count(*) from fct_orders") == [(str(COUNT_ORDERS - 5),)]
     [line] = [line for line in release.manifest["gates"] if line["gate"] == "changes"]
     assert line["success"]
-    assert "approved by 王芳: a test ledger was removed" in json.dumps(line, ensure_ascii=False)
+    assert "approved by Wang Fang: the plant was sold" in json.dumps(line, ensure_ascii=False)
     told = command(mini, "diff").output
     assert f"* {lost}" in told
-    assert "approved by 王芳" in told
+    assert "approved by Wang Fang" in told
 
     # a release that was taken back was not right after all: it asks again
     releases.rollback(mini.settings)

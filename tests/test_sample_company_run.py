@@ -25,7 +25,7 @@ from customer_marts.recompute import TRUST_MARTS
 from customer_marts.settings import PROJECT_ROOT, Settings
 from scripts import sample_company
 from scripts.survey_platform import WELL_BEHAVED, SurveyPlatform
-from tests.readme import README, blocks, call, commands
+from tests.readme import README, approval_commands, blocks, call, commands
 
 TOKEN = "canary-5f2e9c41d7"
 
@@ -424,7 +424,8 @@ def test_every_command_the_readme_lists_works(
         "/tmp/card.html": str(home / "card.html"),
     }
     outputs = {}
-    for command in commands():
+    # tests/test_approval.py has a candidate that waits
+    for command in [command for command in commands() if command not in approval_commands()]:
         if command.startswith(".venv/bin/marts"):
             typed = command
             for example, real in meant.items():
