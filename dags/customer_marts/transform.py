@@ -107,13 +107,14 @@ def build(
 
 def block_memory(memory_limit: str) -> str:
     """MARTS_BLOCK_MEMORY: the memory that DuckDB takes once for its blocks and uses again, which
-    halves the page faults of a build: up to its limit, at most half of the machine's. What the
-    machine does not give would abort the process, so then none.
+    halves the page faults of a build: half of its limit, at most half of the machine's. It gives
+    none of it back, so a build that took the whole limit would stand at more. What the machine does
+    not give would abort the process, so then none.
     """
     [(value, unit)] = re.findall(r"([\d.]+)\s?(\w+)", memory_limit)
-    wanted = float(value) * {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}[unit]
-    half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    size = min(int(wanted), half) // 10**6 * 10**6
+    limit = float(value) * {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}[unit]
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    size = int(min(limit, machine) / 2) // 10**6 * 10**6
     try:
         mmap.mmap(-1, size).close()
     except (OSError, ValueError):
