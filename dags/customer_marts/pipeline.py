@@ -709,7 +709,7 @@ def _gate_changes(run: Run, state: dict[str, Any]) -> list[dict[str, Any]]:
         waiting = [change for change in found if change.waits]
         beyond = sum(change.is_beyond for change in found)
         approved = f" ({beyond - len(waiting)} approved)" if beyond > len(waiting) else ""
-        outcome["outcome"] = f"{len(found)} measured, {beyond} beyond its bound{approved}"
+        outcome["outcome"] = f"{len(found)} measured, {beyond or 'none'} beyond a bound{approved}"
     line = to_gate_line(found, time.perf_counter() - start)
     run.journal.write("gate_result", **line)
     state["changes_waiting"] = [asdict(change) for change in waiting]
