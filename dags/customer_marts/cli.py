@@ -88,10 +88,10 @@ def run(
 @plain_errors
 def status(company: str | None, print_json: bool) -> None:
     """Which release readers see, how fresh it is, and what waits."""
-    from customer_marts import releases
-    from customer_marts.commands.changes import waiting_changes
+    from customer_marts import pipeline, releases
     from customer_marts.feeds import FEEDS, load_company
     from customer_marts.freshness import feed_statuses
+    from customer_marts.gates.changes import waiting_changes
     from customer_marts.landing import landed_batches
 
     settings = Settings.load(company=company)
@@ -128,7 +128,10 @@ def status(company: str | None, print_json: bool) -> None:
         else 0,
         "batches_waiting": waiting,
         "batches_refused": refused,
-        "changes_waiting": [change.message for change in waiting_changes(settings)],
+        "changes_waiting": [
+            change.message
+            for change in waiting_changes(pipeline.candidate_state(settings.paths), current)
+        ],
         "serving": _serving(settings),
     }
     if print_json:

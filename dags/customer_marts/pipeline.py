@@ -53,6 +53,7 @@ from customer_marts.settings import (
     EXPECTATIONS_DIR,
     PROJECT_ROOT,
     Settings,
+    StatePaths,
 )
 from customer_marts.sources.extract import Watermark
 
@@ -713,8 +714,8 @@ def _gate_changes(run: Run, state: dict[str, Any]) -> list[dict[str, Any]]:
     line = to_gate_line(found, time.perf_counter() - start)
     run.journal.write("gate_result", **line)
     state["changes_waiting"] = [asdict(change) for change in waiting]
-    _write_state(run, state)
     if waiting:
+        _write_state(run, state)
         listed = "\n".join(f"  - {change.mart}: {change.message}" for change in waiting)
         raise GateFailure(
             f"the candidate changes more than a release may without a person's word:\n{listed}",
@@ -771,7 +772,7 @@ def publish(run: Run) -> releases.Release:
     with writer_lock(paths) as lock:
         parent = releases.current_release(paths)
         if parent is not None and parent.manifest["run_id"] == run.run_id:
-            left = _state_on_disk(run)
+            left = candidate_state(paths)
             if left.get("run_id") != run.run_id or left["release_id"] == parent.release_id:
                 return parent  # published before; the task was run again
         state = _read_state(run, lock.token, {"gated"})
@@ -879,21 +880,26 @@ def _version(package: str) -> str | None:
 
 
 def _write_state(run: Run, state: dict[str, Any]) -> None:
-    file = run.candidate / "candidate.json"
+    file = _state_file(run.settings.paths)
     temporary = file.with_suffix(".tmp")
     temporary.write_text(json.dumps(state, ensure_ascii=False, indent=1), "utf-8")
     temporary.replace(file)
 
 
-def _state_on_disk(run: Run) -> dict[str, Any]:
-    file = run.candidate / "candidate.json"
+def candidate_state(paths: StatePaths) -> dict[str, Any]:
+    """What is known of the candidate on disk; empty where there is none."""
+    file = _state_file(paths)
     state: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
     return state
 
 
+def _state_file(paths: StatePaths) -> Path:
+    return paths.candidate / "candidate.json"
+
+
 def _read_state(run: Run, token: int, stages: set[str]) -> dict[str, Any]:
-    file = run.candidate / "candidate.json"
-    state = _state_on_disk(run)
+    file = _state_file(run.settings.paths)
+    state = candidate_state(run.settings.paths)
     if state.get("run_id") != run.run_id or state["token"] != token:
         raise Busy(
             f"run {run.run_id} has no candidate: it was never built, or a later run overtook it",

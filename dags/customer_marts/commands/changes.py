@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -18,9 +16,6 @@ from customer_marts.commands.options import (
 )
 from customer_marts.errors import ConfigurationError
 from customer_marts.settings import Settings
-
-if TYPE_CHECKING:
-    from customer_marts.gates.changes import Change
 
 CANDIDATE = "candidate"
 
@@ -37,13 +32,19 @@ def diff(company: str | None, print_json: bool, after: str | None, since: str | 
     AFTER is a release, or 'candidate': the one on disk that waits for publication or for approval
     (default: the release readers see).
     """
-    from customer_marts import releases
+    from customer_marts import pipeline, releases
     from customer_marts.gates.changes import Successor, changes
 
     settings = Settings.load(company=company)
     known = {release.release_id: release for release in releases.all_releases(settings.paths)}
     if after == CANDIDATE:
-        told = _candidate(settings)
+        told = pipeline.candidate_state(settings.paths)
+        if not told:
+            raise ConfigurationError(
+                "there is no candidate on disk",
+                where=str(settings.paths.candidate),
+                todo="run marts run",
+            )
         new = Successor.of_candidate(settings.paths, told)
         rows = releases.mart_rows(new.database, settings, settings.paths.cache)
     else:
@@ -92,50 +93,25 @@ def approve(company: str | None, by: str, reason: str) -> None:
 
     It holds for what is built on the same release, as far as this candidate goes.
     """
-    from customer_marts import releases
+    from customer_marts import pipeline, releases
     from customer_marts.gates.changes import approve as record
+    from customer_marts.gates.changes import waiting_changes
 
     settings = Settings.load(company=company)
-    waiting = waiting_changes(settings)
+    state = pipeline.candidate_state(settings.paths)
     current = releases.current_release(settings.paths)
-    if not waiting or current is None:
+    waiting = waiting_changes(state, current)
+    if not waiting:
         raise ConfigurationError(
             "nothing waits for approval",
             where=str(settings.paths.candidate),
             kept=f"readers see {current.release_id}" if current else "",
             todo="run marts run; what goes beyond its bound is listed there",
         )
-    record(settings.paths, _candidate(settings), waiting, by=by, reason=reason)
+    record(settings.paths, state, waiting, by=by, reason=reason)
     for change in waiting:
         click.echo(f"approved by {by}: {change.message}")
     click.echo(f"kept in {settings.paths.approvals}; run marts run to publish")
-
-
-def waiting_changes(settings: Settings) -> list[Change]:
-    """What the candidate on disk changes beyond a bound, while readers see the release it is on."""
-    from customer_marts import releases
-    from customer_marts.gates.changes import Change
-
-    current = releases.current_release(settings.paths)
-    file = _candidate_file(settings)
-    state = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    if current is None or state.get("parent_release_id") != current.release_id:
-        return []
-    return [Change(**line) for line in state.get("changes_waiting", [])]
-
-
-def _candidate_file(settings: Settings) -> Path:
-    return settings.paths.candidate / "candidate.json"
-
-
-def _candidate(settings: Settings) -> dict[str, Any]:
-    file = _candidate_file(settings)
-    if not file.exists():
-        raise ConfigurationError(
-            "there is no candidate on disk", where=str(file), todo="run marts run"
-        )
-    state: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    return state
 
 
 def _of(known: dict[str, Any], release_id: str) -> Any:

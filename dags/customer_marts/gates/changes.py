@@ -259,6 +259,16 @@ def approvals(paths: StatePaths) -> list[Approval]:
     return [Approval(**json.loads(line)) for line in lines]
 
 
+def waiting_changes(state: Mapping[str, Any], current: Release | None) -> list[Change]:
+    """What a candidate changes beyond a bound, while readers see the release it is on.
+
+    state: the candidate's, as ``gate_candidate`` left it; empty where there is none.
+    """
+    if current is None or state.get("parent_release_id") != current.release_id:
+        return []
+    return [Change(**line) for line in state.get("changes_waiting", [])]
+
+
 def approve(
     paths: StatePaths, state: Mapping[str, Any], waiting: list[Change], *, by: str, reason: str
 ) -> list[Approval]:
