@@ -32,6 +32,7 @@ from customer_marts.gates.suites import validate
 from customer_marts.landing import landed_batches, suite_path
 from customer_marts.releases import current_release
 from customer_marts.settings import PROJECT_ROOT, Settings
+from customer_marts.warehouse import copy_database, marts_beside, open_build
 
 sys.path.insert(0, str(PROJECT_ROOT))
 
@@ -200,8 +201,9 @@ def run_bare(settings: Settings, database: Path, folder: Path) -> Bare:
     # the compiled SQL names the database by its file
     copy = folder / "bare" / database.name
     copy.parent.mkdir(exist_ok=True)
-    shutil.copyfile(database, copy)
-    with duckdb.connect(str(copy)) as connection:
+    copy_database(database, copy)
+    copy_database(marts_beside(database), marts_beside(copy))
+    with open_build(copy, read_only=False) as connection:
         connection.execute(f"set memory_limit = '{settings.memory_limit}'")
         connection.execute("set temp_directory = ?", [str(folder / "spill")])
         for result in results:  # in the order of their dependencies, as dbt ran them
@@ -212,14 +214,14 @@ def run_bare(settings: Settings, database: Path, folder: Path) -> Bare:
             if node["language"] == "sql":
                 path = cache / "compiled" / node["package_name"] / node["original_file_path"]
                 seconds += _run_model_bare(connection, node, path.read_text())
-    copy.unlink()
+    shutil.rmtree(copy.parent)
     return Bare(seconds, dbt_seconds["sql"], dbt_seconds["python"])
 
 
 def _run_model_bare(connection: duckdb.DuckDBPyConnection, node: dict[str, Any], sql: str) -> float:
     """Seconds to build a model's table (or view) anew from its compiled SQL."""
     kind = "view" if node["config"]["materialized"] == "view" else "table"
-    name = f'{node["schema"]}."{node["name"]}"'
+    name = f'{node["database"]}.{node["schema"]}."{node["name"]}"'
     connection.execute(f"drop {kind} {name}")
     start = time.perf_counter()
     connection.execute(f"create {kind} {name} as {sql}")

@@ -24,6 +24,7 @@ import duckdb
 from customer_marts.credit.allocation import allocate
 from customer_marts.credit.tables import read_events
 from customer_marts.settings import DBT_PROJECT_DIR
+from customer_marts.warehouse import marts_beside, open_build
 
 MODELS = (
     "int_ledger_starts",
@@ -34,7 +35,7 @@ MODELS = (
 )
 # The facts as dbt would have left them, with the columns that the ledger reads.
 FACTS = """
-create schema staging; create schema marts; create schema intermediate;
+create schema staging; create schema intermediate;
 
 create table staging.stg_landing__run_context as
 select date '2026-06-30' as as_of, null::date as parent_as_of, false as is_rebuild,
@@ -99,7 +100,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="marts-bench-") as folder:
         database = Path(folder) / "build.duckdb"
-        with duckdb.connect(str(database)) as connection:
+        with open_build(database, read_only=False) as connection:
             connection.execute(
                 FACTS.format(invoices=arguments.invoices, customers=arguments.customers)
             )
@@ -118,7 +119,8 @@ def _build(database: Path) -> tuple[dict[str, float], float]:
     """Seconds of each model, and the CPU seconds of the whole build."""
     from dbt.cli.main import dbtRunner
 
-    os.environ |= {"MARTS_BUILD_DB": str(database), "DO_NOT_TRACK": "1"}
+    files = {"MARTS_BUILD_DB": str(database), "MARTS_DB": str(marts_beside(database))}
+    os.environ |= {**files, "DO_NOT_TRACK": "1"}
     common = [
         f"--project-dir={DBT_PROJECT_DIR}",
         f"--profiles-dir={DBT_PROJECT_DIR}",

@@ -217,7 +217,8 @@ def _measure(
 ) -> None:
     console = Console(highlight=False)
     database.parent.mkdir(parents=True, exist_ok=True)
-    database.unlink(missing_ok=True)
+    for file in (database, warehouse.marts_beside(database)):
+        file.unlink(missing_ok=True)
     days = 365 * arguments.years
     count_orders = arguments.lines // LINES_PER_ORDER
     first_day = AS_OF - timedelta(days=days - 1)

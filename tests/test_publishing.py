@@ -76,8 +76,8 @@ def test_gate_two_refuses_a_candidate_and_names_the_rule(
 ) -> None:
     """Corrupt a built candidate: the suites stop it, readers keep the last release."""
     run = pipeline.open_run(mini.settings, RUN)
-    with duckdb.connect(str(run.candidate / "build.duckdb")) as connection:
-        connection.execute("insert into marts.dim_customers select * from marts.dim_customers")
+    with duckdb.connect(str(run.candidate / "marts.duckdb")) as connection:
+        connection.execute("insert into dim_customers select * from dim_customers")
     with pytest.raises(GateFailure, match="dim_customers"):
         pipeline.gate_candidate(run)
     assert run.candidate.exists()

@@ -585,6 +585,8 @@ def build_candidate(
         with run.journal.step("prepare candidate") as result:
             if the_plan.parent is not None and not the_plan.start_empty:
                 warehouse.copy_database(the_plan.parent.build_database, database)
+                if not context.is_rebuild:
+                    warehouse.copy_database(the_plan.parent.marts, warehouse.marts_beside(database))
             with warehouse.connect(database, run.settings, run.candidate / "spill") as connection:
                 # it holds personal data in clear
                 database.chmod(0o600)
@@ -660,8 +662,8 @@ def gate_candidate(run: Run) -> list[dict[str, Any]]:
         state = _read_state(run, lock.token, {"built", "gated"})
         with run.journal.step("gate 2 (marts)") as outcome:
             results = validate(
-                run.candidate / "build.duckdb",
-                releases.MARTS_SCHEMA,
+                run.candidate / warehouse.MARTS_FILE,
+                "main",
                 _suites_of(state["marts"]),
                 run.folder / "gate_marts",
                 run.today,
@@ -682,7 +684,7 @@ def gate_candidate(run: Run) -> list[dict[str, Any]]:
             )
             raise GateFailure(
                 f"gate 2 refused the candidate:\n{listed}",
-                where=str(run.candidate / "build.duckdb"),
+                where=str(run.candidate / warehouse.MARTS_FILE),
                 kept="the last release stands; the candidate stays for inspection",
                 todo="query the candidate with the rule; mend the data, the model or the suite",
             )
@@ -719,7 +721,7 @@ def _gate_changes(run: Run, state: dict[str, Any]) -> list[dict[str, Any]]:
         listed = "\n".join(f"  - {change.mart}: {change.message}" for change in waiting)
         raise GateFailure(
             f"the candidate changes more than a release may without a person's word:\n{listed}",
-            where=f"{run.candidate / 'build.duckdb'}, against {parent.release_id}",
+            where=f"{run.candidate / warehouse.MARTS_FILE}, against {parent.release_id}",
             kept="the last release stands; the candidate stays for inspection",
             todo="look at it (marts diff candidate); if it is right, marts approve --by NAME "
             "--reason TEXT and run again; if not, mend the data or the mapping",
@@ -817,7 +819,8 @@ def serve(run: Run) -> Served | None:
 def _manifest(
     run: Run, state: dict[str, Any], parent: releases.Release | None, database: Path
 ) -> dict[str, Any]:
-    rows = releases.mart_rows(database, run.settings, run.candidate)
+    marts = warehouse.marts_beside(database)
+    rows = releases.mart_rows(marts, run.settings, run.candidate)
     before = parent.manifest["rows"] if parent else {}
     with warehouse.connect(database, run.settings, run.candidate, read_only=True) as connection:
         through = connection.execute("select feed, data_through from landing.feeds").fetchall()

@@ -104,9 +104,7 @@ def recompute(run: Run, as_of: date, file: Path, *, known_then: bool) -> Recompu
             )
         with run.journal.step("write marts"):
             file.parent.mkdir(parents=True, exist_ok=True)
-            with warehouse.connect(Path(":memory:"), run.settings, work) as connection:
-                names = releases.mart_rows(database, run.settings, work)
-                releases.write_marts(connection, database, file, names)
+            warehouse.marts_beside(database).replace(file)
         beside = _release_on_disk(run, known["release_id"]) if known_then else None
         differences = None
         if beside is not None and beside.as_of == as_of:

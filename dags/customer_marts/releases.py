@@ -1,10 +1,10 @@
 """Releases: a folder that appears whole, and one link that says which of them readers see.
 
-``releases/<release_id>/`` holds ``marts.duckdb`` (the marts only, in a storage version that DuckDB
-1.4 and later open), ``parquet/``, ``manifest.json``, ``report.html``, ``restricted/`` (personal
-data in clear, for the owner of the files alone) and ``build.duckdb`` (the state the next candidate
-starts from, so restricted too). ``current`` points to the one readers see; replacing that
-link is the commit.
+``releases/<release_id>/`` holds ``marts.duckdb`` (the marts only, the very file that dbt built and
+gate 2 looked at, in a storage version that DuckDB 1.4 and later open), ``parquet/``,
+``manifest.json``, ``report.html``, ``restricted/`` (personal data in clear, for the owner of the
+files alone) and ``build.duckdb`` (the state the next candidate starts from, so restricted too).
+``current`` points to the one readers see; replacing that link is the commit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -24,10 +24,8 @@ from customer_marts.feeds import FEEDS, load_contract
 from customer_marts.landing import sync_folder
 from customer_marts.locks import writer_lock
 from customer_marts.settings import Settings, StatePaths
-from customer_marts.warehouse import connect
+from customer_marts.warehouse import MARTS_FILE, connect, marts_beside
 
-MARTS_SCHEMA = "marts"
-STORAGE_VERSION = "v1.2.0"
 # a build database is as large as the books: two let the last release be taken back and still
 # refresh incrementally
 KEEP_BUILD_DATABASES = 2
@@ -60,7 +58,7 @@ class Release:
 
     @property
     def marts(self) -> Path:
-        return self.folder / "marts.duckdb"
+        return marts_beside(self.build_database)
 
 
 def current_release(paths: StatePaths) -> Release | None:
@@ -86,17 +84,12 @@ def _read(folder: Path) -> Release:
     return Release(folder, json.loads((folder / "manifest.json").read_text("utf-8")))
 
 
-def mart_rows(build_database: Path, settings: Settings, temp: Path) -> dict[str, int]:
-    """Rows by mart in a build database."""
-    with connect(build_database, settings, temp, read_only=True) as connection:
-        names = connection.execute(
-            "select table_name from duckdb_tables() where schema_name = ? order by 1",
-            [MARTS_SCHEMA],
-        ).fetchall()
+def mart_rows(marts: Path, settings: Settings, temp: Path) -> dict[str, int]:
+    """Rows by mart in a marts file."""
+    with connect(marts, settings, temp, read_only=True) as connection:
+        names = connection.execute("select table_name from duckdb_tables() order by 1").fetchall()
         return {
-            name: connection.execute(f'select count(*) from {MARTS_SCHEMA}."{name}"').fetchall()[0][
-                0
-            ]
+            name: connection.execute(f'select count(*) from "{name}"').fetchall()[0][0]
             for (name,) in names
         }
 
@@ -116,18 +109,19 @@ def assemble(
     if folder.exists():
         shutil.rmtree(folder)
     (folder / "parquet").mkdir(parents=True)
-    marts = folder / "marts.duckdb"
-    with connect(Path(":memory:"), settings, folder) as connection:
-        write_marts(connection, build_database, marts, manifest["rows"])
-        for name in manifest["rows"]:
-            connection.execute(
-                f'copy candidate.{MARTS_SCHEMA}."{name}" '
-                f"to '{folder / 'parquet' / name}.parquet' (format parquet, compression zstd)"
-            )
-        _copy_restricted(connection, folder)
-    _audit(marts, folder, manifest["rows"], settings)
     # linked, not moved: a publish that dies from here on can be run again
     (folder / "build.duckdb").hardlink_to(build_database)
+    marts = folder / MARTS_FILE
+    marts.hardlink_to(marts_beside(build_database))
+    with connect(build_database, settings, folder, read_only=True) as connection:
+        _copy_restricted(connection, folder)
+    with connect(marts, settings, folder, read_only=True) as connection:
+        for name in manifest["rows"]:
+            connection.execute(
+                f'copy "{name}" '
+                f"to '{folder / 'parquet' / name}.parquet' (format parquet, compression zstd)"
+            )
+    _audit(marts, folder, manifest["rows"], settings)
     write_report(marts, manifest, folder / "report.html")
     manifest["files"] = {
         str(file.relative_to(folder)): {"sha256": _digest(file), "bytes": file.stat().st_size}
@@ -146,18 +140,6 @@ def assemble(
     return folder
 
 
-def write_marts(connection: Any, build_database: Path, file: Path, names: Iterable[str]) -> None:
-    """Write the marts of a build database into a new DuckDB file, in a storage version that older
-    readers open. Leaves both attached, as ``candidate`` and ``release``.
-    """
-    connection.execute(f"attach '{build_database}' as candidate (read_only)")
-    connection.execute(f"attach '{file}' as release (storage_version '{STORAGE_VERSION}')")
-    for name in names:
-        source = f'candidate.{MARTS_SCHEMA}."{name}"'
-        connection.execute(f'create table release.main."{name}" as from {source}')
-    connection.execute("checkpoint release")
-
-
 def _copy_restricted(connection: Any, folder: Path) -> None:
     """Personal data in clear go to ``restricted/<feed>.parquet``, which only the owner may read."""
     for feed in FEEDS:
@@ -173,8 +155,8 @@ def _copy_restricted(connection: Any, folder: Path) -> None:
             f"""
             copy (
                 select distinct {key}, {clear}
-                from candidate.landing.{feed} as landed
-                inner join candidate.restricted.{feed} as clear using (_row_hash)
+                from landing.{feed} as landed
+                inner join restricted.{feed} as clear using (_row_hash)
                 where not landed.is_deleted and landed._held_reason is null
                 order by {key}
             ) to '{file}' (format parquet)

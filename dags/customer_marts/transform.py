@@ -22,6 +22,7 @@ from customer_marts.errors import DataError, MartsError, tells_of_a_full_disk
 from customer_marts.feeds import AREAS
 from customer_marts.settings import DBT_PROJECT_DIR, Settings
 from customer_marts.sql import literal
+from customer_marts.warehouse import marts_beside, open_build
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -82,6 +83,7 @@ def build(
         arguments.append("--indirect-selection=cautious")
     with _environment(
         MARTS_BUILD_DB=str(database),
+        MARTS_DB=str(marts_beside(database)),
         MARTS_MEMORY_LIMIT=settings.memory_limit,
         MARTS_BLOCK_MEMORY=block_memory(settings.memory_limit),
         MARTS_RUN_CONTEXT=stated_run_context(database),
@@ -197,7 +199,7 @@ def node_results(result: Any, database: Path) -> list[NodeResult]:
     ]
     broken: dict[str, int] = {}
     if status == "fail":
-        with duckdb.connect(str(database), read_only=True) as connection:
+        with open_build(database) as connection:
             broken = dict(connection.execute(node.compiled_code).fetchall())
     mart = node.attached_node.rpartition(".")[2]
     return [
@@ -276,11 +278,12 @@ def parsed_project(cache: Path, database_name: str, work: Path) -> Manifest:
         place = hashlib.sha256(str(DBT_PROJECT_DIR).encode()).hexdigest()[:12]
         folder = cache / f"{database_name}-{place}"
         folder.mkdir(parents=True, exist_ok=True)
-        database = str(folder / f"{database_name}.duckdb")
+        database = folder / f"{database_name}.duckdb"
         with (
             (folder / "lock").open("w") as lock,
             _environment(
-                MARTS_BUILD_DB=database,
+                MARTS_BUILD_DB=str(database),
+                MARTS_DB=str(marts_beside(database)),
                 MARTS_MEMORY_LIMIT="1GB",
                 MARTS_BLOCK_MEMORY="0MB",
                 **DBT_ENVIRONMENT,

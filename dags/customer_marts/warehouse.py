@@ -32,6 +32,9 @@ from customer_marts.sql import literal
 
 _FICLONE = 0x40049409
 
+MARTS_FILE = "marts.duckdb"
+MARTS_ALIAS = "marts"
+
 META_COLUMNS = {
     "_row_hash": "ubigint",
     "_source": "varchar",
@@ -168,6 +171,23 @@ class RunContext:
             "count_batches": count_batches,
             "is_rebuild": self.is_rebuild,
         }
+
+
+def marts_beside(build_database: Path) -> Path:
+    """The marts of a build database: a file of their own, which a release gives to its readers."""
+    return build_database.with_name(MARTS_FILE)
+
+
+def open_build(build_database: Path, *, read_only: bool = True) -> Any:
+    """A build database with its marts attached as ``marts``, the names that dbt's SQL knows."""
+    import duckdb
+
+    connection = duckdb.connect(str(build_database), read_only=read_only)
+    mode = "read_only" if read_only else "read_write"
+    connection.execute(
+        f"attach {literal(str(marts_beside(build_database)))} as {MARTS_ALIAS} ({mode})"
+    )
+    return connection
 
 
 def copy_database(source: Path, target: Path) -> None:

@@ -177,9 +177,9 @@
     So it must not be a ref(): the table's model in turn waits for the model that calls this (see
     `-- depends_on` there).
 -#}
-{% macro table_of_parent(name, schema='marts') -%}
+{% macro table_of_parent(name, schema=none) -%}
     {%- if execute -%}
-        {{ return(adapter.get_relation(target.database, schema, name)) }}
+        {{ return(adapter.get_relation(target.database if schema else 'marts', schema or 'main', name)) }}
     {%- endif -%}
 {%- endmacro %}
 

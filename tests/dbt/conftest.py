@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,8 @@ from customer_marts.transform import (
     stated_run_context,
     warnings_and_errors_only,
 )
-from tests.dbt.landing_fixture import Landing
+from customer_marts.warehouse import marts_beside, open_build
+from tests.dbt.landing_fixture import Landing, copy_build
 from tests.dbt.toy_company import land_first_release, new_landing
 from tests.once import once
 
@@ -54,7 +54,8 @@ def dbt(workspace: Path, database: Path) -> Iterator[Dbt]:
     """
     before = dict(os.environ)
     parsed = parsed_project(Settings.load().dbt_cache, database.stem, workspace)
-    os.environ |= {"MARTS_BUILD_DB": str(database), **DBT_ENVIRONMENT}
+    files = {"MARTS_BUILD_DB": str(database), "MARTS_DB": str(marts_beside(database))}
+    os.environ |= {**files, **DBT_ENVIRONMENT}
 
     def run(command: str, *arguments: str) -> Any:
         if command in ("run", "build", "test"):  # what is compiled is for any day
@@ -112,7 +113,7 @@ def first_build(
 
     def build(folder: Path) -> None:
         dbt("build", *WITHOUT_UNIT_TESTS, "--exclude-resource-type", "test")
-        shutil.copyfile(database, folder / "build.duckdb")
+        copy_build(database, folder / "build.duckdb")
 
     return once(tmp_path_factory, "toy-company", build) / "build.duckdb"
 
@@ -120,13 +121,13 @@ def first_build(
 @pytest.fixture
 def landing(first_landing: Landing, first_build: Path, database: Path) -> Landing:
     """The first release to go on from, whatever tests before made of it."""
-    shutil.copyfile(first_build, database)
+    copy_build(first_build, database)
     return copy.copy(first_landing)
 
 
 @pytest.fixture
 def first_marts(first_build: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(str(first_build), read_only=True) as con:
+    with open_build(first_build) as con:
         yield con
 
 

@@ -22,6 +22,9 @@ from customer_marts.warehouse import (
     HISTORY_FEEDS,
     META_COLUMNS,
     VERSION_COLUMNS,
+    copy_database,
+    marts_beside,
+    open_build,
 )
 
 Row = Mapping[str, Any]
@@ -64,6 +67,13 @@ CONTROL_TABLES = {
 def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
     """A naive UTC time, as landing stores it."""
     return datetime(year, month, day, hour, minute, tzinfo=UTC).replace(tzinfo=None)
+
+
+def copy_build(source: Path, target: Path) -> Path:
+    """Copy a build database and its marts; returns the copy."""
+    copy_database(source, target)
+    copy_database(marts_beside(source), marts_beside(target))
+    return target
 
 
 class Landing:
@@ -137,21 +147,24 @@ class Landing:
                     is_rebuild,
                 ],
             )
-            self._carry_model_runs(con)
             self._settle(con)
+        self._carry_model_runs()
 
-    def _carry_model_runs(self, con: duckdb.DuckDBPyConnection) -> None:
+    def _carry_model_runs(self) -> None:
         """The fits of the release before, as the warehouse brings them from its marts."""
-        built = con.execute(
-            "select table_name from duckdb_tables() where schema_name = 'marts'"
-        ).fetchall()
-        con.execute("delete from landing.model_runs")
-        for mart in MODEL_RUN_MARTS:
-            if (mart,) in built:
-                con.execute(
-                    f"insert into landing.model_runs"
-                    f" select {', '.join(MODEL_RUN_COLUMNS)} from marts.{mart}"
-                )
+        if self.sequence == 1:
+            return
+        with open_build(self.path, read_only=False) as con:
+            built = con.execute(
+                "select table_name from duckdb_tables() where database_name = 'marts'"
+            ).fetchall()
+            con.execute("delete from landing.model_runs")
+            for mart in MODEL_RUN_MARTS:
+                if (mart,) in built:
+                    con.execute(
+                        f"insert into landing.model_runs"
+                        f" select {', '.join(MODEL_RUN_COLUMNS)} from marts.{mart}"
+                    )
 
     def put(self, feed: str, rows: Iterable[Row]) -> None:
         """Upsert rows by key; a `*_at` column gives its business date where that is missing."""

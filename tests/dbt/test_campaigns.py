@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from customer_marts.warehouse import open_build
 from scripts.company.columns import Window
 from scripts.company.crm import activity_rows
 from scripts.company.erp import line_rows, order_rows
@@ -19,6 +19,7 @@ from scripts.company.relations import simulate_activities
 from scripts.company.trade import simulate
 from scripts.company.world import Parameters, World, day_number
 from tests.dbt.conftest import Dbt
+from tests.dbt.landing_fixture import copy_build
 
 COMPANY = Parameters(customers=300, years=3, end=date(2026, 6, 30))
 
@@ -56,7 +57,7 @@ MARTS = ("campaign_effects", "campaign_performance")
 @pytest.fixture(scope="module")
 def statements(dbt: Dbt, first_build: Path, database: Path, workspace: Path) -> dict[str, str]:
     """The marts' own SQL, as dbt compiles it."""
-    shutil.copyfile(first_build, database)
+    copy_build(first_build, database)
     dbt("compile", "--select", *MARTS)
     folder = workspace / "target" / "compiled"
     return {name: next(folder.rglob(f"{name}.sql")).read_text("utf-8") for name in MARTS}
@@ -68,9 +69,9 @@ def facts(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """The toy build with the sample company's orders, lines and contacts in its facts' place."""
     copy = tmp_path_factory.mktemp("campaigns") / "build.duckdb"
-    shutil.copyfile(first_build, copy)
+    copy_build(first_build, copy)
     world, window = World(COMPANY), Window(day_number(COMPANY.end))
-    with duckdb.connect(str(copy)) as con:
+    with open_build(copy, read_only=False) as con:
         for chunk in simulate(world, window.day):
             activities = simulate_activities(world, chunk.customers)
             tables = {

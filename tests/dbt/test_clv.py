@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pytest
 
+from customer_marts.warehouse import open_build
 from tests.clv.simulated import coin_days
 from tests.dbt.conftest import WITHOUT_UNIT_TESTS, Dbt
 from tests.dbt.landing_fixture import Landing
@@ -35,7 +35,7 @@ def land(landing: Landing, until: int) -> None:
             "day": [day for _, day, _ in twice],
         }
     )
-    with duckdb.connect(str(landing.path)) as con:
+    with open_build(landing.path, read_only=False) as con:
         con.register("simulated", rows)
         con.execute("delete from landing.orders")
         con.execute(
@@ -56,7 +56,7 @@ def land(landing: Landing, until: int) -> None:
 
 
 def read(database: Path, sql: str) -> list[dict[str, Any]]:
-    with duckdb.connect(str(database), read_only=True) as con:
+    with open_build(database) as con:
         return list(con.sql(sql).to_arrow_table().to_pylist())
 
 

@@ -6,8 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
+from customer_marts.warehouse import open_build
 from tests.dbt.conftest import Dbt
 from tests.dbt.landing_fixture import Landing
 from tests.dbt.test_incremental import read_marts
@@ -64,7 +63,7 @@ def test_the_panel_goes_on_as_days_go_by_and_come_back(
             assert rows == rebuilt[table], table
 
     def defaults() -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(database), read_only=True) as con:
+        with open_build(database) as con:
             return con.execute(
                 """
                 select customer_id, default_on, cured_on from intermediate.int_credit_defaults
@@ -108,7 +107,7 @@ def test_a_row_of_a_past_month_moves_that_month_and_all_after_it(
         return read_marts(database, *TABLES)
 
     def months_to_compute() -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(database), read_only=True) as con:
+        with open_build(database) as con:
             return con.execute(
                 """
                 select customer_id, from_month_on from intermediate.int_credit_customers

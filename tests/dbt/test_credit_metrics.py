@@ -11,10 +11,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
 
+from customer_marts.warehouse import open_build
 from tests.dbt.conftest import Dbt
 from tests.dbt.landing_fixture import Landing
 from tests.dbt.toy_company import invoice, payment
@@ -86,7 +86,7 @@ class Claim:
 
 
 def query(database: Path, sql: str) -> list[dict[str, Any]]:
-    with duckdb.connect(str(database), read_only=True) as con:
+    with open_build(database) as con:
         cursor = con.execute(sql)
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

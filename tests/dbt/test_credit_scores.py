@@ -8,11 +8,11 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
 
 from customer_marts.credit.scorecard import Scorecard
+from customer_marts.warehouse import open_build
 from tests.dbt.conftest import WITHOUT_UNIT_TESTS, Dbt
 from tests.dbt.landing_fixture import Landing
 
@@ -80,7 +80,7 @@ PANEL = """
 
 def land(landing: Landing, first: date, last: date) -> None:
     """What was invoiced and paid in a span of days."""
-    with duckdb.connect(str(landing.path)) as con:
+    with open_build(landing.path, read_only=False) as con:
         con.execute(BOOK)
         for statement in (INVOICES, PAYMENTS):
             con.execute(statement.format(sequence=landing.sequence), [first, last])
@@ -88,7 +88,7 @@ def land(landing: Landing, first: date, last: date) -> None:
 
 
 def read(database: Path, sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(database), read_only=True) as con:
+    with open_build(database) as con:
         return con.execute(sql).fetchall()
 
 

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from customer_marts.identity import Identity
+from customer_marts.warehouse import open_build
 from tests.dbt.conftest import WITHOUT_UNIT_TESTS, Dbt
 from tests.dbt.landing_fixture import Landing, utc
 from tests.dbt.toy_company import (
@@ -28,11 +29,12 @@ def read_marts(database: Path, *only: str) -> dict[str, list[tuple[Any, ...]]]:
     """The rows of every mart and of the tables that go on from those of the release before, or of
     these ``only``.
     """
-    with duckdb.connect(str(database), read_only=True) as con:
+    with open_build(database) as con:
         names = con.execute(
             """
-            select schema_name, table_name from duckdb_tables()
-            where schema_name = 'marts'
+            select if(database_name = 'marts', database_name, schema_name), table_name
+            from duckdb_tables()
+            where database_name = 'marts'
                 or table_name in (
                     'int_customer_states', 'int_receivable_credits', 'int_open_claims',
                     'int_open_credits', 'int_bucket_transitions', 'int_provision_group_months',
@@ -52,7 +54,7 @@ def read_marts(database: Path, *only: str) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def one(database: Path, sql: str) -> tuple[Any, ...]:
-    with duckdb.connect(str(database), read_only=True) as con:
+    with open_build(database) as con:
         (row,) = con.execute(sql).fetchall()
         return tuple(row)
 
@@ -129,7 +131,7 @@ def test_the_rules_of_an_increment_hold_for_the_keys_that_it_may_append(
     built = dbt("run", "--select", "+fct_orders").results[-1].node
     assert built.name == "fct_orders"
     guard = built.compiled_code.rpartition("select * from final")[2]
-    with duckdb.connect(str(database)) as con:
+    with open_build(database, read_only=False) as con:
         changed = "order_id in (from intermediate.int_orders_changed)"
         count_changed, count_orders = con.execute(
             f"select count(*) filter (where {changed}), count(*) from marts.fct_orders"
@@ -162,7 +164,7 @@ def test_customer_months_go_on_from_the_first_that_changed(
     segments = ("run", "--select", "+marts.segments", "+int_credit_scores")
 
     def first_months() -> dict[str, date]:
-        with duckdb.connect(str(database), read_only=True) as con:
+        with open_build(database) as con:
             return dict(
                 con.execute(
                     "select customer_id, first_month_on from intermediate.int_customers_changed"
@@ -170,7 +172,7 @@ def test_customer_months_go_on_from_the_first_that_changed(
             )
 
     def customers_of(table: str) -> set[str]:
-        with duckdb.connect(str(database), read_only=True) as con:
+        with open_build(database) as con:
             found = con.execute(f"select distinct customer_id from intermediate.{table}")
             return {customer for (customer,) in found.fetchall()}
 
@@ -244,7 +246,7 @@ def test_claims_turn_overdue_as_the_days_pass_without_a_changed_row(
     ledger = ("fct_receivables", "fct_customer_months")
 
     def overdue(mart: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(database), read_only=True) as con:
+        with open_build(database) as con:
             return con.execute(
                 f"""
                 select customer_id, overdue_amount from marts.{mart}
@@ -358,7 +360,7 @@ def test_a_crosswalk_moves_rows_conserves_totals_and_is_undone(
         database,
         "select customer_id, source_customer_id from marts.fct_orders where order_id = 'o-leaving'",
     ) == ("idle", "leaving")
-    with duckdb.connect(str(database), read_only=True) as con:
+    with open_build(database) as con:
         moved = con.execute(
             """
             select source_customer_id, customer_id, kind, is_split, count_rows, count_rows_moved

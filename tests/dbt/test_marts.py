@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from customer_marts.gates.calendar import BusinessCalendar, days_after
+from customer_marts.warehouse import open_build
 from tests.dbt.conftest import Dbt
 from tests.dbt.landing_fixture import Landing
 
@@ -231,7 +232,7 @@ def test_a_year_whose_days_off_are_not_known_works_every_weekday(
     landing.execute("update landing.run_context set calendar = ?, as_of = ?", [calendar, as_of])
     dbt("run", "--select", "dim_dates")
     of_python = BusinessCalendar.load(calendar or "weekends")
-    with duckdb.connect(str(database), read_only=True) as con:
+    with open_build(database) as con:
         days = con.execute(
             "select date_on, is_business_day, is_calendar_known from marts.dim_dates order by 1"
         ).fetchall()

@@ -6,8 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
+from customer_marts.warehouse import open_build
 from tests.dbt.conftest import Dbt
 from tests.dbt.landing_fixture import Landing
 from tests.dbt.test_incremental import read_marts
@@ -30,7 +29,7 @@ def test_provisions_go_on_from_the_first_month_that_changed(
     )
 
     def months_before(day: date) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(database), read_only=True) as con:
+        with open_build(database) as con:
             return con.execute(
                 "from intermediate.int_customer_provisions where month_on < ? order by all", [day]
             ).fetchall()

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import copy
-import shutil
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
+from customer_marts.warehouse import open_build
 from tests.dbt.conftest import WITHOUT_UNIT_TESTS, Dbt
-from tests.dbt.landing_fixture import Landing
+from tests.dbt.landing_fixture import Landing, copy_build
 from tests.dbt.toy_company import fx_rate, invoice, order, payment
 
 MARTS = (
@@ -138,14 +137,12 @@ def built(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[Landing, Path]:
     """The accounts as of the last day, in a file of their own; all rules hold of the marts."""
-    shutil.copyfile(first_build, database)
+    copy_build(first_build, database)
     landing = copy.copy(first_landing)
     landing.begin_release(LAST_DAY)
     land_awkward_accounts(landing)
     dbt("build", *SELECTED, *WITHOUT_UNIT_TESTS)
-    return landing, Path(
-        shutil.copyfile(database, tmp_path_factory.mktemp("awkward") / "build.duckdb")
-    )
+    return landing, copy_build(database, tmp_path_factory.mktemp("awkward") / "build.duckdb")
 
 
 @pytest.fixture
@@ -154,7 +151,7 @@ def awkward(built: tuple[Landing, Path]) -> Path:
 
 
 def rows(database: Path, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(database), read_only=True) as con:
+    with open_build(database) as con:
         return con.execute(sql, list(parameters)).fetchall()
 
 
@@ -279,7 +276,7 @@ def test_a_past_month_end_is_what_a_run_of_that_day_said(
 ) -> None:
     """Two month ends and two days between, each by increment; the last day again, and rebuilt."""
     landing = copy.copy(built[0])
-    shutil.copyfile(built[1], database)
+    copy_build(built[1], database)
     late = state(database)
     assert len(late["fct_receivables"]) > 60
     for as_of in (date(2026, 4, 30), date(2026, 3, 31)):

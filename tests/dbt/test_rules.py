@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import duckdb
 import pytest
 
+from customer_marts.warehouse import open_build
 from tests.dbt.conftest import Dbt
 from tests.dbt.landing_fixture import Landing
 
@@ -90,7 +90,7 @@ def test_a_broken_rule_is_named_with_its_rows(
     dbt: Dbt, landing: Landing, database: Path, rule: str
 ) -> None:
     statement, broken = BREAKS[rule]
-    with duckdb.connect(str(database)) as connection:
+    with open_build(database, read_only=False) as connection:
         connection.execute(statement)
     mart = broken.partition("__")[0]
     with pytest.raises(AssertionError) as caught:
@@ -114,7 +114,7 @@ def test_a_line_that_was_accepted_and_is_not_in_the_fact_is_found(
 ) -> None:
     rule = "accepted_order_lines_are_in_the_fact"
     dbt("test", "--select", rule)
-    with duckdb.connect(str(database)) as connection:
+    with open_build(database, read_only=False) as connection:
         connection.execute(statement)
     with pytest.raises(AssertionError) as caught:
         dbt("test", "--select", rule)

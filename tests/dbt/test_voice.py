@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from customer_marts.warehouse import open_build
 from scripts.company.columns import Window, customer_code
 from scripts.company.effects import DRIVER_ITEM, FAILING_CATEGORY
 from scripts.company.facts import ARCHETYPES, PRODUCTS, SKUS
@@ -20,6 +20,7 @@ from scripts.company.surveys import survey_responses
 from scripts.company.trade import Chunk, simulate
 from scripts.company.world import Parameters, World, day_date
 from tests.dbt.conftest import WITHOUT_UNIT_TESTS, Dbt
+from tests.dbt.landing_fixture import copy_build
 
 VOICE_MODELS = (
     *("int_customer_categories", "int_satisfaction_sums", "customer_satisfaction"),
@@ -118,7 +119,7 @@ def build(
     dbt: Dbt, database: Path, tables: dict[str, pa.Table], as_of: date, folder: Path
 ) -> duckdb.DuckDBPyConnection:
     """The voice models over these rows; everything else of the toy company is emptied."""
-    with duckdb.connect(str(database)) as con:
+    with open_build(database, read_only=False) as con:
         con.execute("update landing.run_context set as_of = ?", [as_of])
         for name, rows in tables.items():
             con.register("rows_of_company", rows)
@@ -141,8 +142,8 @@ def build(
         )
         con.execute("delete from marts.customer_segment_history")
     dbt("build", *WITHOUT_UNIT_TESTS, "--exclude-resource-type", "test", "--select", *VOICE_MODELS)
-    shutil.copyfile(database, folder / "build.duckdb")
-    return duckdb.connect(str(folder / "build.duckdb"), read_only=True)
+    copy_build(database, folder / "build.duckdb")
+    return open_build(folder / "build.duckdb")
 
 
 def shuffled(answers: pa.Table, seed: int) -> pa.Table:
@@ -174,7 +175,7 @@ def marts(
                 **tables,
                 "fct_survey_responses": shuffled(tables["fct_survey_responses"], seed=20260630),
             }
-        shutil.copyfile(first_build, database)
+        copy_build(first_build, database)
         built[name] = build(dbt, database, tables, as_of, tmp_path_factory.mktemp("voice"))
     yield built
     for con in built.values():

@@ -22,6 +22,4 @@ def page(folder: Path) -> Page:
 
 @pytest.fixture
 def marts(page: Page, folder: Path) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(str(folder / "marts.duckdb"), read_only=True)
-    connection.execute('use "marts"."marts"')
-    return connection
+    return duckdb.connect(str(folder / "marts.duckdb"), read_only=True)

@@ -39,8 +39,6 @@ _NAMES = (
 )
 
 _SCHEMA = """
-create schema marts;
-use marts;
 create table dim_customers (
     customer_id varchar, customer_name varchar, legal_id varchar, group_id varchar,
     industry varchar, size_class varchar, region varchar, customer_type varchar,
@@ -928,7 +926,7 @@ class Book:
 
 
 def build_marts(path: Path, book: Book | None = None) -> None:
-    """Write the marts of `book` to a new DuckDB file with one schema, `marts`."""
+    """Write the marts of `book` to a new DuckDB file, as a release holds them."""
     book = book or Book()
     random_source = random.Random(20261120)
     with duckdb.connect(":memory:") as connection:

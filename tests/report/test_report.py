@@ -259,8 +259,7 @@ def test_too_few_answers_have_no_interval(tmp_path: Path) -> None:
     build_marts(marts, Book(count_customers=3))
     with duckdb.connect(str(marts)) as connection:
         connection.execute(
-            'update "marts"."marts".customer_satisfaction'
-            " set low_12_months = null, high_12_months = null"
+            "update main.customer_satisfaction set low_12_months = null, high_12_months = null"
         )
     write_report(marts, release_manifest(), tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
@@ -290,7 +289,7 @@ def test_unbalanced_ledger_and_failed_gate_are_named(tmp_path: Path) -> None:
     build_marts(marts, Book(count_customers=3))
     with duckdb.connect(str(marts)) as connection:
         connection.execute(
-            'update "marts"."marts".conservation_ledger'
+            "update main.conservation_ledger"
             " set count_rows_pulled = count_rows_pulled + 2 where feed = 'orders'"
         )
     manifest = release_manifest()
@@ -356,7 +355,7 @@ def test_no_comparison_with_less_than_two_years(tmp_path: Path) -> None:
     build_marts(marts, Book(count_customers=4))
     with duckdb.connect(str(marts)) as connection:
         connection.execute(
-            'delete from "marts"."marts".fct_orders where ordered_on <= $start',
+            "delete from main.fct_orders where ordered_on <= $start",
             {"start": WINDOWS.start.replace(month=5)},
         )
     write_report(marts, release_manifest(), tmp_path / "report.html")

@@ -49,7 +49,6 @@ def changed(small_marts: Path, tmp_path: Path) -> Change:
     def change(*statements: str) -> Page:
         marts = Path(shutil.copy(small_marts, tmp_path / "marts.duckdb"))
         with duckdb.connect(str(marts)) as connection:
-            connection.execute('use "marts"."marts"')
             for statement in statements:
                 connection.execute(statement)
         write_report(marts, release_manifest(), tmp_path / "report.html")

@@ -46,7 +46,7 @@ def diff(company: str | None, print_json: bool, after: str | None, since: str | 
                 todo="run marts run",
             )
         new = Successor.of_candidate(settings.paths, told)
-        rows = releases.mart_rows(new.database, settings, settings.paths.cache)
+        rows = releases.mart_rows(new.marts, settings, settings.paths.cache)
     else:
         current = releases.current_release(settings.paths)
         release = _of(known, after or (current.release_id if current else ""))

@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from customer_marts.errors import ConfigurationError
-from customer_marts.releases import MARTS_SCHEMA, Release
+from customer_marts.releases import Release
 from customer_marts.settings import EXPECTATIONS_DIR, Settings, StatePaths
-from customer_marts.warehouse import connect
+from customer_marts.warehouse import MARTS_FILE, connect
 
 CHANGES_FILE = EXPECTATIONS_DIR / "changes.json"
 CHANGES_SUITE = "changes against the last release"
@@ -111,19 +111,17 @@ class Successor:
 
     sequence: int
     as_of: date
-    database: Path
-    schema: str
+    marts: Path
 
     @classmethod
     def of(cls, release: Release) -> Successor:
-        return cls(release.sequence, release.as_of, release.marts, "main")
+        return cls(release.sequence, release.as_of, release.marts)
 
     @classmethod
     def of_candidate(cls, paths: StatePaths, state: Mapping[str, Any]) -> Successor:
         """state: the candidate's, as ``build_candidate`` left it."""
         as_of = date.fromisoformat(state["as_of"])
-        database = paths.candidate / "build.duckdb"
-        return cls(state["release_sequence"], as_of, database, MARTS_SCHEMA)
+        return cls(state["release_sequence"], as_of, paths.candidate / MARTS_FILE)
 
 
 @cache
@@ -143,12 +141,12 @@ def changes(settings: Settings, before: Release, after: Successor) -> list[Chang
     found = []
     with connect(Path(":memory:"), settings, settings.paths.cache) as connection:
         connection.execute(f"attach '{before.marts}' as old (read_only)")
-        connection.execute(f"attach '{after.database}' as new (read_only)")
-        marts = _marts(connection, "old", "main") & _marts(connection, "new", after.schema)
+        connection.execute(f"attach '{after.marts}' as new (read_only)")
+        marts = _marts(connection, "old") & _marts(connection, "new")
         for measure in wanted:
             if measure.mart not in marts:
                 continue
-            old, new = f'old.main."{measure.mart}"', f'new.{after.schema}."{measure.mart}"'
+            old, new = f'old."{measure.mart}"', f'new."{measure.mart}"'
             [(rows, was, now)] = connection.execute(
                 f"select (select count(*) from {old}), * "
                 f"from ({_sql(measure, old, new, before.as_of)})"
@@ -179,10 +177,9 @@ def changes(settings: Settings, before: Release, after: Successor) -> list[Chang
     return [_with_approval(change, given) for change in found]
 
 
-def _marts(connection: Any, database: str, schema: str) -> set[str]:
+def _marts(connection: Any, database: str) -> set[str]:
     rows = connection.execute(
-        "select table_name from duckdb_tables() where database_name = ? and schema_name = ?",
-        [database, schema],
+        "select table_name from duckdb_tables() where database_name = ?", [database]
     ).fetchall()
     return {name for (name,) in rows}
 

@@ -250,24 +250,12 @@ class Marts:
     def __init__(self, connection: DuckDBPyConnection) -> None:
         self._connection = connection
         self._columns: dict[str, set[str]] = {}
-        schemas: dict[str, int] = {}
         found = connection.execute(
-            "select schema_name, table_name, column_name from duckdb_columns()"
+            "select table_name, column_name from duckdb_columns()"
             " where database_name = current_database() and not internal"
         ).fetchall()
-        for schema, _, _ in found:
-            schemas[schema] = schemas.get(schema, 0) + 1
-        # Releases hold one schema; `marts` wins should a build database be opened instead.
-        schema = (
-            "marts" if "marts" in schemas else max(schemas, key=lambda s: schemas[s], default="")
-        )
-        for schema_name, table, column in found:
-            if schema_name == schema:
-                self._columns.setdefault(table, set()).add(column)
-        if schema:
-            (database,) = connection.execute("select current_database()").fetchall()[0]
-            # Both parts: a file named marts.duckdb makes the bare schema name ambiguous.
-            connection.execute(f'use "{database}"."{schema}"')
+        for table, column in found:
+            self._columns.setdefault(table, set()).add(column)
 
     def has(self, table: str, *columns: str) -> bool:
         """Whether the release holds the mart with all these columns."""
