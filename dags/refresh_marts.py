@@ -35,7 +35,7 @@ fault then keeps nobody from what the others brought. `marts status` says which 
 
 **When a task fails, readers keep the last release.**
 - `build_candidate` with *data tests failed*: the log names the tests; the candidate is in
-  `runs/candidate/build.duckdb` until the next run.
+  `runs/candidate/` until the next run: `build.duckdb`, and its marts in `marts.duckdb` beside it.
 - `gate_candidate`: a suite of `expectations/marts` refused the candidate; the message names rule
   and table.
 - *the candidate changes more than a release may* (`gate_candidate`): look with

@@ -233,7 +233,8 @@ def _raise_on_failure(results: list[NodeResult], work: Path) -> None:
             f"{len(failed)} data tests failed:\n{lines}",
             where=str(work / "dbt.log"),
             kept="the last release stands; the candidate stays for inspection until the next run",
-            todo="query the test's compiled SQL on the candidate; mend the data or the model",
+            todo="query the test's compiled SQL on the candidate (build.duckdb, with marts.duckdb "
+            "attached as marts); mend the data or the model",
         )
 
 

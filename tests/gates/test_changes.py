@@ -175,7 +175,7 @@ def test_an_approval_covers_its_measure_on_its_release_as_far_as_it_went(
         after = release(
             tmp_path, sequence, AS_OF, f"delete from fct_orders where order_id < '{least}'"
         )
-        found = changes(settings, earlier, Successor(2, AS_OF, after.marts, "main"))
+        found = changes(settings, earlier, Successor(2, AS_OF, after.marts))
         assert [change.name for change in found if change.is_beyond] == ["orders"]
         return next(change for change in found if change.is_beyond)
 
@@ -197,9 +197,7 @@ def test_an_approval_covers_its_measure_on_its_release_as_far_as_it_went(
     other = release(tmp_path, 5, AS_OF, "delete from fct_orders where order_id < 'O10'")
     assert orders(other, 6, "O2").waits
     # released, then taken back: a rollback is no approval
-    taken_back = changes(
-        settings, before, Successor(3, AS_OF, tmp_path / "r3/marts.duckdb", "main")
-    )
+    taken_back = changes(settings, before, Successor(3, AS_OF, tmp_path / "r3/marts.duckdb"))
     assert [change.name for change in taken_back if change.waits] == ["orders"]
 
 
