@@ -92,6 +92,8 @@ class Landing:
         self.parent_as_of: date | None = None
         self.as_of: date | None = None
         self.crosswalk: list[Identity] = []
+        for file in (path, marts_beside(path)):
+            file.unlink(missing_ok=True)
         with duckdb.connect(str(path)) as con:
             con.execute("create schema landing")
             for feed, contract in CONTRACTS.items():

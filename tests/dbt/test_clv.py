@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from customer_marts.warehouse import marts_beside, open_build
+from customer_marts.warehouse import open_build
 from tests.clv.simulated import coin_days
 from tests.dbt.conftest import WITHOUT_UNIT_TESTS, Dbt
 from tests.dbt.landing_fixture import Landing
@@ -63,8 +63,6 @@ def read(database: Path, sql: str) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def built(dbt: Dbt, database: Path) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
     """Two releases: the first fits and promotes, the second asks too much of a refit."""
-    for file in (database, marts_beside(database)):
-        file.unlink(missing_ok=True)
     landing = Landing(database, without_feeds=["order_lines", "invoices", "complaints"])
     landing.begin_release(AS_OF)
     land(landing, DAYS)

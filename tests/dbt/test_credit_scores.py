@@ -94,7 +94,6 @@ def read(database: Path, sql: str) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def landing(database: Path) -> Landing:
-    database.unlink(missing_ok=True)
     return Landing(database, without_feeds=["orders", "order_lines", "complaints"])
 
 
