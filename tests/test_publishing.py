@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from customer_marts import pipeline, releases
 from customer_marts.errors import Busy, ConfigurationError, GateFailure
 from customer_marts.locks import writer_lock
 from customer_marts.settings import EXPECTATIONS_DIR, PROJECT_ROOT
+from customer_marts.warehouse import MARTS_STORAGE_VERSION
 from tests.mini import MiniCompany
 from tests.runs import published, query, refresh, tables
 
@@ -148,6 +150,23 @@ def test_rollback_and_forward_again(mini: MiniCompany, first: releases.Release) 
     assert tables(third) == tables(second)
     with pytest.raises(ConfigurationError, match="no earlier release 'r99'"):
         releases.rollback(mini.settings, "r99")
+
+
+def test_readers_get_the_file_that_gate_two_read(
+    mini: MiniCompany, first: releases.Release
+) -> None:
+    run = pipeline.open_run(mini.settings, RUN)
+    gated = (run.candidate / "marts.duckdb").stat().st_ino
+    second = pipeline.publish(run)
+    assert second.marts.stat().st_ino == gated
+    with duckdb.connect(str(second.marts), read_only=True) as reader:
+        told = (
+            "select tags['storage_version'] from duckdb_databases() where database_name = 'marts'"
+        )
+        assert reader.execute(told).fetchall() == [(f"{MARTS_STORAGE_VERSION}+",)]
+    # the day's build went on from a copy
+    was = first.manifest["files"]["marts.duckdb"]["sha256"]
+    assert hashlib.sha256(first.marts.read_bytes()).hexdigest() == was
 
 
 def test_readers_of_an_open_release_are_not_disturbed(

@@ -34,6 +34,8 @@ _FICLONE = 0x40049409
 
 MARTS_FILE = "marts.duckdb"
 MARTS_ALIAS = "marts"
+# as profiles.yml has it: DuckDB 1.2 and later read it
+MARTS_STORAGE_VERSION = "v1.2.0"
 
 META_COLUMNS = {
     "_row_hash": "ubigint",
@@ -183,9 +185,9 @@ def open_build(build_database: Path, *, read_only: bool = True) -> Any:
     import duckdb
 
     connection = duckdb.connect(str(build_database), read_only=read_only)
-    mode = "read_only" if read_only else "read_write"
+    options = "read_only" if read_only else f"storage_version '{MARTS_STORAGE_VERSION}'"
     connection.execute(
-        f"attach {literal(str(marts_beside(build_database)))} as {MARTS_ALIAS} ({mode})"
+        f"attach {literal(str(marts_beside(build_database)))} as {MARTS_ALIAS} ({options})"
     )
     return connection
 

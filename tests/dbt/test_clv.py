@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 
@@ -35,7 +36,7 @@ def land(landing: Landing, until: int) -> None:
             "day": [day for _, day, _ in twice],
         }
     )
-    with open_build(landing.path, read_only=False) as con:
+    with duckdb.connect(str(landing.path)) as con:
         con.register("simulated", rows)
         con.execute("delete from landing.orders")
         con.execute(

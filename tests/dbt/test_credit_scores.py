@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -80,7 +81,7 @@ PANEL = """
 
 def land(landing: Landing, first: date, last: date) -> None:
     """What was invoiced and paid in a span of days."""
-    with open_build(landing.path, read_only=False) as con:
+    with duckdb.connect(str(landing.path)) as con:
         con.execute(BOOK)
         for statement in (INVOICES, PAYMENTS):
             con.execute(statement.format(sequence=landing.sequence), [first, last])
