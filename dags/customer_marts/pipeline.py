@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from customer_marts import __version__, releases, sources, warehouse
+from customer_marts.deadlines import Told
 from customer_marts.errors import (
     Busy,
     ConfigurationError,
@@ -596,6 +597,7 @@ def build_candidate(
                     the_plan.history,
                     load_crosswalk(run.settings),
                     released_runs(the_plan.parent.marts) if the_plan.parent else [],
+                    _told_by(the_plan.parent) if the_plan.parent else None,
                 )
         from customer_marts import transform
 
@@ -646,6 +648,10 @@ def build_candidate(
             },
         )
         return context.release_id
+
+
+def _told_by(parent: releases.Release) -> Told | None:
+    return Told.by(parent.marts, parent.manifest["history"])
 
 
 def gate_candidate(run: Run) -> list[dict[str, Any]]:
