@@ -573,7 +573,7 @@ def build_candidate(
         if run.candidate.exists():
             shutil.rmtree(run.candidate)
         run.candidate.mkdir(parents=True)
-        context = the_plan.context
+        context, parent = the_plan.context, the_plan.parent
         run.journal.write(
             "plan",
             release_id=context.release_id,
@@ -584,8 +584,8 @@ def build_candidate(
         )
         database = run.candidate / "build.duckdb"
         with run.journal.step("prepare candidate") as result:
-            if the_plan.parent is not None and not the_plan.start_empty:
-                warehouse.copy_database(the_plan.parent.build_database, database)
+            if parent is not None and not the_plan.start_empty:
+                warehouse.copy_database(parent.build_database, database)
             with warehouse.connect(database, run.settings, run.candidate / "spill") as connection:
                 # it holds personal data in clear
                 database.chmod(0o600)
@@ -596,8 +596,8 @@ def build_candidate(
                     the_plan.batches,
                     the_plan.history,
                     load_crosswalk(run.settings),
-                    released_runs(the_plan.parent.marts) if the_plan.parent else [],
-                    _told_by(the_plan.parent) if the_plan.parent else None,
+                    released_runs(parent.marts) if parent else [],
+                    Told.by(parent.marts, parent.manifest["history"]) if parent else None,
                 )
         from customer_marts import transform
 
@@ -612,7 +612,7 @@ def build_candidate(
             tests = [node for node in built.nodes if node.kind == "test"]
             result["models"] = sum(node.kind == "model" for node in built.nodes)
             result["tests"] = len(tests)
-        applied = {} if the_plan.parent is None else dict(the_plan.parent.manifest["batches"])
+        applied = {} if parent is None else dict(parent.manifest["batches"])
         for feed, batches in the_plan.batches.items():
             ids = [batch.batch_id for batch in batches]
             applied[feed] = ids if the_plan.start_empty else [*applied.get(feed, []), *ids]
@@ -648,10 +648,6 @@ def build_candidate(
             },
         )
         return context.release_id
-
-
-def _told_by(parent: releases.Release) -> Told | None:
-    return Told.by(parent.marts, parent.manifest["history"])
 
 
 def gate_candidate(run: Run) -> list[dict[str, Any]]:
