@@ -2,7 +2,8 @@
 
 "Then" takes the batches and the crosswalk's decisions that the last release up to that day had;
 "now" takes everything released since, so that late rows and corrections count on the days they
-speak of. Both run today's code from nothing; nothing is published and no reader is touched.
+speak of. Both run today's code from nothing; nothing is published and no reader is touched. Since
+when somebody was asked for something stands in no batch: that is taken from the releases before.
 """
 
 from __future__ import annotations
