@@ -302,13 +302,13 @@ def _land(
     with warehouse.connect(database, settings, database.parent) as connection:
         fits: list[ModelRun] = []
         if sequence == 1:
-            warehouse.apply_batches(connection, company, context, {}, [this], [], fits)
+            warehouse.apply_batches(connection, company, context, {}, [this], [], fits, None)
         else:
             # as the pipeline hands them on; without them the day would fit every model again
             fits = _fits_of_parent(connection)
         for statement in statements:
             connection.execute(statement.format(**values, meta=meta))
-        warehouse.apply_batches(connection, company, context, {}, [this], [], fits)
+        warehouse.apply_batches(connection, company, context, {}, [this], [], fits, None)
 
 
 def _fits_of_parent(connection: duckdb.DuckDBPyConnection) -> list[ModelRun]:

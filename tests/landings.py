@@ -72,7 +72,9 @@ def apply(
     crosswalk = load_crosswalk(mini.settings)
     temp = database.with_suffix(".spill")
     with warehouse.connect(database, mini.settings, temp) as connection:
-        warehouse.apply_batches(connection, mini.company, context, batches, history, crosswalk, [])
+        warehouse.apply_batches(
+            connection, mini.company, context, batches, history, crosswalk, [], None
+        )
     return database
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from customer_marts import releases
+from customer_marts.deadlines import DEADLINE_MART
 from customer_marts.feeds import AREAS
 from customer_marts.model_runs import MODEL_RUN_MARTS
 from tests.mini import MiniCompany
@@ -38,8 +39,8 @@ def test_areas_come_and_go(released: MiniCompany, released_in_full: MiniCompany)
     added = published(mini)
     assert released_tables(added) == released_tables(full)
     before, after = tables(full), tables(added)
-    for mart in MODEL_RUN_MARTS:
-        # it tells in which release a model was fitted
+    for mart in (*MODEL_RUN_MARTS, DEADLINE_MART):
+        # it tells in which release a model was fitted, and what is due was told first
         assert len(before.pop(mart)) == len(after.pop(mart))
     assert after == before
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from customer_marts import __version__, releases, sources, warehouse
+from customer_marts.deadlines import Told
 from customer_marts.errors import (
     Busy,
     ConfigurationError,
@@ -572,7 +573,7 @@ def build_candidate(
         if run.candidate.exists():
             shutil.rmtree(run.candidate)
         run.candidate.mkdir(parents=True)
-        context = the_plan.context
+        context, parent = the_plan.context, the_plan.parent
         run.journal.write(
             "plan",
             release_id=context.release_id,
@@ -583,10 +584,10 @@ def build_candidate(
         )
         database = run.candidate / "build.duckdb"
         with run.journal.step("prepare candidate") as result:
-            if the_plan.parent is not None and not the_plan.start_empty:
-                warehouse.copy_database(the_plan.parent.build_database, database)
+            if parent is not None and not the_plan.start_empty:
+                warehouse.copy_database(parent.build_database, database)
                 if not context.is_rebuild:
-                    warehouse.copy_database(the_plan.parent.marts, warehouse.marts_beside(database))
+                    warehouse.copy_database(parent.marts, warehouse.marts_beside(database))
             with warehouse.connect(database, run.settings, run.candidate / "spill") as connection:
                 # it holds personal data in clear
                 database.chmod(0o600)
@@ -597,7 +598,8 @@ def build_candidate(
                     the_plan.batches,
                     the_plan.history,
                     load_crosswalk(run.settings),
-                    released_runs(the_plan.parent.marts) if the_plan.parent else [],
+                    released_runs(parent.marts) if parent else [],
+                    Told.by(parent.marts, parent.manifest["history"]) if parent else None,
                 )
         from customer_marts import transform
 
@@ -612,7 +614,7 @@ def build_candidate(
             tests = [node for node in built.nodes if node.kind == "test"]
             result["models"] = sum(node.kind == "model" for node in built.nodes)
             result["tests"] = len(tests)
-        applied = {} if the_plan.parent is None else dict(the_plan.parent.manifest["batches"])
+        applied = {} if parent is None else dict(parent.manifest["batches"])
         for feed, batches in the_plan.batches.items():
             ids = [batch.batch_id for batch in batches]
             applied[feed] = ids if the_plan.start_empty else [*applied.get(feed, []), *ids]

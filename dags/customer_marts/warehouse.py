@@ -2,7 +2,7 @@
 
 Schema ``landing`` holds one table a feed (the current version of every key), a table of versions
 for the feeds of ``HISTORY_FEEDS``, and the control tables that the dbt models read: run_context,
-releases, batches, ledger, quarantine, feeds, model_runs.
+releases, batches, ledger, quarantine, feeds, model_runs, deadlines.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from customer_marts.casting import TOTAL_LINE
+from customer_marts.deadlines import Told, write_deadlines
 from customer_marts.errors import DataError, MartsError
 from customer_marts.feeds import FEEDS, Company, Contract, load_contract
 from customer_marts.identity import (
@@ -222,11 +223,13 @@ def apply_batches(
     history: list[dict[str, Any]],
     crosswalk: list[Identity],
     model_runs: list[ModelRun],
+    told: Told | None,
 ) -> dict[str, dict[str, int]]:
     """Bring the batches into schema ``landing`` and write the control tables.
 
     history: the releases on the chain, this one last (rows of ``landing.releases``). crosswalk:
-    which customers count for which others. model_runs: the fits of earlier releases.
+    which customers count for which others. model_runs: the fits of earlier releases. told: where
+    it stands what they asked of people.
 
     Returns the count of accepted, duplicate, superseded, quarantined rows by feed. What stands in
     the end depends on the batches' contents and landing order only, not on how releases grouped
@@ -253,6 +256,7 @@ def apply_batches(
     _write_context(connection, company, context)
     _write_history(connection, history)
     _write_model_runs(connection, model_runs)
+    write_deadlines(connection, told)
     return outcome
 
 

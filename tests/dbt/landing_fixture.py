@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from customer_marts.deadlines import DEADLINE_COLUMNS, DEADLINE_MART
 from customer_marts.feeds import FEEDS, load_contract
 from customer_marts.identity import (
     FEEDS_WITH_CUSTOMERS,
@@ -60,6 +61,7 @@ CONTROL_TABLES = {
         release_sequence integer, _row_hash ubigint""",
     "fx_days": "currency varchar, valid_on date, rate_on date, rate decimal(18, 8)",
     "model_runs": ", ".join(f"{name} {kind}" for name, kind in MODEL_RUN_COLUMNS.items()),
+    "deadlines": ", ".join(f"{name} {kind}" for name, kind in DEADLINE_COLUMNS.items()),
     "feeds": """feed varchar, is_configured boolean, data_through date, count_rows bigint""",
 }
 
@@ -150,22 +152,24 @@ class Landing:
                 ],
             )
             self._settle(con)
-        self._carry_model_runs()
+        self._carry_what_marts_hand_on()
 
-    def _carry_model_runs(self) -> None:
-        """The fits of the release before, as the warehouse brings them from its marts."""
+    def _carry_what_marts_hand_on(self) -> None:
+        """The fits and deadlines of the release before, as the warehouse brings them."""
         if self.sequence == 1:
             return
+        marts = dict.fromkeys(MODEL_RUN_MARTS, ("model_runs", MODEL_RUN_COLUMNS))
+        marts[DEADLINE_MART] = ("deadlines", DEADLINE_COLUMNS)
         with open_build(self.path, read_only=False) as con:
             built = con.execute(
                 "select table_name from duckdb_tables() where database_name = 'marts'"
             ).fetchall()
-            con.execute("delete from landing.model_runs")
-            for mart in MODEL_RUN_MARTS:
+            for table in ("model_runs", "deadlines"):
+                con.execute(f"delete from landing.{table}")
+            for mart, (table, columns) in marts.items():
                 if (mart,) in built:
                     con.execute(
-                        f"insert into landing.model_runs"
-                        f" select {', '.join(MODEL_RUN_COLUMNS)} from marts.{mart}"
+                        f"insert into landing.{table} select {', '.join(columns)} from marts.{mart}"
                     )
 
     def put(self, feed: str, rows: Iterable[Row]) -> None:

@@ -531,7 +531,8 @@ select
     'Credit control' as owner_role_label_en,
     '信用管理' as owner_role_label_zh,
     account_manager,
-    $as_of + 7 as due_on,
+    case when customer_id = 'C001' then $as_of - 3 else $as_of + 7 end as due_on,
+    case when customer_id = 'C001' then 3 else 0 end as overdue_days,
     (1000 * row_number() over (order by customer_id))::decimal(18, 2) as expected_value_amount,
     customer_id = 'C001' as is_mandatory,
     case when customer_id = 'C002' then 'held_out' else 'selected' end as selection,
@@ -554,6 +555,8 @@ select
     '久未下单' as driver_zh,
     'Visit' as response_en,
     '拜访' as response_zh,
+    $as_of - 40 as due_on,
+    40 as overdue_days,
 from dim_customers;
 
 create table cohort_retention as

@@ -82,6 +82,18 @@ def test_the_gravest_risks_are_told(section: Page) -> None:
     assert rows[0][3] == formats.percent(0.25)
 
 
+def test_what_is_overdue_is_told_where_it_is_due(
+    section: Page, marts: duckdb.DuckDBPyConnection
+) -> None:
+    rows = table(section, "The first 10 of")
+    assert [row[3][10:].strip() for row in rows] == ["overdue by 3 d 逾期 3 天"] + [""] * 9
+    assert "overdue of all: 1." in section.words
+    risks = table(section, "The 10 gravest risks")
+    assert {row[6][10:].strip() for row in risks} == {"overdue by 40 d 逾期 40 天"}
+    [(count,)] = marts.execute("select count(*) from risk_register").fetchall()
+    assert f"overdue of the whole register: {count}." in section.words
+
+
 def test_a_release_before_these_marts_says_so(changed: Change) -> None:
     names = ("crm_scorecard", "customer_actions", "stage_conversion", "risk_register")
     page = changed(*(f"drop table {name}" for name in names))

@@ -255,8 +255,14 @@ _LABELS: dict[str, tuple[str, str]] = {
         "本期 {all} 项行动中的前 {count} 项",
     ),
     "management.actions_note": (
-        "The best of each kind first; expected value is chance times stake less cost.",
-        "各类行动中价值最高者在前；预期价值＝成功率×价值−成本。",
+        (
+            "The best of each kind first; expected value is chance times stake less cost. Due "
+            "counts from the day an action came on the list; overdue of all: {overdue}."
+        ),
+        (
+            "各类行动中价值最高者在前；预期价值＝成功率×价值−成本。期限自列入清单之日起算；"
+            "全部行动中逾期 {overdue} 项。"
+        ),
     ),
     "management.pipeline": ("Deals by stage", "各阶段商机"),
     "management.pipeline_note": (
@@ -273,9 +279,16 @@ _LABELS: dict[str, tuple[str, str]] = {
     "management.risk": ("Risk", "风险"),
     "management.risks": ("The {count} gravest risks", "前 {count} 项重大风险"),
     "management.risks_note": (
-        "Kinds of risk of one customer overlap: do not add them up.",
-        "同一客户的各类风险相互重叠，不可相加。",
+        (
+            "Kinds of risk of one customer overlap: do not add them up. Due counts from the day a "
+            "risk reached its level; overdue of the whole register: {overdue}."
+        ),
+        (
+            "同一客户的各类风险相互重叠，不可相加。期限自达到该等级之日起算；"
+            "登记册中逾期 {overdue} 项。"
+        ),
     ),
+    "management.overdue": ("overdue by {days} d", "逾期 {days} 天"),
     "absent.nothing_to_do": ("No rule finds anything to do.", "没有规则触发任何行动。"),
     "absent.no_risks": ("No customer has an amount at risk.", "没有客户存在金额风险。"),
     "col.measure": ("Measure", "指标"),

@@ -44,7 +44,7 @@ class Scorecard:
 
 @dataclass(frozen=True)
 class Action:
-    """An action of this period's list."""
+    """An action of this period's list; ``overdue_days`` is 0 until ``due_on`` is past."""
 
     customer_name: str
     label: Text
@@ -53,16 +53,18 @@ class Action:
     owner: Text
     account_manager: str | None
     due_on: date
+    overdue_days: int
     value: Decimal | None
     is_mandatory: bool
 
 
 @dataclass(frozen=True)
 class Actions:
-    """The first actions of the list, and how many there are."""
+    """The first actions of the list; how many there are, and how many of them are overdue."""
 
     first: tuple[Action, ...]
     count: int
+    count_overdue: int
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,16 @@ class Risk:
     expected_loss: Decimal
     driver: Text
     response: Text
+    due_on: date
+    overdue_days: int
+
+
+@dataclass(frozen=True)
+class Risks:
+    """The gravest risks; of how many of the whole register the response is overdue."""
+
+    first: tuple[Risk, ...]
+    count_overdue: int
 
 
 @dataclass(frozen=True)
@@ -116,7 +128,7 @@ class ManagementFigures:
     scorecard: Scorecard | Absent
     actions: Actions | Absent
     pipeline: Pipeline | Absent
-    risks: tuple[Risk, ...] | Absent
+    risks: Risks | Absent
 
 
 def read_management_figures(marts: Marts, currency: str | None, feeds: Feeds) -> ManagementFigures:
@@ -187,7 +199,7 @@ def _scorecard(marts: Marts, feeds: Feeds) -> Scorecard | Absent:
 
 
 def _actions(marts: Marts, currency: str | None, feeds: Feeds) -> Actions | Absent:
-    if not marts.has("customer_actions", "selection", "is_mandatory", "owner_role_label_en"):
+    if not marts.has("customer_actions", "selection", "is_mandatory", "overdue_days"):
         return Absent(no_mart("customer_actions"))
     rows = marts.rows(
         f"""
@@ -195,7 +207,7 @@ def _actions(marts: Marts, currency: str | None, feeds: Feeds) -> Actions | Abse
             coalesce(dim_customers.customer_name, customer_actions.customer_id),
             action_label_en, action_label_zh, reason_en, reason_zh, step_en, step_zh,
             owner_role_label_en, owner_role_label_zh, customer_actions.account_manager, due_on,
-            expected_value_amount, is_mandatory,
+            overdue_days, expected_value_amount, is_mandatory,
         from customer_actions
         left join dim_customers using (customer_id)
         where selection = 'selected' and currency = $currency
@@ -215,9 +227,9 @@ def _actions(marts: Marts, currency: str | None, feeds: Feeds) -> Actions | Abse
         if not marts.count("fct_orders"):
             return Absent(feeds.why_empty("orders"))
         return Absent(text("absent.nothing_to_do"))
-    (count,) = marts.row(
+    (count, count_overdue) = marts.row(
         """
-        select count(*) from customer_actions
+        select count(*), count(*) filter (where overdue_days > 0) from customer_actions
         where selection = 'selected' and currency = $currency
         """,
         {"currency": currency},
@@ -230,6 +242,7 @@ def _actions(marts: Marts, currency: str | None, feeds: Feeds) -> Actions | Abse
             for name, *row in rows
         ),
         count=count,
+        count_overdue=count_overdue,
     )
 
 
@@ -300,8 +313,8 @@ def _pipeline(marts: Marts, currency: str | None, feeds: Feeds) -> Pipeline | Ab
     )
 
 
-def _risks(marts: Marts, currency: str | None, feeds: Feeds) -> tuple[Risk, ...] | Absent:
-    if not marts.has("risk_register", "risk_rank", "risk_level", "expected_loss_amount"):
+def _risks(marts: Marts, currency: str | None, feeds: Feeds) -> Risks | Absent:
+    if not marts.has("risk_register", "risk_rank", "risk_level", "overdue_days"):
         return Absent(no_mart("risk_register"))
     rows = marts.rows(
         f"""
@@ -309,7 +322,7 @@ def _risks(marts: Marts, currency: str | None, feeds: Feeds) -> tuple[Risk, ...]
             coalesce(dim_customers.customer_name, risk_register.customer_id),
             risk_label_en, risk_label_zh, risk_level, risk_level_label_en, risk_level_label_zh,
             likelihood_rate, impact_amount, expected_loss_amount,
-            driver_en, driver_zh, response_en, response_zh,
+            driver_en, driver_zh, response_en, response_zh, due_on, overdue_days,
         from risk_register
         left join dim_customers using (customer_id)
         where currency = $currency
@@ -322,17 +335,29 @@ def _risks(marts: Marts, currency: str | None, feeds: Feeds) -> tuple[Risk, ...]
         if not marts.count("fct_orders"):
             return Absent(feeds.why_empty("orders"))
         return Absent(text("absent.no_risks"))
-    return tuple(
-        Risk(
-            customer_name=name,
-            label=Text(*row[:2]),
-            level=row[2],
-            level_label=Text(*row[3:5]),
-            likelihood=row[5],
-            impact=row[6],
-            expected_loss=row[7],
-            driver=Text(*row[8:10]),
-            response=Text(*row[10:12]),
-        )
-        for name, *row in rows
+    (count_overdue,) = marts.row(
+        """
+        select count(*) filter (where overdue_days > 0) from risk_register
+        where currency = $currency
+        """,
+        {"currency": currency},
+    )
+    return Risks(
+        first=tuple(
+            Risk(
+                customer_name=name,
+                label=Text(*row[:2]),
+                level=row[2],
+                level_label=Text(*row[3:5]),
+                likelihood=row[5],
+                impact=row[6],
+                expected_loss=row[7],
+                driver=Text(*row[8:10]),
+                response=Text(*row[10:12]),
+                due_on=row[12],
+                overdue_days=row[13],
+            )
+            for name, *row in rows
+        ),
+        count_overdue=count_overdue,
     )
