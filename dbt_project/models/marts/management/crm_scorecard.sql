@@ -173,8 +173,8 @@ first_order_months as (
     select
         customer_id,
         {{ month_start('customer_since_on') }} as first_order_month_on
-    from {{ ref('customer_lifecycle') }}
-    where month_on = {{ month_start(as_of_date()) }} and customer_since_on is not null
+    from {{ rows_of_this_month('customer_lifecycle') }}
+    where customer_since_on is not null
 ),
 
 new_customer_months as (
