@@ -96,7 +96,7 @@
     cast(date_trunc('year', {{ of_date }}) as date)
 {%- endmacro %}
 
-{#- The text with every match of a regular expression replaced. -#}
+{#- The text with every match of a regular expression replaced; \1 is its first group. -#}
 {% macro replace_pattern(text, pattern, replacement) -%}
     {{ adapter.dispatch('replace_pattern', 'customer_marts')(text, pattern, replacement) }}
 {%- endmacro %}
@@ -104,7 +104,11 @@
     regexp_replace({{ text }}, '{{ pattern }}', '{{ replacement }}', 'g')
 {%- endmacro %}
 {% macro spark__replace_pattern(text, pattern, replacement) -%}
-    regexp_replace({{ text }}, '{{ pattern | replace('\\', '\\\\') }}', '{{ replacement }}')
+    regexp_replace(
+        {{ text }},
+        '{{ pattern | replace('\\', '\\\\') }}',
+        '{{ replacement | replace('\\', '$') }}'
+    )
 {%- endmacro %}
 
 {#- Predicate: the text has a match of a regular expression. -#}
