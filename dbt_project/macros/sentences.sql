@@ -9,14 +9,19 @@
             ~ value ~ " as " ~ dbt.type_string() ~ "), '{?}'))" -%}
     {%- endfor -%}
     {%- if is_whole -%}
-        {%- for pattern, replacement in {
-            '((^|[^0-9.,])1 [a-z -]*)\\[([^|\\]]*)[|][^\\]]*\\]': '\\1\\3',
-            '\\[[^|\\]]*[|]([^\\]]*)\\]': '\\1',
-            '<<[^<>]*[{][?][}][^<>]*>>': '',
-            '<<|>>': '',
-            '[{][?][}]': '?',
-        }.items() -%}
+        {%- set patterns = {'<<[^<>]*[{][?][}][^<>]*>>': ''} -%}
+        {#- Chinese has one form, and a pattern costs as much as ten values. -#}
+        {%- if not sentence.endswith('_zh') -%}
+            {%- set patterns = dict({
+                '((^|[^0-9.,])1 [a-z -]*)\\[([^|\\]]*)[|][^\\]]*\\]': '\\1\\3',
+                '\\[[^|\\]]*[|]([^\\]]*)\\]': '\\1',
+            }, **patterns) -%}
+        {%- endif -%}
+        {%- for pattern, replacement in patterns.items() -%}
             {%- set filled.sql = replace_pattern(filled.sql, pattern, replacement) -%}
+        {%- endfor -%}
+        {%- for mark, text in {'<<': '', '>>': '', '{?}': '?'}.items() -%}
+            {%- set filled.sql = "replace(" ~ filled.sql ~ ", '" ~ mark ~ "', '" ~ text ~ "')" -%}
         {%- endfor -%}
     {%- endif -%}
     {{ filled.sql }}
