@@ -16,48 +16,51 @@ customers as (
     select * from {{ ref('dim_customers') }}
 ),
 
-states as (
-    select * from {{ rows_of_this_month('int_customer_states') }}
-    where first_ordered_on is not null
+-- the mean gap between the days it ordered on, of who has gaps enough to tell one
+rhythms as (
+    select
+        customer_totals.customer_id,
+        customer_totals.first_ordered_on,
+        case
+            when customer_totals.count_order_days > cohort_rules.opening_gaps_at_least
+                then
+                    {{ days_between(
+                        'customer_totals.first_ordered_on', 'customer_totals.last_ordered_on'
+                    ) }}
+                    / cast(customer_totals.count_order_days - 1 as double)
+        end as mean_gap_days
+    from {{ ref('fct_customer_totals') }} as customer_totals
+    cross join cohort_rules
 ),
 
--- what a customer's own rhythm does not tell, the middle one of the rhythms known does
+-- what a customer's own rhythm does not tell, the middle one of those known does
 book as (
     select
-        min(states.first_ordered_on) as first_ordered_on,
-        coalesce(
-            median(
-                case
-                    when states.count_gaps >= cohort_rules.opening_gaps_at_least
-                        then states.gap_p95_days
-                end
-            ),
-            max(cohort_rules.opening_days_otherwise)
-        ) as usual_gap_days
-    from states
-    cross join cohort_rules
+        min(rhythms.first_ordered_on) as first_ordered_on,
+        median(rhythms.mean_gap_days) as mean_gap_days
+    from rhythms
 ),
 
--- who was a customer before the books began, by its onboarding, or unknown or later than its first
--- order, by an order that came no later after the beginning than one of its rhythm would
+-- who was a customer before the books began: by its onboarding, or where that is unknown or later
+-- than its first order, by a first order that may well follow one of before
 openings as (
     select
-        states.customer_id,
+        rhythms.customer_id,
         case
-            when customers.onboarded_on <= states.first_ordered_on
+            when customers.onboarded_on <= rhythms.first_ordered_on
                 then customers.onboarded_on < {{ month_start('book.first_ordered_on') }}
             else
-                {{ days_between('book.first_ordered_on', 'states.first_ordered_on') }}
-                <= case
-                    when states.count_gaps >= cohort_rules.opening_gaps_at_least
-                        then states.gap_p95_days
-                    else book.usual_gap_days
-                end
+                {{ days_between('book.first_ordered_on', 'rhythms.first_ordered_on') }}
+                <= coalesce(
+                    cohort_rules.opening_mean_gaps
+                    * coalesce(rhythms.mean_gap_days, book.mean_gap_days),
+                    cohort_rules.opening_days_otherwise
+                )
         end as is_opening_cohort
-    from states
+    from rhythms
     cross join book
     cross join cohort_rules
-    left join customers on states.customer_id = customers.customer_id
+    left join customers on rhythms.customer_id = customers.customer_id
 ),
 
 buyers as (
