@@ -62,3 +62,11 @@
         where {{ is_in_force() }}{% if area %} and area = '{{ area }}'{% endif %}
     )
 {%- endmacro %}
+
+{#- What holds today of a table of months: its rows of the month of the as-of date. -#}
+{% macro rows_of_this_month(model) -%}
+    (
+        select * from {{ ref(model) }}
+        where month_on = {{ month_start(as_of_date()) }}
+    )
+{%- endmacro %}

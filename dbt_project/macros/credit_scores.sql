@@ -53,6 +53,7 @@
         'late_invoice_months': ['count_invoices_late'],
         'payment_months': [
             'paid_amount', 'bill_paid_amount', 'prepaid_amount', 'delay_amount_days',
+            'last_paid_day',
         ],
         'late_months': [
             'overdue_amount', 'overdue_over_30_amount', 'overdue_over_60_amount',

@@ -36,6 +36,13 @@
     )
 {%- endmacro %}
 
+{#- Whole months that have passed from the first date to the second, at a month's end as many as the
+    calendar's: of 20 May none on 19 June, one on 20 June; of 31 May one on 30 June. -#}
+{% macro months_passed(from_date, to_date) -%}
+    {%- set months = months_between(from_date, to_date) -%}
+    {{ months }} - case when {{ add_months(from_date, months) }} > {{ to_date }} then 1 else 0 end
+{%- endmacro %}
+
 {#- The date that lies so many days later. -#}
 {% macro add_days(from_date, days) -%}
     {{ adapter.dispatch('add_days', 'customer_marts')(from_date, days) }}
@@ -96,7 +103,7 @@
     cast(date_trunc('year', {{ of_date }}) as date)
 {%- endmacro %}
 
-{#- The text with every match of a regular expression replaced. -#}
+{#- The text with every match of a regular expression replaced; \1 is its first group. -#}
 {% macro replace_pattern(text, pattern, replacement) -%}
     {{ adapter.dispatch('replace_pattern', 'customer_marts')(text, pattern, replacement) }}
 {%- endmacro %}
@@ -104,7 +111,11 @@
     regexp_replace({{ text }}, '{{ pattern }}', '{{ replacement }}', 'g')
 {%- endmacro %}
 {% macro spark__replace_pattern(text, pattern, replacement) -%}
-    regexp_replace({{ text }}, '{{ pattern | replace('\\', '\\\\') }}', '{{ replacement }}')
+    regexp_replace(
+        {{ text }},
+        '{{ pattern | replace('\\', '\\\\') }}',
+        '{{ replacement | replace('\\', '$') }}'
+    )
 {%- endmacro %}
 
 {#- Predicate: the text has a match of a regular expression. -#}

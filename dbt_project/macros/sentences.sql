@@ -1,10 +1,29 @@
-{#- A seed's sentence with the row's own values in its {placeholders}; an unknown one shows as ?. -#}
-{% macro fill_in(sentence, values) -%}
+{#- A seed's sentence with the row's own values in its {placeholders}. Of two words in brackets the
+    first stands after a 1, the second after any other number: {days} [day|days]. A part in
+    <<double angles>> is left out where a value of it is not known; elsewhere that shows as ?.
+    A sentence filled in by two steps has the choices made by the last (`is_whole`). -#}
+{% macro fill_in(sentence, values, is_whole=true) -%}
     {%- set filled = namespace(sql=sentence) -%}
     {%- for name, value in values.items() -%}
         {%- set filled.sql = "replace(" ~ filled.sql ~ ", '{" ~ name ~ "}', coalesce(cast("
-            ~ value ~ " as " ~ dbt.type_string() ~ "), '?'))" -%}
+            ~ value ~ " as " ~ dbt.type_string() ~ "), '{?}'))" -%}
     {%- endfor -%}
+    {%- if is_whole -%}
+        {%- set patterns = {'<<[^<>]*[{][?][}][^<>]*>>': ''} -%}
+        {#- Chinese has one form, and a pattern costs as much as ten values. -#}
+        {%- if not sentence.endswith('_zh') -%}
+            {%- set patterns = dict({
+                '((^|[^0-9.,])1 [a-z -]*)\\[([^|\\]]*)[|][^\\]]*\\]': '\\1\\3',
+                '\\[[^|\\]]*[|]([^\\]]*)\\]': '\\1',
+            }, **patterns) -%}
+        {%- endif -%}
+        {%- for pattern, replacement in patterns.items() -%}
+            {%- set filled.sql = replace_pattern(filled.sql, pattern, replacement) -%}
+        {%- endfor -%}
+        {%- for mark, text in {'<<': '', '>>': '', '{?}': '?'}.items() -%}
+            {%- set filled.sql = "replace(" ~ filled.sql ~ ", '" ~ mark ~ "', '" ~ text ~ "')" -%}
+        {%- endfor -%}
+    {%- endif -%}
     {{ filled.sql }}
 {%- endmacro %}
 

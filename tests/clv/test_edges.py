@@ -173,7 +173,8 @@ def two_years(customers: int, repeats: int) -> Book:
 def test_nobody_repeats(fit) -> None:  # type: ignore[no-untyped-def]
     found = fit(two_years(5_000, 0))
     assert found.status is FitStatus.WEAK_DATA
-    assert "0 repeat buyers" in found.reasons[0]
+    assert "repeat buyers: 0, 10 are needed" in found.reasons[0].text_en
+    assert "仅 0 个重复购买客户" in found.reasons[0].text_zh
     assert found.model.expected_purchases(0, 0, 710, 365)[0] < 0.01
 
 
@@ -181,7 +182,8 @@ def test_nobody_repeats(fit) -> None:  # type: ignore[no-untyped-def]
 def test_nobody_leaves(fit) -> None:  # type: ignore[no-untyped-def]
     found = fit(two_years(2_000, 20))
     assert found.status is FitStatus.NO_CHURN
-    assert "no evidence that customers leave" in found.reasons[0]
+    assert "no evidence that customers leave" in found.reasons[0].text_en
+    assert "没有客户流失的证据" in found.reasons[0].text_zh
     history = (20.0, 700.0, 710.0)
     assert found.model.probability_alive(*history)[0] > 0.999
     assert found.model.expected_purchases(*history, 355)[0] == pytest.approx(10, rel=0.05)
@@ -192,7 +194,8 @@ def test_some_leave_in_a_small_book() -> None:
     found = fit_mbgnbd(book)
     assert found.status is FitStatus.WEAK_DATA
     assert found.prior is not None
-    assert "200 customers, fewer than 300" in found.reasons[0]
+    assert "customers: 200, fewer than 300; weak log-normal prior" in found.reasons[0].text_en
+    assert "仅 200 个客户,少于 300 个,对 a(中位数 1)" in found.reasons[0].text_zh
     # weak: it hardly moves what the data know
     model: CoinModel = found.model
     assert 0.1 < model.a / (model.a + model.b) < 0.3

@@ -19,6 +19,7 @@ from customer_marts.clv.optimiser import Problem
 from customer_marts.clv.paretonbd import ParetoNbd, fit_paretonbd
 from customer_marts.clv.sbg import fit_sbg_cohort
 from customer_marts.errors import DataError
+from customer_marts.told import Told
 from tests.clv import cdnow
 from tests.clv.simulated import coin_book
 
@@ -110,10 +111,16 @@ def test_gammagamma_says_whom_it_left_out_and_when_to_doubt() -> None:
     m[:7] = -50
     fit = fit_gammagamma(x, m)
     assert fit.status is FitStatus.OK
-    assert fit.reasons == ("7 customers left out: mean value not above 0",)
+    assert fit.reasons == (
+        Told(
+            "customers left out, their mean value not being above 0: 7",
+            "7 个平均毛利不为正的客户未计入",
+        ),
+    )
     doubted = fit_gammagamma(x, m + 100 * x)
     assert doubted.status is FitStatus.WEAK_DATA
-    assert "correlate" in doubted.reasons[-1]
+    assert "correlate" in doubted.reasons[-1].text_en
+    assert "相关系数" in doubted.reasons[-1].text_zh
     with pytest.raises(DataError, match="above 0"):
         fit_gammagamma([1.0, 2.0], [-1.0, 0.0])
 
@@ -165,6 +172,15 @@ def test_fits_can_be_stored() -> None:
     assert "NaN" not in failed.to_json()
     assert json.loads(failed.to_json())["covariance"][0] == [None] * 4
     assert np.isnan(Fit.from_json(failed.to_json()).covariance[3][3])
+    small = fit_bgnbd(coin_book(150, k=1, first=0, r=1.0, alpha=30.0, a=0.8, b=3.0))
+    assert small.prior is not None
+    assert small.reasons
+    assert Fit.from_json(small.to_json()) == small
+    # as releases of before November 2026 hold it: in English alone
+    english = json.loads(small.to_json()) | {"reasons": ["q runs to its bound"], "prior": "weak"}
+    old = Fit.from_json(json.dumps(english))
+    assert old.reasons == (Told("q runs to its bound", "q runs to its bound"),)
+    assert old.prior == Told("weak", "weak")
     for text in ("", "{}", '{"model": {"kind": "Other"}}', "[1]"):
         with pytest.raises(DataError, match="no stored fit"):
             Fit.from_json(text)
@@ -190,7 +206,7 @@ def test_a_likelihood_that_is_none_fails() -> None:
     )
     fit = fit_problem(nothing, lambda theta: BgNbd(1, 1, *theta.tolist()), repeat_buyers=400.0)
     assert fit.status is FitStatus.FAILED
-    assert fit.reasons == ("no maximum of the likelihood was found",)
+    assert fit.reasons == (Told("no maximum of the likelihood was found", "未收敛"),)
 
 
 def test_pairs_by_table_and_by_sorting() -> None:

@@ -121,7 +121,7 @@ def test_where_all_are_alike_the_share_renewed_is_as_good() -> None:
 def test_too_few_ends_and_no_holdout_say_so() -> None:
     few = refit_renewals(runs_of((1, 2, 2, 29)), AS_OF, None, RULES)
     assert (few.fit_status, few.artefact, few.is_promoted) == ("too_few", None, False)
-    assert "29 contract years could be renewed and are judged; 30 are needed" in few.verdict_en
+    assert "contract years whose renewal is judged: 29; 30 are needed" in few.verdict_en
     none = refit_renewals(runs_of((1, 3, 2, 0)), AS_OF, None, RULES)
     assert none.fit_status == "too_few"
     young = refit_renewals(runs_of((1, 3, 2, 80), (1, 1, 2, 20)), AS_OF, None, RULES)

@@ -390,7 +390,8 @@ class TestFit:
     def test_one_class_only(self, value: bool) -> None:
         result = fit_scorecard({"x": np.arange(100.0)}, np.full(100, value))
         assert (result.fit_status, result.scorecard) == (FitStatus.TOO_FEW_DEFAULTS, None)
-        assert "30 of each are needed" in result.reasons[0]
+        assert "30 of each are needed" in result.reasons[0].text_en
+        assert "各至少需要 30 个" in result.reasons[0].text_zh
         assert outcomes(result) == {"x": VariableOutcome.NOT_FITTED}
 
     def test_nobody(self) -> None:
@@ -418,7 +419,8 @@ class TestFit:
         assert model_quality.auc(default, scores.probability) == 1.0
         bare = fit_scorecard(columns, default, replace(options, ridge=0.0))
         assert (bare.fit_status, bare.scorecard) == (FitStatus.FAILED, None)
-        assert "did not converge" in bare.reasons[0]
+        assert "did not converge" in bare.reasons[0].text_en
+        assert "步内未收敛" in bare.reasons[0].text_zh
 
     def test_huge_infinite_and_unknown_values(
         self, book: tuple[Columns, npt.NDArray[np.bool_]]

@@ -259,3 +259,33 @@ def test_weeks_quarters_and_the_running_number_of_a_business_day(
         # 1 to 5 May were off; 6 to 11 May were worked
         (date(2024, 5, 6), 19, 6, date(2024, 4, 1), date(2024, 5, 1), 6),
     ]
+
+
+def test_sentences_are_whole_and_agree_with_a_single_one(
+    first_marts: duckdb.DuckDBPyConnection,
+) -> None:
+    columns = first_marts.execute(
+        """
+        select table_name, column_name from information_schema.columns
+        where table_schema = 'marts' and regexp_matches(column_name, '_(en|zh)(_[123])?$')
+            and column_name not like 'step_%'
+        """
+    ).fetchall()
+    assert len(columns) > 200
+    unfinished = (
+        r"[\[\]{}<>?|]|(^|[^0-9.,])1 ([a-z-]+ )?(days|months|orders|customers|complaints|answers"
+        r"|deliveries|invoices|products|purchases|rules|defaults)\b"
+    )
+    told = [
+        (mart, column, text)
+        for mart, column in columns
+        for (text,) in first_marts.execute(
+            f"select distinct {column} from marts.{mart} where regexp_matches({column}, ?)",
+            [unfinished],
+        ).fetchall()
+    ]
+    assert told == []
+    # and there are such sentences among them
+    assert one(
+        first_marts, "select count(*) > 0 from marts.customer_segments where recency_days = 1"
+    )

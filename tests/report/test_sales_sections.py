@@ -291,7 +291,7 @@ def test_retention_is_pooled_without_the_opening_cohort(
     assert [row[0] for row in table(page.section("retention"), "Retention at a glance")] == [
         "1", "3", "6", "12", "18", "24",
     ]  # fmt: skip
-    assert "The opening cohort of 2023-10" in page.section("retention").words
+    assert "first seen from 2023-10 on) are left out" in page.section("retention").words
 
 
 def test_offers_equal_sql(page: Page, marts: duckdb.DuckDBPyConnection) -> None:

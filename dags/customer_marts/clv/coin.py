@@ -15,6 +15,7 @@ from customer_marts.clv.dropout import Parameters, Rule
 from customer_marts.clv.fitting import SAMPLE_GROUPS, Fit, Prior, fit_problem
 from customer_marts.clv.optimiser import Problem
 from customer_marts.clv.purchases import PurchaseModel, check_times
+from customer_marts.told import Told
 
 Kind = TypeVar("Kind", bound="CoinModel")
 
@@ -23,7 +24,10 @@ LOWEST, HIGHEST, HIGHEST_SHAPE = -14.0, 14.0, 9.0
 
 # Weak: two customers in three lie within a factor of 4.5 of the medians; mean churn 1 in 4.
 PRIOR = Prior(
-    "weak log-normal prior on a (median 1) and b (median 3), log-sd 1.5",
+    Told(
+        "weak log-normal prior on a (median 1) and b (median 3), log-sd 1.5",
+        "对 a(中位数 1)与 b(中位数 3)采用弱对数正态先验,对数标准差 1.5",
+    ),
     {"a": 0.0, "b": float(np.log(3))},
     1.5,
 )

@@ -18,7 +18,7 @@ import numpy as np
 from customer_marts.clv.backtest import Backtest, promotion_verdict
 from customer_marts.clv.coding import Coding, PartedBook
 from customer_marts.clv.covariates import fit_with_covariates
-from customer_marts.clv.fitting import SAMPLE_GROUPS, USABLE, Fit, FitStatus
+from customer_marts.clv.fitting import NO_MAXIMUM, SAMPLE_GROUPS, USABLE, Fit, FitStatus
 from customer_marts.clv.holdouts import Holdout, PurchaseFit, tested
 from customer_marts.clv.paretonbd import ParetoNbd
 from customer_marts.clv.refit_rules import RefitRules
@@ -117,7 +117,7 @@ def try_covariates(
         fit = _fitted(name, plain.fit, load_parted(), coding)
         if fit.fit.status in USABLE:
             return Trial(name, f"covariates {text_en}", f"协变量{text_zh}", told, fit, tests, fits)
-        text_en, text_zh = "no maximum of the likelihood was found", "未收敛"
+        text_en, text_zh = NO_MAXIMUM.text_en, NO_MAXIMUM.text_zh
     return _refused(name, text_en, text_zh, told, tests, fits)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +13,7 @@ import numpy as np
 from customer_marts.clv.books import Floats
 from customer_marts.clv.optimiser import Objective, Optimum, Problem, fixed, maximise, near_maximum
 from customer_marts.errors import DataError
+from customer_marts.told import Told
 
 # Fewer customers than this: the weak prior is used, and said.
 SMALL_BOOK = 300
@@ -21,6 +22,7 @@ WIDEST_LOG_ERROR = 1.5
 # 95 % point of the likelihood ratio where "nobody leaves" is on the edge of the model.
 CHURN_EVIDENCE = 2.706
 FEWEST_REPEAT_BUYERS = 10
+NO_MAXIMUM = Told("no maximum of the likelihood was found", "未收敛")
 # Of more than twice as many groups, L-BFGS works on a sample of this size; Newton ends on all.
 SAMPLE_GROUPS = 60_000
 
@@ -67,12 +69,12 @@ class Fit(Generic[Model]):
 
     model: Model
     status: FitStatus
-    reasons: tuple[str, ...]
+    reasons: tuple[Told, ...]
     log_likelihood: float
     customers: float
     names: tuple[str, ...]
     covariance: tuple[tuple[float, ...], ...]
-    prior: str | None
+    prior: Told | None
     evaluations: int
 
     @property
@@ -90,6 +92,8 @@ class Fit(Generic[Model]):
         """One line of JSON that ``from_json`` reads back unchanged."""
         content = {field.name: getattr(self, field.name) for field in fields(self)}
         content["model"] = _stored(self.model)
+        content["reasons"] = [asdict(reason) for reason in self.reasons]
+        content["prior"] = asdict(self.prior) if self.prior else None
         content["log_likelihood"] = _number_or_none(self.log_likelihood)
         content["covariance"] = [[_number_or_none(cell) for cell in row] for row in self.covariance]
         return json.dumps(content)
@@ -101,7 +105,8 @@ class Fit(Generic[Model]):
             content = json.loads(text)
             content["model"] = _restored(content["model"])
             content["status"] = FitStatus(content["status"])
-            content["reasons"] = tuple(content["reasons"])
+            content["reasons"] = tuple(_told(reason) for reason in content["reasons"])
+            content["prior"] = _told(content["prior"]) if content["prior"] else None
             content["names"] = tuple(content["names"])
             content["log_likelihood"] = _number_or_nan(content["log_likelihood"])
             content["covariance"] = tuple(
@@ -124,6 +129,11 @@ def _number_or_nan(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
+def _told(stored: dict[str, str] | str) -> Told:
+    # fits of before November 2026 say what they doubt in English alone
+    return Told(stored, stored) if isinstance(stored, str) else Told(**stored)
+
+
 def _stored(model: Any) -> dict[str, Any]:
     parameters = {field.name: getattr(model, field.name) for field in fields(model)}
     inner = {name: _stored(value) for name, value in parameters.items() if is_dataclass(value)}
@@ -144,7 +154,7 @@ def _restored(content: dict[str, Any]) -> Any:
 class Prior:
     """Independent normal priors on some log-parameters; ``log_median`` and ``log_sd`` by name."""
 
-    text: str
+    text: Told
     log_median: dict[str, float]
     log_sd: float
 
@@ -207,7 +217,7 @@ def fit_problem(
     )
 
 
-def with_reason(fit: Fit[Model], reason: str, status: FitStatus | None = None) -> Fit[Model]:
+def with_reason(fit: Fit[Model], reason: Told, status: FitStatus | None = None) -> Fit[Model]:
     """The fit with one more thing to say; ``status`` replaces an ok."""
     worse = status if status is not None and fit.status is FitStatus.OK else fit.status
     return replace(fit, status=worse, reasons=(*fit.reasons, reason))
@@ -232,28 +242,50 @@ def _judge(
     repeat_buyers: float,
     used: Prior | None,
     nobody_leaves: dict[str, float] | None,
-) -> tuple[FitStatus, list[str]]:
+) -> tuple[FitStatus, list[Told]]:
     if not (optimum.converged and np.isfinite(optimum.value) and optimum.value > -1e299):
-        return FitStatus.FAILED, ["no maximum of the likelihood was found"]
+        return FitStatus.FAILED, [NO_MAXIMUM]
     reasons = []
     if repeat_buyers < FEWEST_REPEAT_BUYERS:
-        reasons.append(f"{repeat_buyers:g} repeat buyers, {FEWEST_REPEAT_BUYERS} are needed")
+        reasons.append(
+            Told(
+                f"repeat buyers: {repeat_buyers:g}, {FEWEST_REPEAT_BUYERS} are needed",
+                f"仅 {repeat_buyers:g} 个重复购买客户,至少需要 {FEWEST_REPEAT_BUYERS} 个",
+            )
+        )
     elif nobody_leaves is not None:
         evidence = 2 * _evidence_of_leaving(problem, optimum, nobody_leaves)
         if evidence < CHURN_EVIDENCE:
-            found = f"likelihood ratio {max(evidence, 0.0):.2f}, {CHURN_EVIDENCE} is needed"
-            return FitStatus.NO_CHURN, [f"no evidence that customers leave: {found}"]
+            return FitStatus.NO_CHURN, [_nobody_leaves(max(evidence, 0.0))]
     if used:
-        reasons.append(f"{problem.weight:g} customers, fewer than {SMALL_BOOK}: {used.text}")
+        reasons.append(
+            Told(
+                f"customers: {problem.weight:g}, fewer than {SMALL_BOOK}; {used.text.text_en}",
+                f"仅 {problem.weight:g} 个客户,少于 {SMALL_BOOK} 个,{used.text.text_zh}",
+            )
+        )
     for name, edge, variance in zip(
         problem.names, optimum.at_bound, np.diag(covariance), strict=True
     ):
         if edge:
-            reasons.append(f"{name} runs to its bound")
+            reasons.append(Told(f"{name} runs to its bound", f"参数 {name} 触及边界"))
         elif not variance < WIDEST_LOG_ERROR**2:
             factor = np.exp(min(np.sqrt(max(variance, 0.0)), 100.0))
-            reasons.append(f"{name} is known only within a factor of {factor:.3g}")
+            reasons.append(
+                Told(
+                    f"{name} is known only within a factor of {factor:.3g}",
+                    f"参数 {name} 的误差达 {factor:.3g} 倍",
+                )
+            )
     return (FitStatus.WEAK_DATA if reasons else FitStatus.OK), reasons
+
+
+def _nobody_leaves(evidence: float) -> Told:
+    return Told(
+        "no evidence that customers leave: likelihood ratio "
+        f"{evidence:.2f}, {CHURN_EVIDENCE} is needed",
+        f"没有客户流失的证据:似然比 {evidence:.2f},至少需要 {CHURN_EVIDENCE}",
+    )
 
 
 def _evidence_of_leaving(

@@ -23,6 +23,7 @@ from customer_marts.clv.books import CHUNK_ROWS, Floats, as_floats, each, slices
 from customer_marts.clv.fitting import Fit, FitStatus, fit_problem, known_model, with_reason
 from customer_marts.clv.optimiser import Problem
 from customer_marts.errors import DataError
+from customer_marts.told import Told
 
 # Below q = 1 the model has no mean.
 LOWEST_Q = 1.05
@@ -103,9 +104,18 @@ def fit_gammagamma(
         repeat_buyers=float(count.sum()),
     )
     if left_out:
-        fit = with_reason(fit, f"{left_out:g} customers left out: mean value not above 0")
+        fit = with_reason(
+            fit,
+            Told(
+                f"customers left out, their mean value not being above 0: {left_out:g}",
+                f"{left_out:g} 个平均毛利不为正的客户未计入",
+            ),
+        )
     if abs(correlation) > MOST_CORRELATION:
-        doubt = f"frequency and value correlate by {correlation:.2f}, more than {MOST_CORRELATION}"
+        doubt = Told(
+            f"frequency and value correlate by {correlation:.2f}, more than {MOST_CORRELATION}",
+            f"购买频率与毛利相关系数 {correlation:.2f},超过 {MOST_CORRELATION}",
+        )
         fit = with_reason(fit, doubt, FitStatus.WEAK_DATA)
     return fit
 

@@ -11,7 +11,6 @@ own mean so far, and the mean of all.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date
@@ -36,6 +35,7 @@ from customer_marts.clv.refit_results import (
     verdict_on,
 )
 from customer_marts.clv.refit_rules import RefitRules
+from customer_marts.told import Told
 
 NAIVE_MEAN, NAIVE_OWN_MEAN = "naive_mean", "naive_own_mean"
 
@@ -135,13 +135,16 @@ def refit_margins(
     if number < least:
         return not_fitted(
             TOO_FEW,
-            f"the margin of {number} customers is known; {least} are needed",
+            f"customers of a known margin: {number}; {least} are needed",
             f"仅 {number} 个客户毛利已知,至少需要 {least} 个",
             found,
         )
     fits, doubts = _fitted(margins)
     correlation = frequency_value_correlation(margins.purchases, margins.mean)
-    found |= {"frequency_value_correlation": correlation, "gamma_gamma_reasons": list(doubts)}
+    found |= {
+        "frequency_value_correlation": correlation,
+        "gamma_gamma_reasons": [*map(asdict, doubts)],
+    }
     usable = [each for each in holdouts if _compared(each).sum() >= least]
     at_origins = [_fitted(each.margins)[0] for each in usable]
     able = [name for name in fits if all(name in each for each in at_origins)]
@@ -156,63 +159,42 @@ def refit_margins(
     is_promoted, reasons_en, reasons_zh = verdict_on(
         chosen, tests[chosen], tests.get(CHAMPION, []), rules
     )
-    text_en, text_zh = _holds(doubts, correlation, number, found["not_above_zero"])
+    held = _holds(doubts, correlation, number, found["not_above_zero"])
     return judged(
         (FitStatus.WEAK_DATA if doubts else FitStatus.OK).value,
         fits[chosen].to_json(),
         is_promoted,
-        [*reasons_en, text_en],
-        [*reasons_zh, text_zh],
+        [*reasons_en, held.text_en],
+        [*reasons_zh, held.text_zh],
         found,
     )
 
 
-def _fitted(margins: Margins) -> tuple[dict[str, MarginFit], tuple[str, ...]]:
+def _fitted(margins: Margins) -> tuple[dict[str, MarginFit], tuple[Told, ...]]:
     """The candidates by name, and why Gamma-Gamma is none of them."""
     credibility = fit_credibility(margins.purchases, margins.mean, variance=margins.variance)
     plain = {MarginBasis.SHRUNKEN_MEAN.value: MarginFit(credibility, None)}
     if not (margins.mean > 0).any():
-        return plain, ("no mean margin is above 0",)
+        return plain, (Told("no mean margin is above 0", "没有大于0的平均毛利"),)
     fit = fit_gammagamma(margins.purchases, margins.mean)
     if fit.status is not FitStatus.OK:
         return plain, fit.reasons
     return {MarginBasis.GAMMA_GAMMA.value: MarginFit(credibility, fit.model), **plain}, ()
 
 
-def _holds(doubts: Sequence[str], correlation: float, number: int, left: int) -> tuple[str, str]:
+def _holds(doubts: Sequence[Told], correlation: float, number: int, left: int) -> Told:
     if doubts:
-        return (
-            f"Gamma-Gamma does not hold: {'; '.join(doubts)}",
-            f"Gamma-Gamma假设不成立:{'、'.join(map(_in_chinese, doubts))}",
+        doubt = Told.joined(doubts)
+        return Told(
+            f"Gamma-Gamma does not hold: {doubt.text_en}",
+            f"Gamma-Gamma假设不成立:{doubt.text_zh}",
         )
-    also_en = f"; {left} customers with a mean not above 0 take the shrunken mean" if left else ""
+    also_en = f"; with a mean not above 0, {left} of them take the shrunken mean" if left else ""
     also_zh = f";{left} 个平均毛利不为正的客户采用收缩均值" if left else ""
-    return (
+    return Told(
         f"frequency and margin correlate by {correlation:.2f} over {number} customers{also_en}",
         f"{number} 个客户购买频率与毛利相关系数 {correlation:.2f}{also_zh}",
     )
-
-
-# What a fit doubts, as its reasons tell it, and the same in Chinese.
-_DOUBTS_ZH = (
-    (
-        r"frequency and value correlate by (\S+), more than (\S+)",
-        r"购买频率与毛利相关系数 \1,超过 \2",
-    ),
-    (r"(\w+) runs to its bound", r"参数 \1 触及边界"),
-    (r"(\w+) is known only within a factor of (\S+)", r"参数 \1 的误差达 \2 倍"),
-    (r"(\S+) customers left out: mean value not above 0", r"\1 个平均毛利不为正的客户未计入"),
-    (r"(\S+) repeat buyers, (\S+) are needed", r"仅 \1 个重复购买客户,至少需要 \2 个"),
-    (r"no mean margin is above 0", "没有大于0的平均毛利"),
-    (r"no maximum of the likelihood was found", "未收敛"),
-)
-
-
-def _in_chinese(doubt: str) -> str:
-    for pattern, told in _DOUBTS_ZH:
-        if match := re.fullmatch(pattern, doubt):
-            return match.expand(told)
-    return doubt
 
 
 def _compared(holdout: MarginHoldout) -> Any:

@@ -31,6 +31,7 @@ from customer_marts.clv.fitting import SAMPLE_GROUPS, Fit, Prior, fit_problem, k
 from customer_marts.clv.optimiser import Problem
 from customer_marts.clv.purchases import PurchaseModel, check_times
 from customer_marts.clv.special import LOG_NODES, WEIGHTS, log_diff, mean_decay
+from customer_marts.told import Told
 
 # Of the logarithms, times against the book's mean age. A shape of 8,000 is no spread at all.
 LOWEST, HIGHEST, HIGHEST_SHAPE = -14.0, 14.0, 9.0
@@ -113,8 +114,12 @@ def fit_paretonbd(book: Book, start: ParetoNbd | None = None) -> Fit[ParetoNbd]:
 def pareto_prior(time_scale: float) -> Prior:
     """The weak prior of small books; time_scale: the customers' mean age."""
     return Prior(
-        f"weak log-normal prior on s (median 1) and beta (median {time_scale:.4g}, the mean age), "
-        "log-sd 1.5",
+        Told(
+            "weak log-normal prior on s (median 1) and beta (median "
+            f"{time_scale:.4g}, the mean age), log-sd 1.5",
+            "对 s(中位数 1)与 beta(中位数 "
+            f"{time_scale:.4g},即平均客龄)采用弱对数正态先验,对数标准差 1.5",
+        ),
         {"s": 0.0, "beta": float(np.log(time_scale))},
         1.5,
     )

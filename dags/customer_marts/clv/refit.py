@@ -96,7 +96,7 @@ def refit_purchases(
     if book is None or repeaters < needed:
         return not_fitted(
             TOO_FEW,
-            f"{repeaters} customers bought again; {needed} are needed",
+            f"customers that bought again: {repeaters}; {needed} are needed",
             f"仅 {repeaters} 个客户重复购买,至少需要 {needed} 个",
             found,
         )

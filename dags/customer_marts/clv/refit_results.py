@@ -72,7 +72,7 @@ def fit_told(candidate: str, fit: Fit[Any], parameters: Mapping[str, float]) -> 
     return {
         "candidate": candidate,
         "status": fit.status.value,
-        "reasons": list(fit.reasons),
+        "reasons": [asdict(reason) for reason in fit.reasons],
         "log_likelihood": fit.log_likelihood,
         "parameters": dict(parameters),
     }

@@ -90,7 +90,7 @@ def refit_renewals(
     if ends < needed:
         return not_fitted(
             TOO_FEW,
-            f"{ends} contract years could be renewed and are judged; {needed} are needed",
+            f"contract years whose renewal is judged: {ends}; {needed} are needed",
             f"可判定续约的合同年度仅 {ends} 个,至少需要 {needed} 个",
             found,
         )

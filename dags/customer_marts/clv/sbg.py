@@ -20,6 +20,7 @@ from customer_marts.clv.fitting import Fit, Prior, fit_problem, known_model
 from customer_marts.clv.optimiser import Problem
 from customer_marts.clv.special import log_beta_growth
 from customer_marts.errors import DataError
+from customer_marts.told import Told
 
 LOWEST, HIGHEST = -14.0, 14.0
 
@@ -96,7 +97,10 @@ def fit_sbg(
         ShiftedBetaGeometric(1.0, 1.0).with_theta,
         repeat_buyers=number,
         prior=Prior(
-            "weak log-normal prior on alpha (median 1) and beta (median 3), log-sd 1.5",
+            Told(
+                "weak log-normal prior on alpha (median 1) and beta (median 3), log-sd 1.5",
+                "对 alpha(中位数 1)与 beta(中位数 3)采用弱对数正态先验,对数标准差 1.5",
+            ),
             {"alpha": 0.0, "beta": float(np.log(3))},
             1.5,
         ),

@@ -192,7 +192,7 @@ def promotion_verdict(
         PromotionCheck(
             CheckCode.ENOUGH_DEFAULTS,
             quality.count_defaults >= limits.minimum_defaults,
-            f"{quality.count_defaults} defaults in the holdout, at least "
+            f"defaults in the holdout: {quality.count_defaults}, at least "
             f"{limits.minimum_defaults} needed",
             f"留出样本违约 {quality.count_defaults} 个,至少需要 {limits.minimum_defaults} 个",
         ),

@@ -48,6 +48,7 @@ from customer_marts.credit.scorecard_fit import (
     fit_scorecard,
 )
 from customer_marts.errors import absent_parameter
+from customer_marts.told import Told
 
 MODEL = "credit_scorecard"
 
@@ -205,8 +206,8 @@ def refit(observations: Observations, champion: Scorecard | None, rules: RefitRu
             FitStatus.TOO_FEW_DEFAULTS,
             None,
             False,
-            f"Not fitted: {training.count_customers_defaulted} customers defaulted among those "
-            f"observed; {needed} are needed",
+            "Not fitted: customers observed to default: "
+            f"{training.count_customers_defaulted}; {needed} are needed",
             f"未建模:观察样本中仅 {training.count_customers_defaulted} 个客户违约,"
             f"至少需要 {needed} 个",
             _as_json(found),
@@ -317,17 +318,13 @@ def hashed_percent(customers: npt.NDArray[Any], draw: int) -> Integers:
 
 
 def _unfitted(result: FitResult, found: dict[str, Any]) -> Refit:
-    words = {
-        FitStatus.TOO_FEW_DEFAULTS: "未建模:违约或未违约样本过少",
-        FitStatus.NO_SIGNAL: "未建模:没有变量能区分违约与否",
-        FitStatus.FAILED: "未建模:回归未收敛",
-    }
+    why = Told.joined(result.reasons)
     return Refit(
         result.fit_status,
         None,
         False,
-        f"Not fitted: {'; '.join(result.reasons)}",
-        words[result.fit_status],
+        f"Not fitted: {why.text_en}",
+        f"未建模:{why.text_zh}",
         _as_json(found),
     )
 

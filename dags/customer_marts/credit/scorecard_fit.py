@@ -30,6 +30,7 @@ from customer_marts.credit.scorecard import (
     whole_points,
 )
 from customer_marts.errors import ConfigurationError, DataError
+from customer_marts.told import Told
 
 COUNT_POPULATION_BANDS = 10
 KEPT_DECIMALS = 10
@@ -115,7 +116,7 @@ class FitResult:
     """A scorecard, or the reasons that there is none; and what became of each variable."""
 
     fit_status: FitStatus
-    reasons: tuple[str, ...]
+    reasons: tuple[Told, ...]
     scorecard: Scorecard | None
     variables: tuple[VariableReport, ...]
     count_rows: int
@@ -138,7 +139,7 @@ def fit_scorecard(
     _check_lengths(features, len(is_bad))
     reports: dict[str, VariableReport] = {}
 
-    def ended(status: FitStatus, *reasons: str, card: Scorecard | None = None) -> FitResult:
+    def ended(status: FitStatus, *reasons: Told, card: Scorecard | None = None) -> FitResult:
         rows = tuple(
             reports.get(name)
             or VariableReport(name, None, VariableOutcome.NOT_FITTED, "the fit ended before it")
@@ -150,19 +151,31 @@ def fit_scorecard(
     if min(bads, goods) < options.minimum_defaults:
         return ended(
             FitStatus.TOO_FEW_DEFAULTS,
-            f"{bads} defaults and {goods} goods; {options.minimum_defaults} of each are needed",
+            Told(
+                f"defaults: {bads}, goods: {goods}; {options.minimum_defaults} of each are needed",
+                f"违约 {bads} 个、正常 {goods} 个,各至少需要 {options.minimum_defaults} 个",
+            ),
         )
     binned = [_bin(name, features[name], is_bad, options) for name in sorted(features)]
     binned.sort(key=lambda each: (-round(each.iv, 12), each.name))
     chosen, woe = _select(binned, features, options, reports)
     if not chosen:
-        return ended(FitStatus.NO_SIGNAL, f"no variable has an IV of {options.minimum_iv:g}")
+        return ended(
+            FitStatus.NO_SIGNAL,
+            Told(
+                f"no variable has an IV of {options.minimum_iv:g}",
+                f"没有变量的信息值达到 {options.minimum_iv:g}",
+            ),
+        )
     while True:
         fit = fit_ridge_logistic(woe, is_bad, options.ridge)
         if not fit.is_converged:
             return ended(
                 FitStatus.FAILED,
-                f"the regression did not converge in {fit.count_iterations} steps",
+                Told(
+                    f"the regression did not converge in {fit.count_iterations} steps",
+                    f"回归在 {fit.count_iterations} 步内未收敛",
+                ),
             )
         worst = int(np.argmax(fit.coefficients))
         if fit.coefficients[worst] < 0:
@@ -177,7 +190,13 @@ def fit_scorecard(
             f"{fit.coefficients[worst]:.4f}, not below 0",
         )
         if not chosen:
-            return ended(FitStatus.NO_SIGNAL, "every variable went against its own evidence")
+            return ended(
+                FitStatus.NO_SIGNAL,
+                Told(
+                    "every variable went against its own evidence",
+                    "所有变量的系数方向均与其自身证据相反",
+                ),
+            )
     return ended(FitStatus.OK, card=_scorecard(chosen, woe, is_bad, fit, options, features))
 
 

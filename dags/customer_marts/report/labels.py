@@ -229,10 +229,10 @@ _LABELS: dict[str, tuple[str, str]] = {
     ),
     "chart.opening_note": (
         (
-            "The opening cohort of {month} ({count} customers) is left out: it holds whoever was"
-            " a customer before."
+            "Customers of before the books ({count}, first seen from {month} on) are left out: when"
+            " they began is not in them."
         ),
-        "期初同期群 {month}（{count} 家）未计入：其中包含此前已有的客户。",
+        "账套之前的老客户（{count} 家，自 {month} 起首次出现）未计入：其起始时间不在账套内。",
     ),
     "retention.retained": ("Ordered in the month", "当月下单"),
     "retention.surviving": ("Ordered then or later", "当月或以后仍下单"),
@@ -680,10 +680,10 @@ _LABELS: dict[str, tuple[str, str]] = {
     ),
     "absent.no_cohorts": (
         (
-            "The history is too short: only the opening cohort, which holds whoever was a customer"
-            " before, has full months to follow."
+            "The history is too short: no customer won since the books began has full months to"
+            " follow."
         ),
-        "历史数据过短：仅期初同期群（含此前已有的客户）有完整月份可供跟踪。",
+        "历史数据过短：账套开始后新增的客户尚无完整月份可供跟踪。",
     ),
     "absent.no_offers": (
         "No customer lacks a product that customers like it buy.",

@@ -193,7 +193,10 @@ class RetentionMonth:
 
 @dataclass(frozen=True)
 class Retention:
-    """The pooled curve; the opening cohort holds older customers and is left out."""
+    """The pooled curve; customers of before the books are left out.
+
+    opening_on: the first month in which any of them ordered; None without one.
+    """
 
     months: tuple[RetentionMonth, ...]
     count_cohorts: int
@@ -684,7 +687,7 @@ def _retention(marts: Marts, as_of: date, feeds: Feeds) -> Retention | Absent:
         """
         select
             count(*) filter (where not is_opening_cohort and is_complete),
-            max(cohort_on) filter (where is_opening_cohort),
+            min(cohort_on) filter (where is_opening_cohort),
             coalesce(sum(count_customers) filter (where is_opening_cohort), 0)::bigint,
         from cohort_retention
         where months_since = 0

@@ -41,6 +41,7 @@ document_starts as (
 starts as (
     select
         customer_id,
+        min(started_on) as started_on,
         {{ month_start('min(started_on)') }} as first_month_on
     from document_starts
     group by customer_id
@@ -55,10 +56,9 @@ panel_customers as (
         {%- else %}
             starts.first_month_on as from_month_on,
         {%- endif %}
-        least(
-            starts.first_month_on, {{ month_start('customers.first_ordered_on') }},
-            {{ month_start('customers.onboarded_on') }}
-        ) as known_since_month_on
+        least(starts.started_on, customers.first_ordered_on, customers.onboarded_on)
+            as known_since_on,
+        customers.last_ordered_on
     from starts
     left join customers on starts.customer_id = customers.customer_id
     {%- if is_partial %}
@@ -75,7 +75,8 @@ final as (
         from_month_on,
         cast({{ month_number('from_month_on') }} as integer) as from_month_no,
         cast({{ month_number(as_of_date()) }} as integer) as last_month_no,
-        known_since_month_on
+        known_since_on,
+        last_ordered_on
     from panel_customers
 )
 

@@ -135,7 +135,8 @@ payment_months as (
         sum(allocated_amount) as paid_amount,
         sum(allocated_amount) filter (where is_bill) as bill_paid_amount,
         sum(allocated_amount) filter (where is_prepayment) as prepaid_amount,
-        sum(allocated_amount * delay_days) as delay_amount_days
+        sum(allocated_amount * delay_days) as delay_amount_days,
+        max(extract(day from allocated_on)) as last_paid_day
     from payments
     group by customer_id, {{ month_start('allocated_on') }}
 ),

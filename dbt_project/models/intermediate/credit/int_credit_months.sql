@@ -105,21 +105,43 @@ months as (
         panel_customers.customer_id,
         panel_customers.first_month_on,
         panel_customers.from_month_on,
-        panel_customers.known_since_month_on
+        panel_customers.known_since_on,
+        panel_customers.last_ordered_on
     from trailing_months
     inner join panel_customers on trailing_months.customer_no = panel_customers.customer_no
 ),
 
+-- the day of the last payment, for the customers whose month runs without one
+last_payments as (
+    select
+        months.customer_id,
+        months.month_on,
+        {{ add_days('flow_months.month_on', 'flow_months.last_paid_day - 1') }} as last_paid_on
+    from months
+    inner join {{ ref('int_credit_flow_months') }} as flow_months
+        on
+            months.customer_id = flow_months.customer_id
+            and flow_months.flow_source = 'payment_months'
+            and {{ add_months('months.month_on', '-months.months_since_payment') }}
+            = flow_months.month_on
+    where months.month_on = {{ month_start(as_of_date()) }} and months.months_since_payment > 0
+),
+
 measured as (
     select
-        *,
-        {{ state_on('month_on') }} as state_on,
-        greatest(first_month_on, {{ add_months('month_on', -11) }}) as year_from_on,
-        greatest(first_month_on, {{ add_months('month_on', -2) }}) as quarter_from_on,
+        months.*,
+        last_payments.last_paid_on,
+        {{ state_on('months.month_on') }} as state_on,
+        greatest(months.first_month_on, {{ add_months('months.month_on', -11) }}) as year_from_on,
+        greatest(months.first_month_on, {{ add_months('months.month_on', -2) }}) as quarter_from_on,
         {{ mean_of('delay_amount_days_12_months', 'paid_amount_12_months') }}
             as delay_days_12_months,
         {{ mean_of('delay_amount_days_3_months', 'paid_amount_3_months') }} as delay_days_3_months
     from months
+    left join last_payments
+        on
+            months.customer_id = last_payments.customer_id
+            and months.month_on = last_payments.month_on
 ),
 
 -- attributes as they were known then; before anything was, the first that are
@@ -252,8 +274,21 @@ final as (
             / ({{ days_between('year_from_on', 'state_on') }} + 1),
             0
         ) as order_trend_rate,
-        cast(months_since_order as double) as months_since_order,
-        cast(months_since_payment as double) as months_since_payment,
+        -- at a month's end the calendar's months have passed; while one runs the last may have not
+        cast(
+            case
+                when month_on = {{ month_start(as_of_date()) }} and months_since_order > 0
+                    then {{ months_passed('last_ordered_on', 'state_on') }}
+                else months_since_order
+            end as double
+        ) as months_since_order,
+        cast(
+            case
+                when last_paid_on is not null
+                    then {{ months_passed('last_paid_on', 'state_on') }}
+                else months_since_payment
+            end as double
+        ) as months_since_payment,
         {{ mean_of('paid_amount_12_months', 'invoiced_amount_12_months') }}
             as collection_rate_12_months,
         -- so it does here: on the second of a month the window has eleven months of invoices
@@ -262,7 +297,7 @@ final as (
             + cast({{ days_between('month_on', 'state_on') }} + 1 as double)
             / {{ days_between('month_on', add_months('month_on', 1)) }}
         ) / nullif(cast(invoiced_amount_12_months as double), 0) as balance_months,
-        cast({{ months_between('known_since_month_on', 'month_on') }} as double) as tenure_months,
+        cast({{ months_passed('known_since_on', 'state_on') }} as double) as tenure_months,
         case when known_complaints_12_months > 0 then cast(count_complaints_12_months as double) end
             as complaints_12_months,
         cast(defaults_before as double) as defaults_before,

@@ -13,8 +13,7 @@ segments as (
 ),
 
 lifecycles as (
-    select * from {{ ref('customer_lifecycle') }}
-    where month_on = {{ month_start(as_of_date()) }}
+    select * from {{ rows_of_this_month('customer_lifecycle') }}
 ),
 
 customer_values as (

@@ -271,7 +271,37 @@ first_activities as (
     group by customer_id
 ),
 
--- a customer of unknown beginning and without any row is known from now on
+-- what names a customer without making a month of it: an order that was cancelled, a deal, the
+-- customer feed itself
+first_names as (
+    select
+        customer_id,
+        min(named_on) as first_named_on
+    from (
+        select
+            facts.customer_id,
+            facts.ordered_on as named_on
+        from {{ ref('fct_orders') }} as facts
+        {{ join_changed_months('facts', 'facts.order_month', is_partial) }}
+        where facts.is_cancelled
+        union all
+        select
+            facts.customer_id,
+            facts.opened_on as named_on
+        from {{ ref('fct_opportunities') }} as facts
+        {{ join_changed_months('facts', 'facts.opened_on', is_partial) }}
+        union all
+        select
+            customer_id,
+            updated_on as named_on
+        from {{ ref('stg_landing__customer_versions') }}
+        where not is_deleted
+    ) as mentions
+    group by customer_id
+),
+
+-- a customer of unknown onboarding is known from the first month that any feed names it in, one
+-- that nothing dates as long as the book is: told once, whenever it is told
 first_months as (
     select
         customers.customer_id,
@@ -291,14 +321,20 @@ first_months as (
                         greatest(
                             {{ month_start('customers.onboarded_on') }}, book.first_order_month
                         )
-                else {{ this_month }}
+                when first_names.first_named_on is not null
+                    then
+                        greatest(
+                            {{ month_start('first_names.first_named_on') }}, book.first_order_month
+                        )
+                when first_activities.first_month_on is null then book.first_order_month
             end,
-            coalesce(first_activities.first_month_on, {{ this_month }}),
+            first_activities.first_month_on,
             {{ this_month }}
         ) as first_month_on
     from customers
     cross join book
     left join first_activities on customers.customer_id = first_activities.customer_id
+    left join first_names on customers.customer_id = first_names.customer_id
     {%- if is_partial %}
         left join carried_states on customers.customer_id = carried_states.customer_id
     {%- endif %}

@@ -22,6 +22,7 @@ order_days as (
 day_totals as (
     select
         customer_id,
+        count(*) as count_order_days,
         max(ordered_on) as last_ordered_on,
         -- the day before the last one: the latest predecessor of any day
         max(previous_ordered_on) as previous_ordered_on
@@ -53,6 +54,7 @@ final as (
         order_totals.customer_id,
         {{ reporting_currency() }} as currency,
         cast(order_totals.count_orders as integer) as count_orders,
+        cast(day_totals.count_order_days as integer) as count_order_days,
         order_totals.first_ordered_on,
         day_totals.last_ordered_on,
         day_totals.previous_ordered_on,

@@ -298,7 +298,7 @@ half_told as (
                 with_decimal_if_any('100 * compared.working_capital_rate'),
             'grade': 'compared.grade_text_' ~ language,
             'currency': reporting_currency(),
-        }) }} as reason_{{ language }}{{ ',' if not loop.last }}
+        }, is_whole=false) }} as reason_{{ language }}{{ ',' if not loop.last }}
     {%- endfor %}
     from compared
     inner join limit_reasons on compared.reason_code = limit_reasons.reason_code

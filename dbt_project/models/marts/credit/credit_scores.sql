@@ -3,13 +3,12 @@ with customers as (
 ),
 
 scores as (
-    select * from {{ ref('int_credit_scores') }}
-    where month_on = {{ month_start(as_of_date()) }}
+    select * from {{ rows_of_this_month('int_credit_scores') }}
 ),
 
 months as (
-    select * from {{ ref('int_credit_months') }}
-    where month_on = {{ month_start(as_of_date()) }} and is_active and not is_in_default
+    select * from {{ rows_of_this_month('int_credit_months') }}
+    where is_active and not is_in_default
 ),
 
 card_points as (

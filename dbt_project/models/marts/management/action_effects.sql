@@ -4,8 +4,7 @@ with customers as (
     select
         customer_id,
         customer_since_on
-    from {{ ref('customer_lifecycle') }}
-    where month_on = {{ month_start(as_of_date()) }}
+    from {{ rows_of_this_month('customer_lifecycle') }}
 ),
 
 -- the months that are over, as far back as an episode and the months before it reach

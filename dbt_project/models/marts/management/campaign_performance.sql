@@ -209,7 +209,7 @@ begun_sentences as (
             'orders': with_one_decimal('amounts.order_frequency_effect'),
             'orders_low': with_one_decimal('amounts.order_frequency_low'),
             'orders_high': with_one_decimal('amounts.order_frequency_high'),
-        }) }} as sentence_{{ language }}{{ ',' if not loop.last }}
+        }, is_whole=false) }} as sentence_{{ language }}{{ ',' if not loop.last }}
     {%- endfor %}
     from amounts
     left join verdicts on amounts.verdict = verdicts.verdict

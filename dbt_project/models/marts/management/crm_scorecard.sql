@@ -1,6 +1,7 @@
 {#- What a month adds up to: a running one is nothing to set against a whole one. -#}
 {%- set month_sums = [
     'collection_rate', 'sales_change', 'price_effect', 'volume_effect', 'mix_effect',
+    'unweighed_effect',
 ] -%}
 -- Every measure of a past month is told as of its end: windows end there, and what was resolved,
 -- answered or closed later had not been.
@@ -173,8 +174,8 @@ first_order_months as (
     select
         customer_id,
         {{ month_start('customer_since_on') }} as first_order_month_on
-    from {{ ref('customer_lifecycle') }}
-    where month_on = {{ month_start(as_of_date()) }} and customer_since_on is not null
+    from {{ rows_of_this_month('customer_lifecycle') }}
+    where customer_since_on is not null
 ),
 
 new_customer_months as (
@@ -312,7 +313,8 @@ sales_months as (
         sum(base_revenue_amount) as base_revenue_amount,
         sum(price_effect_amount) as price_effect_amount,
         sum(volume_effect_amount) as volume_effect_amount,
-        sum(mix_effect_amount) as mix_effect_amount
+        sum(mix_effect_amount) as mix_effect_amount,
+        sum(unweighed_effect_amount) as unweighed_effect_amount
     from sales_changes
     group by month_on
 ),
@@ -381,6 +383,9 @@ market_values as (
     'price_effect': ('sales_months', 'cast(price_effect_amount as double)', 'count_products'),
     'volume_effect': ('sales_months', 'cast(volume_effect_amount as double)', 'count_products'),
     'mix_effect': ('sales_months', 'cast(mix_effect_amount as double)', 'count_products'),
+    'unweighed_effect': (
+        'sales_months', 'cast(unweighed_effect_amount as double)', 'count_products'
+    ),
     'price_to_market': (
         'market_values', mean_of('revenue_amount', 'market_amount'), 'count_products'
     ),
@@ -483,7 +488,7 @@ explained as (
                         when
                             measures.measure not in (
                                 'sales_growth', 'sales_change', 'price_effect', 'volume_effect',
-                                'mix_effect', 'price_to_market'
+                                'mix_effect', 'unweighed_effect', 'price_to_market'
                             )
                             and measured.count_basis < scorecard_rules.min_count
                             then 'too_few'

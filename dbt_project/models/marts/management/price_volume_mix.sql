@@ -1,7 +1,8 @@
 -- Why sales of a month differ from those of the same month a year before. Of a product with tonnes:
 -- volume is what it would have brought had all tonnes grown alike, price what its tonnes brought
 -- beyond its price of then, mix the rest: tonnes moved between dearer and cheaper products. Mix is
--- taken as what is left, so that the three add up to the cent.
+-- taken as what is left, so that the three add up to the cent. What nobody weighed stands apart:
+-- its change is none of the three.
 with orders as (
     select * from {{ ref('fct_orders') }}
     where not is_cancelled
@@ -101,7 +102,12 @@ measured_products as (
         book_months.base_weight_tonnes as book_base_tonnes,
         -- a book of which no tonne is known has effects, but nobody knows which
         coalesce(book_months.weight_tonnes, 0) + coalesce(book_months.base_weight_tonnes, 0) > 0
-            as has_tonnes
+            as has_tonnes,
+        case
+            when compared_products.product_id = '-'
+                then compared_products.revenue_amount - compared_products.base_revenue_amount
+            else 0
+        end as unweighed_amount
     from compared_products
     inner join book_months on compared_products.month_on = book_months.month_on
     cross join book
@@ -153,9 +159,11 @@ final as (
         cast(parts.price_effect_amount as decimal(18, 2)) as price_effect_amount,
         cast(parts.volume_effect_amount as decimal(18, 2)) as volume_effect_amount,
         cast(
-            parts.revenue_amount - parts.base_revenue_amount
+            parts.revenue_amount - parts.base_revenue_amount - parts.unweighed_amount
             - parts.price_effect_amount - parts.volume_effect_amount as decimal(18, 2)
         ) as mix_effect_amount,
+        case when parts.has_base then cast(parts.unweighed_amount as decimal(18, 2)) end
+            as unweighed_effect_amount,
         case
             when not parts.has_base then 'none_yet'
             when parts.product_id = '-' then 'no_weight'

@@ -61,33 +61,27 @@ with customers as (
 ),
 
 history as (
-    select * from {{ ref('customer_segment_history') }}
-    where month_on = {{ this_month }}
+    select * from {{ rows_of_this_month('customer_segment_history') }}
 ),
 
 states as (
-    select * from {{ ref('int_customer_states') }}
-    where month_on = {{ this_month }}
+    select * from {{ rows_of_this_month('int_customer_states') }}
 ),
 
 rfm as (
-    select * from {{ ref('customer_rfm') }}
-    where month_on = {{ this_month }}
+    select * from {{ rows_of_this_month('customer_rfm') }}
 ),
 
 abc as (
-    select * from {{ ref('customer_abc') }}
-    where month_on = {{ this_month }}
+    select * from {{ rows_of_this_month('customer_abc') }}
 ),
 
 lifecycles as (
-    select * from {{ ref('customer_lifecycle') }}
-    where month_on = {{ this_month }}
+    select * from {{ rows_of_this_month('customer_lifecycle') }}
 ),
 
 customer_values as (
-    select * from {{ ref('customer_values') }}
-    where month_on = {{ this_month }}
+    select * from {{ rows_of_this_month('customer_values') }}
 ),
 
 -- what the value models say today; of past months they cannot be asked without looking ahead

@@ -17,8 +17,7 @@ segments as (
 ),
 
 customer_values as (
-    select * from {{ ref('customer_values') }}
-    where month_on = {{ month_start(as_of_date()) }}
+    select * from {{ rows_of_this_month('customer_values') }}
 ),
 
 feeds as (

@@ -12,28 +12,82 @@ cohort_rules as (
     where {{ is_in_force() }}
 ),
 
+customers as (
+    select * from {{ ref('dim_customers') }}
+),
+
+-- the mean gap between the days it ordered on, of who has gaps enough to tell one
+rhythms as (
+    select
+        customer_totals.customer_id,
+        customer_totals.first_ordered_on,
+        case
+            when customer_totals.count_order_days > cohort_rules.opening_gaps_at_least
+                then
+                    {{ days_between(
+                        'customer_totals.first_ordered_on', 'customer_totals.last_ordered_on'
+                    ) }}
+                    / cast(customer_totals.count_order_days - 1 as double)
+        end as mean_gap_days
+    from {{ ref('fct_customer_totals') }} as customer_totals
+    cross join cohort_rules
+),
+
+-- what a customer's own rhythm does not tell, the middle one of those known does
+book as (
+    select
+        min(rhythms.first_ordered_on) as first_ordered_on,
+        median(rhythms.mean_gap_days) as mean_gap_days
+    from rhythms
+),
+
+-- who was a customer before the books began: by its onboarding, or where that is unknown or later
+-- than its first order, by a first order that may well follow one of before
+openings as (
+    select
+        rhythms.customer_id,
+        case
+            when customers.onboarded_on <= rhythms.first_ordered_on
+                then customers.onboarded_on < {{ month_start('book.first_ordered_on') }}
+            else
+                {{ days_between('book.first_ordered_on', 'rhythms.first_ordered_on') }}
+                <= coalesce(
+                    cohort_rules.opening_mean_gaps
+                    * coalesce(rhythms.mean_gap_days, book.mean_gap_days),
+                    cohort_rules.opening_days_otherwise
+                )
+        end as is_opening_cohort
+    from rhythms
+    cross join book
+    cross join cohort_rules
+    left join customers on rhythms.customer_id = customers.customer_id
+),
+
 buyers as (
     select
-        customer_id,
-        min(month_on) as cohort_on,
-        max(month_on) as last_month_on
+        customer_months.customer_id,
+        openings.is_opening_cohort,
+        min(customer_months.month_on) as cohort_on,
+        max(customer_months.month_on) as last_month_on
     from customer_months
-    group by customer_id
+    inner join openings on customer_months.customer_id = openings.customer_id
+    group by customer_months.customer_id, openings.is_opening_cohort
 ),
 
 cohorts as (
     select
         cohort_on,
-        count(*) as count_customers,
-        -- the first month of the books holds whoever was a customer before, too
-        cohort_on = min(cohort_on) over () as is_opening_cohort
+        is_opening_cohort,
+        count(*) as count_customers
     from buyers
-    group by cohort_on
+    group by cohort_on, is_opening_cohort
 ),
 
 cohort_months as (
     select
         cohort_on,
+        is_opening_cohort,
+        count_customers,
         cast({{ explode_months('cohort_on', month_start(as_of_date())) }} as date) as month_on
     from cohorts
 ),
@@ -41,47 +95,50 @@ cohort_months as (
 active_customers as (
     select
         buyers.cohort_on,
+        buyers.is_opening_cohort,
         customer_months.month_on,
         count(*) as count_active,
         sum(customer_months.revenue_amount) as revenue_amount
     from customer_months
     inner join buyers on customer_months.customer_id = buyers.customer_id
-    group by buyers.cohort_on, customer_months.month_on
+    group by buyers.cohort_on, buyers.is_opening_cohort, customer_months.month_on
 ),
 
 last_months as (
     select
         cohort_on,
+        is_opening_cohort,
         last_month_on,
         count(*) as count_last_active
     from buyers
-    group by cohort_on, last_month_on
+    group by cohort_on, is_opening_cohort, last_month_on
 ),
 
 counted_months as (
     select
         cohort_months.cohort_on,
         cohort_months.month_on,
-        cohorts.count_customers,
-        cohorts.is_opening_cohort,
+        cohort_months.count_customers,
+        cohort_months.is_opening_cohort,
         {{ months_between('cohort_months.cohort_on', 'cohort_months.month_on') }} as months_since,
         {{ days_between('cohort_months.month_on', as_of_date()) }} as days_since,
         coalesce(active_customers.count_active, 0) as count_active,
         coalesce(active_customers.revenue_amount, 0) as revenue_amount,
         sum(coalesce(last_months.count_last_active, 0)) over (
-            partition by cohort_months.cohort_on
+            partition by cohort_months.cohort_on, cohort_months.is_opening_cohort
             order by cohort_months.month_on desc
             rows between unbounded preceding and current row
         ) as count_active_since
     from cohort_months
-    inner join cohorts on cohort_months.cohort_on = cohorts.cohort_on
     left join active_customers
         on
             cohort_months.cohort_on = active_customers.cohort_on
+            and cohort_months.is_opening_cohort = active_customers.is_opening_cohort
             and cohort_months.month_on = active_customers.month_on
     left join last_months
         on
             cohort_months.cohort_on = last_months.cohort_on
+            and cohort_months.is_opening_cohort = last_months.is_opening_cohort
             and cohort_months.month_on = last_months.last_month_on
 ),
 

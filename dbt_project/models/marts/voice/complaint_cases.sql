@@ -35,13 +35,36 @@ sla as (
 ),
 
 orders as (
+    select * from {{ ref('fct_orders') }}
+    where not is_cancelled
+),
+
+invoices as (
+    select * from {{ ref('fct_invoices') }}
+),
+
+-- what was ordered, and on a day of its own what was credited of it
+sale_days as (
     select
         customer_id,
+        ordered_on as sold_on,
         ordered_on,
-        sum(revenue_amount) as revenue_amount
-    from {{ ref('fct_orders') }}
-    where not is_cancelled
+        sum(revenue_amount) as net_revenue_amount
+    from orders
     group by customer_id, ordered_on
+    union all
+    select
+        invoices.customer_id,
+        invoices.invoiced_on as sold_on,
+        coalesce(orders.ordered_on, invoices.invoiced_on) as ordered_on,
+        sum(invoices.invoice_amount - coalesce(invoices.tax_amount, 0)) as net_revenue_amount
+    from invoices
+    left join orders on invoices.order_id = orders.order_id
+    where invoices.kind = 'credit_note'
+    group by
+        invoices.customer_id,
+        invoices.invoiced_on,
+        coalesce(orders.ordered_on, invoices.invoiced_on)
 ),
 
 -- business days are numbered on, a day off has the number of the one before
@@ -76,7 +99,7 @@ disputed_orders as (
         order_id,
         count(*) filter (where is_disputed) > 0 as is_disputed,
         min(invoiced_on) filter (where kind = 'credit_note') as credited_on
-    from {{ ref('fct_invoices') }}
+    from invoices
     where is_disputed or kind = 'credit_note'
     group by order_id
 ),
@@ -130,18 +153,21 @@ earlier_complaints as (
     group by complaints.complaint_id
 ),
 
+-- a credit note that settles what was complained of takes nothing off what is bought from then on
 revenues as (
     select
         complaints.complaint_id,
-        sum(case when orders.ordered_on < complaints.opened_on then orders.revenue_amount end)
-            as before_amount,
-        sum(case when orders.ordered_on >= complaints.opened_on then orders.revenue_amount end)
-            as after_amount
+        sum(sale_days.net_revenue_amount) filter (
+            where sale_days.sold_on < complaints.opened_on
+        ) as before_amount,
+        sum(sale_days.net_revenue_amount) filter (
+            where sale_days.ordered_on >= complaints.opened_on
+        ) as after_amount
     from complaints
-    inner join orders
+    inner join sale_days
         on
-            complaints.customer_id = orders.customer_id
-            and {{ days_between('complaints.opened_on', 'orders.ordered_on') }}
+            complaints.customer_id = sale_days.customer_id
+            and {{ days_between('complaints.opened_on', 'sale_days.sold_on') }}
             between {{ -revenue_days }} and {{ revenue_days - 1 }}
     group by complaints.complaint_id
 ),

@@ -67,8 +67,7 @@ tenures as (
     select
         customer_id,
         tenure_days
-    from {{ ref('customer_lifecycle') }}
-    where month_on = {{ month_start(as_of_date()) }}
+    from {{ rows_of_this_month('customer_lifecycle') }}
 ),
 
 latest_answers as (
