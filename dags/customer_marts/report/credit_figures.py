@@ -25,7 +25,7 @@ NEW = "new"
 
 @dataclass(frozen=True)
 class ProvisionLine:
-    """What is owed in a bucket (or is reviewed, or held as bills), and what is provided for it."""
+    """What is owed in a bucket (or in default, reviewed, held as bills), and what is provided."""
 
     label: Text
     gross: Decimal
@@ -41,16 +41,18 @@ class ProvisionLine:
 
 @dataclass(frozen=True)
 class Provision:
-    """Receivables by days overdue with their provision, then reviewed customers, then bills."""
+    """Receivables by days overdue with their provision, then customers that stand apart, in default
+    or reviewed on their own, then bills.
+    """
 
     buckets: tuple[ProvisionLine, ...]
-    reviewed: ProvisionLine | None
+    apart: tuple[ProvisionLine, ...]
     bills: ProvisionLine | None
 
     @property
     def receivables(self) -> ProvisionLine:
-        """All receivables: the buckets and the customers under a review of their own."""
-        lines = self.buckets + ((self.reviewed,) if self.reviewed else ())
+        """All receivables: the buckets and the customers that stand apart from them."""
+        lines = self.buckets + self.apart
         return ProvisionLine(
             label=text("credit.receivables"),
             gross=sum((line.gross for line in lines), Decimal(0)),
@@ -301,7 +303,7 @@ def _provision(marts: Marts, currency: str | None, feeds: Feeds) -> Provision | 
         """,
         {"currency": currency},
     )
-    reviewed, bills = (
+    in_default, reviewed, bills = (
         marts.row(
             f"""
             select sum({gross}), count(*), sum({provision})
@@ -311,6 +313,7 @@ def _provision(marts: Marts, currency: str | None, feeds: Feeds) -> Provision | 
             {"currency": currency},
         )
         for gross, provision, condition in (
+            ("gross_amount", "provision_amount", "provision_basis = 'default'"),
             ("gross_amount", "provision_amount", "provision_basis = 'specific'"),
             (
                 "bank_bills_amount + commercial_bills_amount",
@@ -319,7 +322,15 @@ def _provision(marts: Marts, currency: str | None, feeds: Feeds) -> Provision | 
             ),
         )
     )
-    if not any(row[2] for row in buckets) and not reviewed[1] and not bills[1]:
+    apart = [
+        ProvisionLine(text(label), *row, basis)
+        for label, row, basis in (
+            ("credit.in_default", in_default, text("credit.by_default")),
+            ("credit.reviewed", reviewed, None),
+        )
+        if row[1]
+    ]
+    if not any(row[2] for row in buckets) and not apart and not bills[1]:
         return _without_claims(marts, feeds, text("absent.nothing_open"))
     return Provision(
         buckets=tuple(
@@ -332,7 +343,7 @@ def _provision(marts: Marts, currency: str | None, feeds: Feeds) -> Provision | 
             )
             for label_en, label_zh, gross, count, provision, basis_en, basis_zh in buckets
         ),
-        reviewed=ProvisionLine(text("credit.reviewed"), *reviewed) if reviewed[1] else None,
+        apart=tuple(apart),
         bills=ProvisionLine(text("credit.bills_held"), *bills) if bills[1] else None,
     )
 
@@ -343,6 +354,7 @@ _STEPS = (
     "new",
     "reopened",
     "aged",
+    "default_change",
     "rate_change",
     "specific_change",
     "exchange",
