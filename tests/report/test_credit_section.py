@@ -138,6 +138,15 @@ def test_grades_equal_sql(credit: Page, marts: duckdb.DuckDBPyConnection) -> Non
     ]
 
 
+def test_whom_a_reviewer_grades_d_is_not_among_those_in_default(changed: Change) -> None:
+    page = changed(
+        "update credit_scores set score_basis = 'override' where customer_id ="
+        " (select min(customer_id) from credit_scores where grade = 'D')"
+    )
+    lines = [row[:2] for row in table(page.section("credit"), "Customers by grade")]
+    assert lines[4:6] == [["D: label D级", "1"], ["D: graded by a reviewer D：由复核人评定", "1"]]
+
+
 def test_migration_is_of_the_last_full_month(credit: Page) -> None:
     rows = {row[0]: row[1:] for row in table(credit, "Grades in 2026-10")}
     # C004 fell from A to D, C005 was not graded, C009 rose from D to C, C006 is new

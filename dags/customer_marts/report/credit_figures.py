@@ -20,6 +20,8 @@ BRIDGE_MONTHS = 12
 ALERTS_SHOWN = 10
 # A customer without a grade, as the migration mart calls it, and one without a document before.
 NOT_GRADED = "none"
+# Of who is in default, and whom a reviewer grades so.
+DEFAULT_GRADE = "D"
 NEW = "new"
 
 
@@ -434,7 +436,7 @@ def _metrics(
     return tuple(MetricMonth(*row) for row in reversed(rows))
 
 
-_GRADES = ("AAA", "AA", "A", "B", "C", "D", NOT_GRADED, NEW)
+_GRADES = ("AAA", "AA", "A", "B", "C", DEFAULT_GRADE, NOT_GRADED, NEW)
 
 
 def _grade_place(code: str) -> tuple[int, str]:
@@ -464,6 +466,8 @@ def _grades(marts: Marts, as_of: date, currency: str | None, feeds: Feeds) -> Gr
         f"""
         select
             coalesce(credit_scores.grade, $none) as grade,
+            -- whom a reviewer grades D is in no default
+            coalesce(credit_scores.grade = $default and score_basis = 'override', false) as is_set,
             any_value(credit_scores.grade_label_en),
             any_value(credit_scores.grade_label_zh),
             count(*),
@@ -473,9 +477,9 @@ def _grades(marts: Marts, as_of: date, currency: str | None, feeds: Feeds) -> Gr
         left join {balances} as balances
             on balances.customer_id = credit_scores.customer_id
             and balances.currency = $currency
-        group by 1
+        group by 1, 2
         """,
-        {"currency": currency, "none": NOT_GRADED},
+        {"currency": currency, "none": NOT_GRADED, "default": DEFAULT_GRADE},
     )
     bases = marts.rows(
         """
@@ -489,13 +493,17 @@ def _grades(marts: Marts, as_of: date, currency: str | None, feeds: Feeds) -> Gr
         lines=tuple(
             GradeLine(
                 code,
-                _grade_label(code) if label_en is None else Text(label_en, label_zh),
+                text("credit.set_to_default")
+                if is_set
+                else _grade_label(code)
+                if label_en is None
+                else Text(label_en, label_zh),
                 count,
                 open_amount,
                 pd_mean,
             )
-            for code, label_en, label_zh, count, open_amount, pd_mean in sorted(
-                lines, key=lambda row: _grade_place(row[0])
+            for code, is_set, label_en, label_zh, count, open_amount, pd_mean in sorted(
+                lines, key=lambda row: (_grade_place(row[0]), row[1])
             )
         ),
         bases=tuple(

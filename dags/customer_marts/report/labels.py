@@ -430,6 +430,7 @@ _LABELS: dict[str, tuple[str, str]] = {
         "应收账款逾期账龄与坏账准备",
     ),
     "credit.receivables": ("All receivables", "应收账款合计"),
+    "credit.set_to_default": ("D: graded by a reviewer", "D：由复核人评定"),
     "credit.in_default": ("In default, due or not", "违约客户（含未到期）"),
     "credit.by_default": ("Loss given default, at least", "不低于违约损失率"),
     "credit.reviewed": ("Reviewed on their own", "单项计提客户"),
@@ -872,13 +873,13 @@ _LABELS: dict[str, tuple[str, str]] = {
     "note.grades": (
         (
             "A grade is a band of the probability of default within 12 months, by the scorecard in"
-            " force or, without one, by roll rates; D is in default today. Who has no document, or"
-            " none within a year, is not graded. Past months are scored by today's card, so that a"
-            " change is the customer's."
+            " force or, without one, by roll rates; D is in default today, or so graded by a"
+            " reviewer. Who has no document, or none within a year, is not graded. Past months are"
+            " scored by today's card, so that a change is the customer's."
         ),
         (
-            "等级为12个月内违约概率的区间，按现用评分卡计算，无评分卡时按迁徙率；D为当前已违约。无单据或一年内"
-            "无往来的客户不评级。过往月份亦按现用评分卡评分，变化只来自客户。"
+            "等级为12个月内违约概率的区间，按现用评分卡计算，无评分卡时按迁徙率；D为当前已违约或由复核人评定。"
+            "无单据或一年内无往来的客户不评级。过往月份亦按现用评分卡评分，变化只来自客户。"
         ),
     ),
     "note.limits": (
