@@ -30,7 +30,7 @@ payments as (
 silent_bills as (
     select * from {{ ref('int_bills') }}
     -- one without a maturity did not mature on any known day: receivables_exceptions has it
-    where ladder_status = 'matured_without_status' and not has_no_maturity
+    where ladder_status = 'matured_without_status'
 ),
 
 trends as (

@@ -25,10 +25,11 @@ expired_specifics as (
     having not bool_or({{ is_in_force() }})
 ),
 
--- a bill passed on with recourse can come back until its drawee pays
+-- a bill passed on with recourse can come back until its drawee pays; one past its maturity, or
+-- without one, is cash to the ledger
 bills as (
     select * from {{ ref('bill_ladder') }}
-    where ladder_status <> 'matured_without_status'
+    where ladder_status not in ('matured_without_status', 'maturity_unknown')
 ),
 
 bill_provision_rates as (
