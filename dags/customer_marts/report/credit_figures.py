@@ -325,12 +325,12 @@ def _provision(marts: Marts, currency: str | None, feeds: Feeds) -> Provision | 
         )
     )
     apart = [
-        ProvisionLine(text(label), *row, basis)
-        for label, row, basis in (
+        ProvisionLine(text(label), gross, count, provision, basis)
+        for label, (gross, count, provision), basis in (
             ("credit.in_default", in_default, text("credit.by_default")),
             ("credit.reviewed", reviewed, None),
         )
-        if row[1]
+        if count
     ]
     if not any(row[2] for row in buckets) and not apart and not bills[1]:
         return _without_claims(marts, feeds, text("absent.nothing_open"))
