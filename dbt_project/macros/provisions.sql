@@ -14,10 +14,31 @@
                 and coalesce({{ history }}.valid_to > {{ on_date }}, true)
 {%- endmacro %}
 
+{#- Predicate: a rule of loss_given_default fits the profile; of several the first counts. -#}
+{% macro loss_rule_fits(rules, profiles) -%}
+    coalesce({{ rules }}.customer_type, {{ profiles }}.customer_type) = {{ profiles }}.customer_type
+            and coalesce({{ rules }}.size_class, {{ profiles }}.size_class)
+            = {{ profiles }}.size_class
+{%- endmacro %}
+
+{#- Predicate: a spell of int_credit_defaults lasts on the day. -#}
+{% macro is_default_on(defaults, on_date) -%}
+    {{ defaults }}.default_on <= {{ on_date }}
+            and coalesce({{ defaults }}.cured_on > {{ on_date }}, true)
+{%- endmacro %}
+
+{#- The rate of a claim: its bucket's, and of a customer in default at least its default_rate. -#}
+{% macro rate_of_claim(applied_rate, default_rate) -%}
+    greatest({{ applied_rate }}, coalesce({{ default_rate }}, 0))
+{%- endmacro %}
+
 {#- When every month of every customer is computed again: what a write-off in force takes off is of
-    its credit's own months. Of all other parameters a month takes those in force at its end. -#}
+    its credit's own months, and the rules of default in force hold for all spells. Of all other
+    parameters a month takes those in force at its end. -#}
 {% macro provisions_rebuilt_when() -%}
-    parent_as_of is null or {{ parameters_moved('write_offs') }}
+    parent_as_of is null
+    or {{ parameters_moved('write_offs') }}
+    or {{ parameters_moved('credit_default_rules') }}
 {%- endmacro %}
 
 {#- The first month that ends on another day than in the parent release: as claims age, its balances

@@ -35,16 +35,29 @@
     (select is_small_or_medium from {{ ref('stg_landing__run_context') }})
 {%- endmacro %}
 
+{#- Predicate: the company is no such seller, whose buyers' size the law does not ask for. -#}
+{% macro seller_is_large() -%}
+    (select not is_small_or_medium from {{ ref('stg_landing__run_context') }})
+{%- endmacro %}
+
 {#-
-    The size of each claim's buyer, and the days that the law gives it, null where it gives no term.
-    A buyer is as large as it was when the claim arose; before anything is known, as it first was; no
-    row where its size is not known. The law is that of the day of the claim.
+    The size of each claim's buyer, and the last day that the law gives it, null where it gives no
+    term: the days of the law, or a later day that was agreed, for an agreed term goes before it
+    (合同另有约定的,从其约定). A buyer is as large as it was when the claim arose; before anything is
+    known, as it first was; no row where its size is not known. The law is that of the day of the
+    claim.
 -#}
 {% macro statutory_terms(claims) -%}
     select
         {{ claims }}.document_id,
         customer_records.size_class,
-        statutory_rules.payment_days as statutory_days
+        case
+            when statutory_rules.payment_days is not null
+                then greatest(
+                    {{ add_days(claims ~ '.claimed_on', 'statutory_rules.payment_days') }},
+                    {{ claims }}.due_on
+                )
+        end as statutory_due_on
     from {{ claims }}
     inner join {{ ref('dim_customer_history') }} as customer_records
         on

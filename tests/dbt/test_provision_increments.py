@@ -17,7 +17,8 @@ def test_provisions_go_on_from_the_first_month_that_changed(
     dbt: Dbt, landing: Landing, database: Path
 ) -> None:
     """Days pass, a payment comes two months late, a bill is dishonoured, a group moves, a write-off
-    comes into force, months pass and come back: as after a rebuild each time.
+    comes into force, months pass and come back, an invoice becomes a default and another rule says
+    that it was one before: as after a rebuild each time.
     """
     provisions = (
         *("run", "--select", "+int_customer_provisions"),
@@ -32,6 +33,17 @@ def test_provisions_go_on_from_the_first_month_that_changed(
         with open_build(database) as con:
             return con.execute(
                 "from intermediate.int_customer_provisions where month_on < ? order by all", [day]
+            ).fetchall()
+
+    def months_of_the_large_one() -> list[tuple[Any, ...]]:
+        """Its month ends with what is provided for, and by how much more than its group's rates."""
+        with duckdb.connect(str(database), read_only=True) as con:
+            return con.execute(
+                """
+                select month(month_on), is_in_default, closing_step > general_step
+                from intermediate.int_customer_provisions where customer_id = 'large'
+                order by month_on
+                """
             ).fetchall()
 
     def increment() -> None:
@@ -62,7 +74,7 @@ def test_provisions_go_on_from_the_first_month_that_changed(
                 "p-bill",
                 "bills",
                 date(2026, 2, 1),
-                "300.00",
+                "3000.00",
                 method="bank_acceptance",
                 bill_matures_on=date(2026, 3, 10),
                 bill_status="dishonoured",
@@ -83,7 +95,36 @@ def test_provisions_go_on_from_the_first_month_that_changed(
     increment()
     assert months_before(date(2026, 3, 1)) != before
 
+    # due on 14 January and 90 days late on 14 April; more of it is not due before August
+    landing.begin_release(date(2026, 3, 24))
+    landing.put("customers", [{"customer_id": "large", "name": "large"}])
+    landing.put(
+        "invoices",
+        [
+            invoice("i-late", "large", date(2026, 1, 5), "20000.00", due_on=date(2026, 1, 14)),
+            invoice("i-not-due", "large", date(2026, 3, 5), "5000.00", due_on=date(2026, 8, 1)),
+        ],
+    )
+    increment()
     for as_of in (date(2026, 5, 4), date(2026, 4, 10), date(2026, 4, 11)):
         landing.begin_release(as_of)
         landing.put("invoices", [invoice(f"i-{as_of}", "credited", date(2026, 4, 2), "70.00")])
         increment()
+        in_default = [(4, True, True), (5, True, True)] if as_of.month == 5 else [(4, False, False)]
+        sound = [(month, False, False) for month in (1, 2, 3)]
+        assert months_of_the_large_one() == sound + in_default
+
+    landing.execute(
+        """
+        insert into seeds.credit_default_rules
+        select * replace (
+            60 as days_overdue_over, date '2026-04-12' as valid_from, '2' as version
+        )
+        from seeds.credit_default_rules where rule_code = 'overdue';
+        update seeds.credit_default_rules set valid_to = date '2026-04-12'
+        where rule_code = 'overdue' and version = '1'
+        """
+    )
+    landing.begin_release(date(2026, 4, 12))
+    increment()
+    assert months_of_the_large_one()[2:] == [(3, True, True), (4, True, True)]

@@ -62,7 +62,7 @@ def land_awkward_accounts(landing: Landing) -> None:
             invoice("silent-1", "silent", date(2026, 3, 2), "20.00"),
             invoice("dollars-1", "dollars", date(2026, 3, 2), "100.00", currency="USD"),
             invoice("early-1", "early", date(2026, 4, 20), "10.00", due_on=date(2026, 3, 20)),
-            invoice("stray-1", "stray", date(2026, 3, 2), "500.00", due_on=date(2026, 9, 1)),
+            invoice("stray-1", "stray", date(2026, 3, 2), "500.00", due_on=date(2026, 4, 30)),
             invoice(
                 "noted-c", "noted", date(2026, 4, 7), "30.00", kind="credit_note", order_id="noted"
             ),
@@ -220,6 +220,11 @@ def test_doubtful_documents_are_told_and_bills_stand_on_the_ladder(awkward: Path
         ("refund:back-r", "refund_not_covered"),
         ("part", "credit_balance"),
     }
+    # a waived invoice is due on its own date, not a month before it was asked for
+    assert rows(
+        awkward,
+        "select due_on, overdue_days from marts.open_documents where document_id = 'early-1'",
+    ) == [(date(2026, 4, 20), 71)]
     assert rows(
         awkward,
         """select customer_id, ladder_status, outstanding_amount, contingent_amount

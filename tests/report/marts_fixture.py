@@ -689,14 +689,15 @@ select
     sum((open_amount * rate)::decimal(18, 2))::decimal(18, 2) as provision_amount,
 from receivables_ageing
 inner join rates using (bucket_code)
-where ageing_basis = 'due_date' and customer_id <> 'C002'
+where ageing_basis = 'due_date' and customer_id not in ('C002', 'C004')
 group by all;
 
 create table expected_credit_loss as
 select
     customer_id,
     currency,
-    case when customer_id = 'C002' then 'specific' else 'general' end as provision_basis,
+    case customer_id when 'C002' then 'specific' when 'C004' then 'default' else 'general' end
+        as provision_basis,
     open_amount as gross_amount,
     (open_amount * 0.6)::decimal(18, 2) as provision_amount,
     case when customer_id = 'C001' then 300000.5 else 0 end::decimal(18, 2) as bank_bills_amount,
@@ -724,6 +725,7 @@ moves as (
         0::decimal(18, 2) as credited_amount,
         case when place = 20 then -500 else 0 end::decimal(18, 2) as written_off_amount,
         (99.01 * place)::decimal(18, 2) as aged_amount,
+        case when place = 31 then 1200.4 else 0 end::decimal(18, 2) as default_change_amount,
         case when place = 30 then 2500.5 else 0 end::decimal(18, 2) as rate_change_amount,
         0::decimal(18, 2) as specific_change_amount,
         0::decimal(18, 2) as exchange_amount,
@@ -733,12 +735,10 @@ select
     *,
     least(last_day(month_on), $as_of) as month_end_on,
     'CNY' as currency,
-    sum(
-        new_amount + paid_amount + written_off_amount + aged_amount + rate_change_amount
-    ) over (order by month_on)::decimal(18, 2) as closing_amount,
-    closing_amount - (
-        new_amount + paid_amount + written_off_amount + aged_amount + rate_change_amount
-    ) as opening_amount,
+    new_amount + paid_amount + written_off_amount + aged_amount + default_change_amount
+        + rate_change_amount as change_amount,
+    sum(change_amount) over (order by month_on)::decimal(18, 2) as closing_amount,
+    closing_amount - change_amount as opening_amount,
 from moves;
 
 create table book_credit_metrics as

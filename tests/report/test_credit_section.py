@@ -30,14 +30,14 @@ def test_provision_by_bucket_equals_sql(credit: Page, marts: duckdb.DuckDBPyConn
         " sum(provision_amount), any_value(rate_basis_label_en), any_value(rate_basis_label_zh)"
         " from provision_matrix group by bucket_code order by min(bucket_order)"
     ).fetchall()
-    rows.append(
-        marts.execute(
-            "select 'Reviewed on their own', '单项计提客户', sum(gross_amount),"
-            " sum(provision_amount), null, null"
-            " from expected_credit_loss where customer_id = 'C002'"
-        ).fetchall()[0]
-    )
-    assert len(rows) >= 6
+    rows += marts.execute(
+        "select 'In default, due or not', '违约客户（含未到期）', gross_amount, provision_amount,"
+        " 'Loss given default, at least', '不低于违约损失率'"
+        " from expected_credit_loss where customer_id = 'C004'"
+        " union all select 'Reviewed on their own', '单项计提客户', gross_amount,"
+        " provision_amount, null, null from expected_credit_loss where customer_id = 'C002'"
+    ).fetchall()
+    assert len(rows) >= 7
     gross = sum(row[2] for row in rows)
     provision = sum(row[3] for row in rows)
     (owed,) = marts.execute("select sum(open_amount) from receivables_balances").fetchall()[0]
@@ -64,24 +64,25 @@ def test_provision_by_bucket_equals_sql(credit: Page, marts: duckdb.DuckDBPyConn
 def test_movement_sums_the_months_to_the_closing(
     credit: Page, marts: duckdb.DuckDBPyConnection
 ) -> None:
-    names = ("new", "aged", "rate_change", "paid", "written_off")
+    names = ("new", "aged", "default_change", "rate_change", "paid", "written_off")
     columns = ", ".join(f"{name}_amount" for name in names)
     rows = marts.execute(
         f"select opening_amount, closing_amount, {columns} from credit_loss_movement"
         " where month_on > date '2025-11-01' order by month_on"
     ).fetchall()
     assert len(rows) == 12
-    sums = [sum(row[place] for row in rows) for place in range(2, 7)]
+    sums = [sum(row[place] for row in rows) for place in range(2, 8)]
     opening, closing = rows[0][0], rows[-1][1]
     assert opening + sum(sums) == closing
     # a step that moves nothing in these months (the write-off is older) is not listed
     assert sums[-1] == 0
     expected = [
         [amount(rows[-1][place]), amount(over_all)]
-        for place, over_all in zip((2, 3, 4, 5), sums, strict=False)
+        for place, over_all in zip((2, 3, 4, 5, 6), sums, strict=False)
     ]
     shown = table(credit, "Movement of the provision")
-    assert [row[0].split(" ")[0] for row in shown] == ["Opening", "New", "Aged", "Other", "Paid"]
+    begins = ["Opening", "New", "Aged", "Into", "Other", "Paid"]
+    assert [row[0].split(" ")[0] for row in shown] == begins
     assert [row[1:] for row in shown] == [[amount(rows[-1][0]), amount(opening)], *expected]
     assert table(credit, "Movement of the provision", "tfoot") == [
         ["Closing 期末", amount(closing), amount(closing)]
@@ -135,6 +136,15 @@ def test_grades_equal_sql(credit: Page, marts: duckdb.DuckDBPyConnection) -> Non
         ]
         for label, count, owed, pd in rows
     ]
+
+
+def test_whom_a_reviewer_grades_d_is_not_among_those_in_default(changed: Change) -> None:
+    page = changed(
+        "update credit_scores set score_basis = 'override' where customer_id ="
+        " (select min(customer_id) from credit_scores where grade = 'D')"
+    )
+    lines = [row[:2] for row in table(page.section("credit"), "Customers by grade")]
+    assert lines[4:6] == [["D: label D级", "1"], ["D: graded by a reviewer D：由复核人评定", "1"]]
 
 
 def test_migration_is_of_the_last_full_month(credit: Page) -> None:

@@ -20,12 +20,14 @@ BRIDGE_MONTHS = 12
 ALERTS_SHOWN = 10
 # A customer without a grade, as the migration mart calls it, and one without a document before.
 NOT_GRADED = "none"
+# Of who is in default, and whom a reviewer grades so.
+DEFAULT_GRADE = "D"
 NEW = "new"
 
 
 @dataclass(frozen=True)
 class ProvisionLine:
-    """What is owed in a bucket (or is reviewed, or held as bills), and what is provided for it."""
+    """What is owed in a bucket (or in default, reviewed, held as bills), and what is provided."""
 
     label: Text
     gross: Decimal
@@ -41,16 +43,18 @@ class ProvisionLine:
 
 @dataclass(frozen=True)
 class Provision:
-    """Receivables by days overdue with their provision, then reviewed customers, then bills."""
+    """Receivables by days overdue with their provision, then customers that stand apart, in default
+    or reviewed on their own, then bills.
+    """
 
     buckets: tuple[ProvisionLine, ...]
-    reviewed: ProvisionLine | None
+    apart: tuple[ProvisionLine, ...]
     bills: ProvisionLine | None
 
     @property
     def receivables(self) -> ProvisionLine:
-        """All receivables: the buckets and the customers under a review of their own."""
-        lines = self.buckets + ((self.reviewed,) if self.reviewed else ())
+        """All receivables: the buckets and the customers that stand apart from them."""
+        lines = self.buckets + self.apart
         return ProvisionLine(
             label=text("credit.receivables"),
             gross=sum((line.gross for line in lines), Decimal(0)),
@@ -301,7 +305,7 @@ def _provision(marts: Marts, currency: str | None, feeds: Feeds) -> Provision | 
         """,
         {"currency": currency},
     )
-    reviewed, bills = (
+    in_default, reviewed, bills = (
         marts.row(
             f"""
             select sum({gross}), count(*), sum({provision})
@@ -311,6 +315,7 @@ def _provision(marts: Marts, currency: str | None, feeds: Feeds) -> Provision | 
             {"currency": currency},
         )
         for gross, provision, condition in (
+            ("gross_amount", "provision_amount", "provision_basis = 'default'"),
             ("gross_amount", "provision_amount", "provision_basis = 'specific'"),
             (
                 "bank_bills_amount + commercial_bills_amount",
@@ -319,7 +324,15 @@ def _provision(marts: Marts, currency: str | None, feeds: Feeds) -> Provision | 
             ),
         )
     )
-    if not any(row[2] for row in buckets) and not reviewed[1] and not bills[1]:
+    apart = [
+        ProvisionLine(text(label), gross, count, provision, basis)
+        for label, (gross, count, provision), basis in (
+            ("credit.in_default", in_default, text("credit.by_default")),
+            ("credit.reviewed", reviewed, None),
+        )
+        if count
+    ]
+    if not any(row[2] for row in buckets) and not apart and not bills[1]:
         return _without_claims(marts, feeds, text("absent.nothing_open"))
     return Provision(
         buckets=tuple(
@@ -332,7 +345,7 @@ def _provision(marts: Marts, currency: str | None, feeds: Feeds) -> Provision | 
             )
             for label_en, label_zh, gross, count, provision, basis_en, basis_zh in buckets
         ),
-        reviewed=ProvisionLine(text("credit.reviewed"), *reviewed) if reviewed[1] else None,
+        apart=tuple(apart),
         bills=ProvisionLine(text("credit.bills_held"), *bills) if bills[1] else None,
     )
 
@@ -343,6 +356,7 @@ _STEPS = (
     "new",
     "reopened",
     "aged",
+    "default_change",
     "rate_change",
     "specific_change",
     "exchange",
@@ -422,7 +436,7 @@ def _metrics(
     return tuple(MetricMonth(*row) for row in reversed(rows))
 
 
-_GRADES = ("AAA", "AA", "A", "B", "C", "D", NOT_GRADED, NEW)
+_GRADES = ("AAA", "AA", "A", "B", "C", DEFAULT_GRADE, NOT_GRADED, NEW)
 
 
 def _grade_place(code: str) -> tuple[int, str]:
@@ -452,6 +466,8 @@ def _grades(marts: Marts, as_of: date, currency: str | None, feeds: Feeds) -> Gr
         f"""
         select
             coalesce(credit_scores.grade, $none) as grade,
+            -- whom a reviewer grades D is in no default
+            coalesce(credit_scores.grade = $default and score_basis = 'override', false) as is_set,
             any_value(credit_scores.grade_label_en),
             any_value(credit_scores.grade_label_zh),
             count(*),
@@ -461,9 +477,9 @@ def _grades(marts: Marts, as_of: date, currency: str | None, feeds: Feeds) -> Gr
         left join {balances} as balances
             on balances.customer_id = credit_scores.customer_id
             and balances.currency = $currency
-        group by 1
+        group by 1, 2
         """,
-        {"currency": currency, "none": NOT_GRADED},
+        {"currency": currency, "none": NOT_GRADED, "default": DEFAULT_GRADE},
     )
     bases = marts.rows(
         """
@@ -477,13 +493,17 @@ def _grades(marts: Marts, as_of: date, currency: str | None, feeds: Feeds) -> Gr
         lines=tuple(
             GradeLine(
                 code,
-                _grade_label(code) if label_en is None else Text(label_en, label_zh),
+                text("credit.set_to_default")
+                if is_set
+                else _grade_label(code)
+                if label_en is None
+                else Text(label_en, label_zh),
                 count,
                 open_amount,
                 pd_mean,
             )
-            for code, label_en, label_zh, count, open_amount, pd_mean in sorted(
-                lines, key=lambda row: _grade_place(row[0])
+            for code, is_set, label_en, label_zh, count, open_amount, pd_mean in sorted(
+                lines, key=lambda row: (_grade_place(row[0]), row[1])
             )
         ),
         bases=tuple(

@@ -443,6 +443,9 @@ _LABELS: dict[str, tuple[str, str]] = {
         "应收账款逾期账龄与坏账准备",
     ),
     "credit.receivables": ("All receivables", "应收账款合计"),
+    "credit.set_to_default": ("D: graded by a reviewer", "D：由复核人评定"),
+    "credit.in_default": ("In default, due or not", "违约客户（含未到期）"),
+    "credit.by_default": ("Loss given default, at least", "不低于违约损失率"),
     "credit.reviewed": ("Reviewed on their own", "单项计提客户"),
     "credit.bills_held": (
         "Bills held or endorsed, not matured",
@@ -464,6 +467,7 @@ _LABELS: dict[str, tuple[str, str]] = {
     "bridge.credited": ("Credit notes", "红字发票"),
     "bridge.written_off": ("Written off", "核销"),
     "bridge.aged": ("Aged", "账龄变动"),
+    "bridge.default_change": ("Into default, and cured", "违约状态变动"),
     "bridge.rate_change": ("Other loss rates", "损失率变动"),
     "bridge.specific_change": ("Reviews", "单项计提变动"),
     "bridge.exchange": ("Exchange rates", "汇率变动"),
@@ -845,22 +849,25 @@ _LABELS: dict[str, tuple[str, str]] = {
         (
             "The provision is what is owed in a bucket times the loss rate of its group, which is"
             " the share of a balance that ended lost by the book's own roll rates, or a judgement"
-            " where the history is thin; customers under a review of their own have their own"
-            " amount. Bills held are provided for by kind of issuer, and stand beside."
+            " where the history is thin. All that a customer in default owes, due or not, has at"
+            " least the loss given default as its rate; customers under a review of their own have"
+            " their own amount. Bills held are provided for by kind of issuer, commercial ones of a"
+            " customer in default like what it owes, and stand beside."
         ),
         (
             "坏账准备为各账龄段余额乘以所属组合的损失率。损失率按本账簿迁徙率推算最终损失的比例，历史不足时为"
-            "判断值；单项计提客户按其单独金额。在手票据按承兑人类型计提，单独列示。"
+            "判断值。违约客户的全部应收（无论是否到期）计提比例不低于违约损失率；单项计提客户按其单独金额。"
+            "在手票据按承兑人类型计提，违约客户的商业汇票按违约损失率，单独列示。"
         ),
     ),
     "note.bridge": (
         (
             "The movement is counted in one order: write-offs, credit notes, payments, ageing,"
-            " reopened and new claims at the opening rates, then other rates. Over several months"
-            " it is the sum of the months."
+            " reopened and new claims at the opening rates, then defaults, then other rates. Over"
+            " several months it is the sum of the months."
         ),
         (
-            "变动依次计算：核销、红字发票、收款、账龄、恢复与新增（按期初比例），最后为比例变动。"
+            "变动依次计算：核销、红字发票、收款、账龄、恢复与新增（按期初比例），再计违约状态变动，最后为比例变动。"
             "多个月份为各月之和。"
         ),
     ),
@@ -879,13 +886,13 @@ _LABELS: dict[str, tuple[str, str]] = {
     "note.grades": (
         (
             "A grade is a band of the probability of default within 12 months, by the scorecard in"
-            " force or, without one, by roll rates; D is in default today. Who has no document, or"
-            " none within a year, is not graded. Past months are scored by today's card, so that a"
-            " change is the customer's."
+            " force or, without one, by roll rates; D is in default today, or so graded by a"
+            " reviewer. Who has no document, or none within a year, is not graded. Past months are"
+            " scored by today's card, so that a change is the customer's."
         ),
         (
-            "等级为12个月内违约概率的区间，按现用评分卡计算，无评分卡时按迁徙率；D为当前已违约。无单据或一年内"
-            "无往来的客户不评级。过往月份亦按现用评分卡评分，变化只来自客户。"
+            "等级为12个月内违约概率的区间，按现用评分卡计算，无评分卡时按迁徙率；D为当前已违约或由复核人评定。"
+            "无单据或一年内无往来的客户不评级。过往月份亦按现用评分卡评分，变化只来自客户。"
         ),
     ),
     "note.limits": (

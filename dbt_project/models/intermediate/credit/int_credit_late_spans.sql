@@ -11,7 +11,7 @@
 with claims as (
     select
         *,
-        greatest({{ add_days('due_on', 1) }}, claimed_on) as overdue_from
+        {{ add_days('due_on', 1) }} as overdue_from
     from {{ ref('int_receivable_claims') }}
     -- a refund that no credit covers yet is no payment of the customer's that is late
     where document_kind = 'invoice' and claim_amount is not null and {{ is_in_scope }}

@@ -13,9 +13,10 @@
 {%- set is_partial = is_incremental() and not run_asks_for_rebuild(provisions_rebuilt_when()) %}
 
 -- A month's provision of each customer in steps: what it would be if, one after the other, what was
--- written off, credited and paid left, the rest aged, claims reopened and came, all at the rates of
--- the month before, and then at the rates of the month. Each step is in cents, so that the
--- differences between them sum to the change exactly.
+-- written off, credited and paid left, the rest aged, claims reopened and came, all as at the end
+-- of the month before: at its rates, in default or not; then if it came into default or was cured;
+-- and then at the rates of the month. Each step is in cents, so that the differences between them
+-- sum to the change exactly. What the group's rates alone would give stands beside.
 with transitions as (
     {{ rows_of_months_again(
         ref('int_bucket_transitions'), 'month_on', first_provision_month(), is_partial
@@ -56,6 +57,13 @@ customer_months as (
         group_months.provision_group,
         coalesce(groups_before.provision_group, group_months.provision_group)
             as opening_provision_group,
+        group_months.is_in_default,
+        coalesce(groups_before.is_in_default, group_months.is_in_default) as was_in_default,
+        case
+            when groups_before.customer_id is not null then groups_before.default_rate
+            else group_months.default_rate
+        end as opening_default_rate,
+        group_months.default_rate,
         {{ month_before('group_months.month_on') }} as previous_month_on,
         opening_specifics.specific_amount as opening_specific_amount,
         opening_specifics.specific_rate as opening_specific_rate,
@@ -108,8 +116,12 @@ closed_buckets as (
 rated_opened as (
     select
         opened_buckets.*,
-        coalesce(customer_months.opening_specific_rate, provision_rates.applied_rate)
-            as opening_rate
+        coalesce(
+            customer_months.opening_specific_rate,
+            {{ rate_of_claim(
+                'provision_rates.applied_rate', 'customer_months.opening_default_rate'
+            ) }}
+        ) as opening_rate
     from opened_buckets
     inner join customer_months
         on
@@ -123,14 +135,19 @@ rated_opened as (
 ),
 
 -- a bucket or group that is new this month has no rate of the month before
-rated_closed as (
+bucket_rates as (
     select
         closed_buckets.*,
-        coalesce(
-            customer_months.opening_specific_rate,
-            rates_before.applied_rate,
-            provision_rates.applied_rate
-        ) as opening_rate,
+        customer_months.opening_specific_rate,
+        customer_months.opening_default_rate,
+        customer_months.default_rate,
+        -- of who is in default at both ends another loss given default is another rate
+        case
+            when customer_months.was_in_default = customer_months.is_in_default
+                then customer_months.opening_default_rate
+            else customer_months.default_rate
+        end as turned_default_rate,
+        coalesce(rates_before.applied_rate, provision_rates.applied_rate) as rate_before,
         provision_rates.applied_rate
     from closed_buckets
     inner join customer_months
@@ -147,6 +164,17 @@ rated_closed as (
             customer_months.month_on = provision_rates.month_on
             and customer_months.provision_group = provision_rates.provision_group
             and closed_buckets.bucket_code = provision_rates.bucket_code
+),
+
+rated_closed as (
+    select
+        *,
+        coalesce(opening_specific_rate, {{ rate_of_claim('rate_before', 'opening_default_rate') }})
+            as opening_rate,
+        coalesce(opening_specific_rate, {{ rate_of_claim('rate_before', 'turned_default_rate') }})
+            as turned_rate,
+        {{ rate_of_claim('applied_rate', 'default_rate') }} as closing_rate
+    from bucket_rates
 ),
 
 opened_customers as (
@@ -182,6 +210,8 @@ closed_customers as (
         sum({{ provision_of('kept_amount', 'opening_rate') }}) as aged_step,
         sum({{ provision_of('kept_amount + reopened_amount', 'opening_rate') }}) as reopened_step,
         sum({{ provision_of('closing_amount', 'opening_rate') }}) as new_step,
+        sum({{ provision_of('closing_amount', 'turned_rate') }}) as turned_step,
+        sum({{ provision_of('closing_amount', 'closing_rate') }}) as closing_step,
         sum({{ provision_of('closing_amount', 'applied_rate') }}) as general_step
     from rated_closed
     group by customer_id, month_on
@@ -195,6 +225,9 @@ final as (
         customer_months.provision_group,
         customer_months.opening_specific_amount is not null as was_specific,
         customer_months.specific_amount is not null as is_specific,
+        customer_months.was_in_default,
+        customer_months.is_in_default,
+        customer_months.default_rate,
         {%- for amount in [
             'opened_customers.gross_opening_amount',
             'opened_customers.gross_written_off_amount',
@@ -211,6 +244,8 @@ final as (
             'closed_customers.aged_step',
             'closed_customers.reopened_step',
             'closed_customers.new_step',
+            'closed_customers.turned_step',
+            'closed_customers.closing_step',
             'closed_customers.general_step',
         ] %}
             {{ or_zero(amount) }} as {{ amount.split('.')[1] }},
@@ -220,7 +255,7 @@ final as (
             as decimal(18, 2)
         ) as opening_provision_amount,
         cast(
-            coalesce(customer_months.specific_amount, closed_customers.general_step, 0)
+            coalesce(customer_months.specific_amount, closed_customers.closing_step, 0)
             as decimal(18, 2)
         ) as provision_amount,
         cast(coalesce(closed_customers.count_claims, 0) as integer) as count_claims

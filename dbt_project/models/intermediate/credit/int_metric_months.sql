@@ -127,10 +127,10 @@ statutory_claims as (
         claims.document_id,
         claims.customer_id,
         claims.claim_amount,
-        {{ add_days('claims.claimed_on', 'statutory_terms.statutory_days + 1') }} as overdue_from
+        {{ add_days('statutory_terms.statutory_due_on', 1) }} as overdue_from
     from claims
     inner join statutory_terms on claims.document_id = statutory_terms.document_id
-    where statutory_terms.statutory_days is not null
+    where statutory_terms.statutory_due_on is not null
 ),
 
 statutory_changes as (

@@ -10,7 +10,7 @@
 with claims as (
     select
         *,
-        greatest({{ add_days('due_on', 1) }}, claimed_on) as overdue_from
+        {{ add_days('due_on', 1) }} as overdue_from
     from {{ ref('int_receivable_claims') }}
     where {{ is_in_scope }}
 ),

@@ -11,7 +11,8 @@
 
 {%- set is_partial = is_incremental() and not run_asks_for_rebuild(provisions_rebuilt_when()) %}
 
--- The group of a customer at the end of a month, by what was known of it then.
+-- The group of a customer at the end of a month, by what was known of it then; and whether it was
+-- in default, in which case each of its claims has at least the rate of a default.
 with transitions as (
     {{ rows_of_months_again(
         ref('int_bucket_transitions'), 'month_on', first_running_month(), is_partial
@@ -32,6 +33,25 @@ customer_history as (
 
 provision_groups as (
     select * from {{ ref('provision_groups') }}
+),
+
+loss_rules as (
+    select * from {{ ref('loss_given_default') }}
+),
+
+defaults as (
+    select * from {{ ref('int_credit_defaults') }}
+),
+
+default_months as (
+    select distinct
+        customer_months.customer_id,
+        customer_months.month_on
+    from customer_months
+    inner join defaults
+        on
+            customer_months.customer_id = defaults.customer_id
+            and {{ is_default_on('defaults', 'customer_months.month_end_on') }}
 ),
 
 customer_profiles as (
@@ -84,6 +104,22 @@ profile_groups as (
     ) = 1
 ),
 
+profile_losses as (
+    select
+        profiles.*,
+        loss_rules.loss_given_default
+    from profiles
+    inner join loss_rules
+        on
+            {{ is_in_force_on('loss_rules', 'profiles.month_end_on') }}
+            and {{ loss_rule_fits('loss_rules', 'profiles') }}
+    qualify row_number() over (
+        partition by
+            profiles.month_end_on, profiles.customer_type, profiles.size_class, profiles.industry
+        order by loss_rules.rule_order asc
+    ) = 1
+),
+
 final as (
     select
         customer_profiles.customer_id,
@@ -91,7 +127,12 @@ final as (
         customer_profiles.month_end_on,
         customer_profiles.customer_type,
         customer_profiles.size_class,
-        profile_groups.provision_group
+        profile_groups.provision_group,
+        profile_losses.loss_given_default,
+        default_months.customer_id is not null as is_in_default,
+        -- who is in default defaults with certainty: what is lost then is the rate
+        case when default_months.customer_id is not null then profile_losses.loss_given_default end
+            as default_rate
     from customer_profiles
     inner join profile_groups
         on
@@ -99,6 +140,16 @@ final as (
             and customer_profiles.customer_type = profile_groups.customer_type
             and customer_profiles.size_class = profile_groups.size_class
             and customer_profiles.industry = profile_groups.industry
+    left join profile_losses
+        on
+            customer_profiles.month_end_on = profile_losses.month_end_on
+            and customer_profiles.customer_type = profile_losses.customer_type
+            and customer_profiles.size_class = profile_losses.size_class
+            and customer_profiles.industry = profile_losses.industry
+    left join default_months
+        on
+            customer_profiles.customer_id = default_months.customer_id
+            and customer_profiles.month_on = default_months.month_on
 )
 
 select * from final

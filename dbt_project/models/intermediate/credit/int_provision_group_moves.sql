@@ -6,6 +6,7 @@
 -- depends_on: {{ ref('int_customers_changed') }}
 -- depends_on: {{ ref('stg_landing__run_context') }}
 -- depends_on: {{ ref('write_offs') }}
+-- depends_on: {{ ref('credit_default_rules') }}
 
 {%- set is_in_scope = 'month_on >= ' ~ first_moved_month() if is_incremental() else 'true' %}
 

@@ -2,7 +2,7 @@
 with payments as (
     select
         *,
-        -- one without a maturity is cash on receipt
+        -- the ledger counts one without a maturity as cash on receipt; when it matures nobody knows
         coalesce(bill_matures_on, settled_on, dishonoured_on) as matures_on,
         -- a bill was paid or refused at its maturity, where nothing else is known
         coalesce(
@@ -36,6 +36,7 @@ final as (
         matures_on,
         bill_matures_on is null as has_no_maturity,
         case
+            when known_status = 'held' and bill_matures_on is null then 'maturity_unknown'
             when known_status = 'held' and matures_on < {{ as_of_date() }}
                 then 'matured_without_status'
             else known_status

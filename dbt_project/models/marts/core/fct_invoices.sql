@@ -117,12 +117,17 @@ final as (
         documents.customer_id,
         documents.source_customer_id,
         documents.invoiced_on,
-        coalesce(
-            documents.due_on,
-            {{ add_days(
-                'documents.invoiced_on', 'coalesce(terms_of_the_day.payment_terms_days, 0)'
-            ) }}
+        -- nothing is due before it is asked for, whatever a document says that somebody waived
+        greatest(
+            documents.invoiced_on,
+            coalesce(
+                documents.due_on,
+                {{ add_days(
+                    'documents.invoiced_on', 'coalesce(terms_of_the_day.payment_terms_days, 0)'
+                ) }}
+            )
         ) as due_on,
+        documents.due_on as stated_due_on,
         case when documents.due_on is null then 'terms' else 'invoice' end as due_on_source,
         documents.kind,
         {{ reporting_currency() }} as currency,

@@ -20,7 +20,7 @@ with claims as (
         facts.document_kind,
         facts.customer_id,
         facts.claimed_on,
-        greatest({{ add_days('facts.due_on', 1) }}, facts.claimed_on) as overdue_from,
+        {{ add_days('facts.due_on', 1) }} as overdue_from,
         facts.is_disputed,
         facts.claim_amount,
         {{ first_month_on }} as first_month_on

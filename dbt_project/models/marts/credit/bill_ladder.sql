@@ -1,7 +1,9 @@
 with bills as (
     select
         *,
-        {{ days_between(as_of_date(), 'matures_on') }} as days_to_maturity
+        case when not has_no_maturity then matures_on end as known_matures_on,
+        case when not has_no_maturity then {{ days_between(as_of_date(), 'matures_on') }} end
+            as days_to_maturity
     from {{ ref('int_bills') }}
 ),
 
@@ -37,12 +39,14 @@ bucketed_bills as (
         sum(bills.document_bill_amount) as document_bill_amount,
         sum(bills.bill_amount) filter (where bills.is_outstanding) as outstanding_amount,
         sum(bills.bill_amount) filter (where bills.is_contingent) as contingent_amount,
-        min(bills.matures_on) as first_matures_on,
-        max(bills.matures_on) as last_matures_on,
+        min(bills.known_matures_on) as first_matures_on,
+        max(bills.known_matures_on) as last_matures_on,
         sum(bills.bill_amount * bills.days_to_maturity) as amount_days
     from bills
     inner join maturity_buckets
-        on {{ is_in_bucket('maturity_buckets', 'bills.days_to_maturity') }}
+        on
+            bills.has_no_maturity <> maturity_buckets.is_maturity_known
+            and {{ is_in_bucket('maturity_buckets', 'bills.days_to_maturity') }}
     group by
         bills.customer_id,
         bills.currency,

@@ -85,6 +85,7 @@ judged_figures as (
         *,
         {{ credit_statuses() }},
         case
+            when {{ seller_is_large() }} then 'seller_is_large'
             when not has_payments then 'no_payments_feed'
             when count_size_unknown = count_customers then 'buyer_size_unknown'
             else 'known'

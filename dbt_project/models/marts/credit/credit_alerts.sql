@@ -30,7 +30,7 @@ payments as (
 silent_bills as (
     select * from {{ ref('int_bills') }}
     -- one without a maturity did not mature on any known day: receivables_exceptions has it
-    where ladder_status = 'matured_without_status' and not has_no_maturity
+    where ladder_status = 'matured_without_status'
 ),
 
 trends as (
@@ -69,6 +69,17 @@ graded_exposures as (
         credit_exposures.*,
         credit_scores.grade,
         credit_scores.grade_order,
+        {%- for language in ['en', 'zh'] %}
+            case
+                when credit_scores.score_basis = 'override'
+                    then concat(
+                        credit_scores.score_basis_label_{{ language }},
+                        ': ',
+                        credit_scores.override_reviewer
+                    )
+                else credit_scores.score_basis_label_{{ language }}
+            end as basis_{{ language }},
+        {%- endfor %}
         coalesce(
             credit_scores.default_on, credit_scores.override_decided_on, credit_scores.as_of
         ) as graded_since_on,
@@ -158,6 +169,7 @@ warnings as (
             'amount': 'orders_amount',
             'value': 'grade_order',
             'to_grade': 'grade',
+            'reason_en': 'basis_en', 'reason_zh': 'basis_zh',
         }) }}
     from graded_exposures
     where orders_amount > 0

@@ -46,6 +46,7 @@ judged_figures as (
         *,
         {{ credit_statuses() }},
         case
+            when {{ seller_is_large() }} then 'seller_is_large'
             when not has_payments then 'no_payments_feed'
             when statutory_overdue_amount is null then 'buyer_size_unknown'
             else 'known'

@@ -182,8 +182,16 @@ final as (
         explained.customer_id,
         {{ as_of_date() }} as as_of,
         explained.grade,
-        grades.label_en as grade_label_en,
-        grades.label_zh as grade_label_zh,
+        -- a default is a fact of payments: who is graded D by a reviewer is not called one
+        {%- for language in ['en', 'zh'] %}
+            case
+                when grades.is_default and not explained.is_in_default
+                    then {{ fill_in('grades.override_label_' ~ language, {
+                        'reviewer': 'explained.override_reviewer',
+                    }) }}
+                else grades.label_{{ language }}
+            end as grade_label_{{ language }},
+        {%- endfor %}
         grades.grade_order,
         explained.pd_probability,
         explained.score,

@@ -25,10 +25,11 @@ expired_specifics as (
     having not bool_or({{ is_in_force() }})
 ),
 
--- a bill passed on with recourse can come back until its drawee pays
+-- a bill passed on with recourse can come back until its drawee pays; one past its maturity, or
+-- without one, is cash to the ledger
 bills as (
     select * from {{ ref('bill_ladder') }}
-    where ladder_status <> 'matured_without_status'
+    where ladder_status not in ('matured_without_status', 'maturity_unknown')
 ),
 
 bill_provision_rates as (
@@ -43,6 +44,17 @@ credit_scores as (
 group_months as (
     select * from {{ ref('int_provision_group_months') }}
     where month_on = {{ this_month }}
+),
+
+-- payments say who is in default, whatever a reviewer thinks of its grade
+customers_in_default as (
+    select distinct default_spells.customer_id
+    from {{ ref('int_credit_defaults') }} as default_spells
+    where {{ is_default_on('default_spells', as_of_date()) }}
+),
+
+customers as (
+    select * from {{ ref('dim_customers') }}
 ),
 
 loss_rules as (
@@ -92,41 +104,71 @@ customer_bills as (
     group by customer_id, issuer_kind
 ),
 
-bill_totals as (
+-- who owes no receivable has no group, but its bills may be lost with it
+profiles as (
     select
-        customer_bills.customer_id,
-        sum(
-            case
-                when customer_bills.issuer_kind = 'bank_acceptance' then customer_bills.bill_amount
-            end
-        ) as bank_bills_amount,
-        sum(
-            case
-                when customer_bills.issuer_kind = 'commercial_acceptance'
-                    then customer_bills.bill_amount
-            end
-        ) as commercial_bills_amount,
-        sum(customer_bills.contingent_amount) as recourse_bills_amount,
-        sum({{ provision_of('customer_bills.bill_amount', 'bill_provision_rates.loss_rate') }})
-            as bills_provision_amount
-    from customer_bills
-    left join bill_provision_rates on customer_bills.issuer_kind = bill_provision_rates.method
-    group by customer_bills.customer_id
+        customer_id,
+        customer_type,
+        size_class
+    from group_months
+    union all
+    select
+        customer_id,
+        coalesce(customer_type, 'unknown') as customer_type,
+        coalesce(size_class, 'unknown') as size_class
+    from customers
+    where
+        customer_id in (select customer_id from customer_bills)
+        and customer_id not in (select customer_id from group_months)
 ),
 
 loss_shares as (
     select
-        group_months.customer_id,
+        profiles.customer_id,
         loss_rules.loss_given_default
-    from group_months
-    inner join loss_rules
-        on
-            coalesce(loss_rules.customer_type, group_months.customer_type)
-            = group_months.customer_type
-            and coalesce(loss_rules.size_class, group_months.size_class) = group_months.size_class
+    from profiles
+    inner join loss_rules on {{ loss_rule_fits('loss_rules', 'profiles') }}
     qualify row_number() over (
-        partition by group_months.customer_id order by loss_rules.rule_order asc
+        partition by profiles.customer_id order by loss_rules.rule_order asc
     ) = 1
+),
+
+-- the bank pays its bills whatever becomes of the customer; a company's bill is lost with it
+rated_bills as (
+    select
+        customer_bills.*,
+        case
+            when
+                customers_in_default.customer_id is not null
+                and customer_bills.issuer_kind = 'commercial_acceptance'
+                then {{ rate_of_claim(
+                    'bill_provision_rates.loss_rate', 'loss_shares.loss_given_default'
+                ) }}
+            else bill_provision_rates.loss_rate
+        end as loss_rate
+    from customer_bills
+    left join bill_provision_rates on customer_bills.issuer_kind = bill_provision_rates.method
+    left join customers_in_default on customer_bills.customer_id = customers_in_default.customer_id
+    left join loss_shares on customer_bills.customer_id = loss_shares.customer_id
+),
+
+bill_totals as (
+    select
+        customer_id,
+        sum(
+            case
+                when issuer_kind = 'bank_acceptance' then bill_amount
+            end
+        ) as bank_bills_amount,
+        sum(
+            case
+                when issuer_kind = 'commercial_acceptance' then bill_amount
+            end
+        ) as commercial_bills_amount,
+        sum(contingent_amount) as recourse_bills_amount,
+        sum({{ provision_of('bill_amount', 'loss_rate') }}) as bills_provision_amount
+    from rated_bills
+    group by customer_id
 ),
 
 provided_customers as (
@@ -135,6 +177,7 @@ provided_customers as (
         customer_provisions.provision_group,
         case
             when customer_provisions.is_specific then 'specific'
+            when customer_provisions.is_in_default then 'default'
             when customer_provisions.customer_id is not null then 'general'
         end as provision_basis,
         coalesce(customer_provisions.gross_closing_amount, 0) as gross_amount,
@@ -166,19 +209,15 @@ final as (
         cast(coalesce(overdue_totals.lost_amount, 0) as decimal(18, 2)) as lost_amount,
         cast(provided_customers.disputed_amount as decimal(18, 2)) as disputed_amount,
         cast(provided_customers.count_claims as integer) as count_claims,
-        cast(
-            case
-                when provided_customers.provision_basis = 'specific' then 0
-                else provided_customers.provision_amount
-            end as decimal(18, 2)
-        ) as general_provision_amount,
-        cast(
-            case
-                when provided_customers.provision_basis = 'specific'
-                    then provided_customers.provision_amount
-                else 0
-            end as decimal(18, 2)
-        ) as specific_provision_amount,
+        {%- for basis in ['general', 'default', 'specific'] %}
+            cast(
+                case
+                    when provided_customers.provision_basis = '{{ basis }}'
+                        then provided_customers.provision_amount
+                    else 0
+                end as decimal(18, 2)
+            ) as {{ basis }}_provision_amount,
+        {%- endfor %}
         cast(provided_customers.provision_amount as decimal(18, 2)) as provision_amount,
         {{ mean_of('provided_customers.provision_amount', 'provided_customers.gross_amount') }}
             as coverage_rate,
@@ -195,6 +234,15 @@ final as (
                     'credit_scores.pd_probability * loss_shares.loss_given_default'
                 ) }}
         end as model_loss_amount,
+        customers_in_default.customer_id is not null as is_in_default,
+        case when customers_in_default.customer_id is not null then credit_scores.default_on end
+            as default_on,
+        {%- for language in ['en', 'zh'] %}
+            case
+                when customers_in_default.customer_id is not null
+                    then credit_scores.reason_{{ language }}_1
+            end as default_reason_{{ language }},
+        {%- endfor %}
         specific_months.reason_en as specific_reason_en,
         specific_months.reason_zh as specific_reason_zh,
         specific_months.reviewer as specific_reviewer,
@@ -219,6 +267,8 @@ final as (
     left join specific_months on provided_customers.customer_id = specific_months.customer_id
     left join credit_scores on provided_customers.customer_id = credit_scores.customer_id
     left join loss_shares on provided_customers.customer_id = loss_shares.customer_id
+    left join customers_in_default
+        on provided_customers.customer_id = customers_in_default.customer_id
     left join expired_specifics on provided_customers.customer_id = expired_specifics.customer_id
 )
 

@@ -11,9 +11,7 @@ ruled_claims as (
     select
         open_claims.*,
         statutory_terms.size_class,
-        statutory_terms.statutory_days,
-        {{ add_days('open_claims.claimed_on', 'statutory_terms.statutory_days') }}
-            as statutory_due_on
+        statutory_terms.statutory_due_on
     from open_claims
     left join statutory_terms on open_claims.document_id = statutory_terms.document_id
 ),
@@ -39,7 +37,8 @@ final as (
         order_id,
         case
             when document_kind <> 'invoice' then 'not_an_invoice'
-            when statutory_days is not null then 'covered'
+            when {{ seller_is_large() }} then 'seller_is_large'
+            when statutory_due_on is not null then 'covered'
             when size_class is null then 'buyer_size_unknown'
             else 'not_covered'
         end as statutory_status,

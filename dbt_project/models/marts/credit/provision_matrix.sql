@@ -39,35 +39,55 @@ basis_labels as (
     where dimension = 'rate_basis' and {{ is_in_force() }}
 ),
 
--- who is assessed on its own is no part of its group
+-- who is assessed on its own is no part of its group; who is in default stands apart in it
 customer_buckets as (
     select
         customer_provisions.provision_group,
         transitions.to_bucket as bucket_code,
         transitions.customer_id,
+        customer_provisions.is_in_default,
+        customer_provisions.default_rate,
         sum(transitions.closing_amount) as gross_amount,
         sum(transitions.count_claims) as count_claims
     from transitions
     inner join customer_provisions on transitions.customer_id = customer_provisions.customer_id
     where not customer_provisions.is_specific
-    group by customer_provisions.provision_group, transitions.to_bucket, transitions.customer_id
+    group by
+        customer_provisions.provision_group,
+        transitions.to_bucket,
+        transitions.customer_id,
+        customer_provisions.is_in_default,
+        customer_provisions.default_rate
 ),
 
-buckets as (
+provided_buckets as (
     select
-        customer_buckets.provision_group,
-        customer_buckets.bucket_code,
-        sum(customer_buckets.gross_amount) as gross_amount,
-        sum(customer_buckets.count_claims) as count_claims,
-        count(*) as count_customers,
-        sum({{ provision_of('customer_buckets.gross_amount', 'provision_rates.applied_rate') }})
-            as provision_amount
+        customer_buckets.*,
+        {{ provision_of(
+            'customer_buckets.gross_amount',
+            rate_of_claim('provision_rates.applied_rate', 'customer_buckets.default_rate')
+        ) }} as provision_amount
     from customer_buckets
     inner join provision_rates
         on
             customer_buckets.provision_group = provision_rates.provision_group
             and customer_buckets.bucket_code = provision_rates.bucket_code
-    group by customer_buckets.provision_group, customer_buckets.bucket_code
+),
+
+buckets as (
+    select
+        provision_group,
+        bucket_code,
+        sum(gross_amount) filter (where not is_in_default) as gross_amount,
+        sum(count_claims) filter (where not is_in_default) as count_claims,
+        count(*) filter (where not is_in_default) as count_customers,
+        sum(provision_amount) filter (where not is_in_default) as provision_amount,
+        sum(gross_amount) filter (where is_in_default) as default_gross_amount,
+        sum(count_claims) filter (where is_in_default) as count_default_claims,
+        count(*) filter (where is_in_default) as count_default_customers,
+        sum(provision_amount) filter (where is_in_default) as default_provision_amount
+    from provided_buckets
+    group by provision_group, bucket_code
 ),
 
 final as (
@@ -97,7 +117,12 @@ final as (
         provision_rates.floor_rate,
         provision_rates.applied_rate,
         rates_before.applied_rate as previous_applied_rate,
-        cast(coalesce(buckets.provision_amount, 0) as decimal(18, 2)) as provision_amount
+        cast(coalesce(buckets.provision_amount, 0) as decimal(18, 2)) as provision_amount,
+        cast(coalesce(buckets.default_gross_amount, 0) as decimal(18, 2)) as default_gross_amount,
+        cast(coalesce(buckets.count_default_claims, 0) as integer) as count_default_claims,
+        cast(coalesce(buckets.count_default_customers, 0) as integer) as count_default_customers,
+        cast(coalesce(buckets.default_provision_amount, 0) as decimal(18, 2))
+            as default_provision_amount
     from provision_rates
     inner join provision_groups
         on provision_rates.provision_group = provision_groups.provision_group

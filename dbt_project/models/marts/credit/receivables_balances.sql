@@ -97,6 +97,7 @@ final as (
         {{ or_zero('document_totals.overdue_amount') }} as overdue_amount,
         {{ or_zero('document_totals.disputed_amount') }} as disputed_amount,
         case
+            when {{ seller_is_large() }} then null
             when
                 document_totals.statutory_overdue_amount > 0
                 or coalesce(document_totals.count_size_unknown, 0) = 0

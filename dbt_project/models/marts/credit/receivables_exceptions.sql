@@ -17,7 +17,7 @@ with credits as (
 
 invoices as (
     select * from {{ ref('fct_invoices') }}
-    where document_amount > 0 and due_on < invoiced_on
+    where document_amount > 0 and stated_due_on < invoiced_on
 ),
 
 bills as (
@@ -60,7 +60,7 @@ exceptions as (
         'invoice' as document_kind,
         customer_id,
         invoiced_on as document_on,
-        due_on as other_on,
+        stated_due_on as other_on,
         cast(null as {{ dbt.type_string() }}) as reference,
         document_currency,
         document_amount,
