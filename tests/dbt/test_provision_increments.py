@@ -37,7 +37,7 @@ def test_provisions_go_on_from_the_first_month_that_changed(
 
     def months_of_the_large_one() -> list[tuple[Any, ...]]:
         """Its month ends with what is provided for, and by how much more than its group's rates."""
-        with duckdb.connect(str(database), read_only=True) as con:
+        with open_build(database) as con:
             return con.execute(
                 """
                 select month(month_on), is_in_default, closing_step > general_step
