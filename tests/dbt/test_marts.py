@@ -267,7 +267,7 @@ def test_sentences_are_whole_and_agree_with_a_single_one(
     columns = first_marts.execute(
         """
         select table_name, column_name from information_schema.columns
-        where table_schema = 'marts' and regexp_matches(column_name, '_(en|zh)(_[123])?$')
+        where table_catalog = 'marts' and regexp_matches(column_name, '_(en|zh)(_[123])?$')
             and column_name not like 'step_%'
         """
     ).fetchall()
