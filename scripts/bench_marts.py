@@ -1,7 +1,7 @@
 """Time the marts alone on generated landed rows: the first build, a day's increment, bare SQL.
 
     python scripts/bench_marts.py [--lines 10000000] [--customers 100000] [--years 3]
-                                  [--day-lines 30000] [--memory 5GB] [--keep DIR]
+                                  [--day-lines 30000] [--memory 4500MB] [--keep DIR]
 
 Writes the rows that landing would hold straight into the schema ``landing`` (no sources, no gates),
 builds core and segments with everything they read, adds one day, builds that day's increment, and
@@ -178,7 +178,7 @@ def main() -> int:
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--years", type=int, default=3)
     parser.add_argument("--day-lines", type=int, default=30_000)
-    parser.add_argument("--memory", default="5GB", help="DuckDB's limit (MARTS_MEMORY_LIMIT)")
+    parser.add_argument("--memory", default="4500MB", help="DuckDB's limit (MARTS_MEMORY_LIMIT)")
     parser.add_argument("--keep", type=Path, help="keep the databases in this folder")
     parser.add_argument("--build", choices=["first", "next"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
