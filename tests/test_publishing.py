@@ -169,6 +169,20 @@ def test_readers_get_the_file_that_gate_two_read(
     assert hashlib.sha256(first.marts.read_bytes()).hexdigest() == was
 
 
+def test_no_candidate_goes_on_from_marts_that_a_reader_wrote_into(
+    mini: MiniCompany, first: releases.Release
+) -> None:
+    right = tables(pipeline.publish(pipeline.open_run(mini.settings, RUN)))
+    assert refresh(mini) is None
+    link = mini.settings.paths.current / "marts.duckdb"
+    with duckdb.connect(str(link.resolve())) as reader:
+        reader.execute("update fct_orders set gross_amount = 0")
+    planned = pipeline.plan(pipeline.open_run(mini.settings))
+    assert planned is not None
+    assert planned.reason == "somebody wrote into the last release's marts"
+    assert tables(published(mini)) == right
+
+
 def test_readers_of_an_open_release_are_not_disturbed(
     mini: MiniCompany, first: releases.Release
 ) -> None:

@@ -441,6 +441,8 @@ def plan(
             reasons.append(f"read anew as the company file now says: {', '.join(again)}")
         if rebuild:
             reasons.append("rebuild asked for")
+        if not reasons and not releases.is_as_published(parent):
+            reasons.append("somebody wrote into the last release's marts")
     start_empty = bool(reasons)
     if parent is not None and not start_empty:
         if chosen < parent.as_of:

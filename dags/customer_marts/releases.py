@@ -189,6 +189,11 @@ def _broken(what: str, where: Path) -> MartsError:
     )
 
 
+def is_as_published(release: Release) -> bool:
+    """Whether its marts file, which readers open, is still the one that was published."""
+    return bool(_digest(release.marts) == release.manifest["files"][MARTS_FILE]["sha256"])
+
+
 def _digest(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -177,9 +177,10 @@
     So it must not be a ref(): the table's model in turn waits for the model that calls this (see
     `-- depends_on` there).
 -#}
-{% macro table_of_parent(name, schema=none) -%}
+{% macro table_of_parent(name) -%}
     {%- if execute -%}
-        {{ return(adapter.get_relation(target.database if schema else 'marts', schema or 'main', name)) }}
+        {%- set node = graph.nodes['model.customer_marts.' ~ name] -%}
+        {{ return(adapter.get_relation(node.database, node.schema, name)) }}
     {%- endif -%}
 {%- endmacro %}
 

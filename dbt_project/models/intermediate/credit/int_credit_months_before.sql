@@ -6,7 +6,7 @@
 -- depends_on: {{ ref('stg_landing__run_context') }}
 -- depends_on: {{ ref('credit_default_rules') }}
 -- depends_on: {{ ref('credit_scorecard_parameters') }}
-{% set relation = table_of_parent('int_credit_months', 'intermediate') -%}
+{% set relation = table_of_parent('int_credit_months') -%}
 
 -- The month before the first that this run computes, of whom one stands.
 {% if relation and credit_panel_goes_on() -%}

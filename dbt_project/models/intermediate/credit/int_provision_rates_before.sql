@@ -1,4 +1,4 @@
-{% set relation = table_of_parent('int_provision_rates', 'intermediate') -%}
+{% set relation = table_of_parent('int_provision_rates') -%}
 
 {% if relation -%}
     select

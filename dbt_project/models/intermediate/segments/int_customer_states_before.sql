@@ -1,5 +1,5 @@
 -- depends_on: {{ ref('int_customers_changed') }}
-{% set relation = table_of_parent('int_customer_states', 'intermediate') -%}
+{% set relation = table_of_parent('int_customer_states') -%}
 {%- set columns = customer_state_columns() -%}
 {%- set empty_columns = [] -%}
 {%- for column, data_type in columns.items() -%}
