@@ -418,7 +418,7 @@ final as (
             'limit': as_money('given_warnings.limit_amount'),
             'count': 'given_warnings.count_documents',
             'value': "case when given_warnings.told_value < cast('inf' as double) then "
-                ~ with_decimal_if_any('given_warnings.told_value') ~ " else '∞' end",
+                ~ with_decimal_if_any('given_warnings.told_value') ~ ' end',
             'change': with_decimal_if_any('given_warnings.change'),
             'threshold': as_whole('given_warnings.threshold'),
             'window': 'coalesce(given_warnings.window_days, given_warnings.count_documents)',
