@@ -117,7 +117,7 @@ def recompute(run: Run, as_of: date, file: Path, *, known_then: bool) -> Recompu
             )
         with run.journal.step("write marts"):
             file.parent.mkdir(parents=True, exist_ok=True)
-            warehouse.marts_beside(database).replace(file)
+            shutil.move(warehouse.marts_beside(database), file)
         beside = _release_on_disk(run, known["release_id"]) if known_then else None
         differences = None
         if beside is not None and beside.as_of == as_of:
