@@ -32,7 +32,7 @@ from customer_marts.gates.suites import validate
 from customer_marts.landing import landed_batches, suite_path
 from customer_marts.releases import current_release
 from customer_marts.settings import PROJECT_ROOT, Settings
-from customer_marts.warehouse import copy_database, marts_beside, open_build
+from customer_marts.warehouse import copy_build, open_build
 
 sys.path.insert(0, str(PROJECT_ROOT))
 
@@ -201,8 +201,7 @@ def run_bare(settings: Settings, database: Path, folder: Path) -> Bare:
     # the compiled SQL names the database by its file
     copy = folder / "bare" / database.name
     copy.parent.mkdir(exist_ok=True)
-    copy_database(database, copy)
-    copy_database(marts_beside(database), marts_beside(copy))
+    copy_build(database, copy)
     with open_build(copy, read_only=False) as connection:
         connection.execute(f"set memory_limit = '{settings.memory_limit}'")
         connection.execute("set temp_directory = ?", [str(folder / "spill")])

@@ -24,7 +24,8 @@ import duckdb
 from customer_marts.credit.allocation import allocate
 from customer_marts.credit.tables import read_events
 from customer_marts.settings import DBT_PROJECT_DIR
-from customer_marts.warehouse import marts_beside, open_build
+from customer_marts.transform import database_files
+from customer_marts.warehouse import open_build
 
 MODELS = (
     "int_ledger_starts",
@@ -119,8 +120,7 @@ def _build(database: Path) -> tuple[dict[str, float], float]:
     """Seconds of each model, and the CPU seconds of the whole build."""
     from dbt.cli.main import dbtRunner
 
-    files = {"MARTS_BUILD_DB": str(database), "MARTS_DB": str(marts_beside(database))}
-    os.environ |= {**files, "DO_NOT_TRACK": "1"}
+    os.environ |= {**database_files(database), "DO_NOT_TRACK": "1"}
     common = [
         f"--project-dir={DBT_PROJECT_DIR}",
         f"--profiles-dir={DBT_PROJECT_DIR}",

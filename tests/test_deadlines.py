@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from customer_marts import pipeline, releases
-from customer_marts.deadlines import DEADLINE_COLUMNS, Told, write_deadlines
+from customer_marts.deadlines import DEADLINE_COLUMNS, DeadlineSource, write_deadlines
 from customer_marts.recompute import recompute
 from tests.mini import MiniCompany
 from tests.runs import published, query
@@ -27,7 +27,7 @@ OVERDUE = """
 """
 
 
-def handed_on(told: Told | None) -> list[tuple[Any, ...]]:
+def handed_on(told: DeadlineSource | None) -> list[tuple[Any, ...]]:
     """Subject, first and last day told, as models read them."""
     with duckdb.connect() as connection:
         connection.execute("create schema landing")
@@ -61,15 +61,19 @@ def test_what_later_releases_told_is_not_handed_on(tmp_path: Path) -> None:
     marts = marts_with(
         tmp_path, ("kept", 0, 9, 1), ("ended", 0, 2, 1), ("back", 1, 1, 5), ("new", 3, 9, 6)
     )
-    assert handed_on(Told.by(marts, CHAIN)) == [("back", 1, 1), ("ended", 0, 2), ("kept", 0, 3)]
-    assert handed_on(Told.by(marts, CHAIN[:1])) == [("ended", 0, 0), ("kept", 0, 0)]
-    assert handed_on(Told.by(marts, CHAIN[:0])) == []
+    assert handed_on(DeadlineSource.by(marts, CHAIN)) == [
+        ("back", 1, 1),
+        ("ended", 0, 2),
+        ("kept", 0, 3),
+    ]
+    assert handed_on(DeadlineSource.by(marts, CHAIN[:1])) == [("ended", 0, 0), ("kept", 0, 0)]
+    assert handed_on(DeadlineSource.by(marts, CHAIN[:0])) == []
 
 
 def test_nothing_is_handed_on_by_a_release_without_the_mart(tmp_path: Path) -> None:
     marts = tmp_path / "it's old.duckdb"
     duckdb.connect(str(marts)).close()
-    assert handed_on(Told.by(marts, CHAIN)) == []
+    assert handed_on(DeadlineSource.by(marts, CHAIN)) == []
     assert handed_on(None) == []
 
 

@@ -28,9 +28,9 @@ DEADLINE_COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Told:
-    """What releases told: the rows of a marts file that those up to ``until_sequence`` began, as
-    they stood on the day ``until``.
+class DeadlineSource:
+    """Where it stands what releases told: the rows of a marts file that those up to
+    ``until_sequence`` began, as they stood on the day ``until``.
     """
 
     marts: Path
@@ -38,7 +38,7 @@ class Told:
     until: date
 
     @classmethod
-    def by(cls, marts: Path, history: Sequence[dict[str, Any]]) -> Told | None:
+    def by(cls, marts: Path, history: Sequence[dict[str, Any]]) -> DeadlineSource | None:
         """By these releases of a chain, of which ``marts`` is the last or a later one; None by
         none. An as-of date may lie before that of the release before.
         """
@@ -48,13 +48,13 @@ class Told:
         return cls(marts, history[-1]["release_sequence"], max(days))
 
 
-def write_deadlines(connection: Any, told: Told | None) -> None:
-    """Make ``landing.deadlines``: empty without ``told``, or where its marts have no such mart."""
+def write_deadlines(connection: Any, source: DeadlineSource | None) -> None:
+    """Make ``landing.deadlines``: empty without a source, or where its marts have no such mart."""
     columns = ", ".join(f"{name} {kind}" for name, kind in DEADLINE_COLUMNS.items())
     connection.execute(f"create or replace table landing.deadlines ({columns})")
-    if told is None:
+    if source is None:
         return
-    connection.execute(f"attach {literal(str(told.marts))} as told (read_only)")
+    connection.execute(f"attach {literal(str(source.marts))} as told (read_only)")
     try:
         found = connection.execute(
             "select 1 from duckdb_tables() where database_name = 'told' and table_name = ?",
@@ -68,7 +68,7 @@ def write_deadlines(connection: Any, told: Told | None) -> None:
                 from (select {", ".join(DEADLINE_COLUMNS)} from told.{DEADLINE_MART})
                 where release_sequence <= $until_sequence and since_on <= $until
                 """,
-                {"until": told.until, "until_sequence": told.until_sequence},
+                {"until": source.until, "until_sequence": source.until_sequence},
             )
     finally:
         connection.execute("detach told")

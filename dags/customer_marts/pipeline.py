@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from customer_marts import __version__, releases, sources, warehouse
-from customer_marts.deadlines import Told
+from customer_marts.deadlines import DeadlineSource
 from customer_marts.errors import (
     Busy,
     ConfigurationError,
@@ -587,9 +587,8 @@ def build_candidate(
         database = run.candidate / "build.duckdb"
         with run.journal.step("prepare candidate") as result:
             if parent is not None and not the_plan.start_empty:
-                warehouse.copy_database(parent.build_database, database)
-                if not context.is_rebuild:
-                    warehouse.copy_database(parent.marts, warehouse.marts_beside(database))
+                copy = warehouse.copy_database if context.is_rebuild else warehouse.copy_build
+                copy(parent.build_database, database)
             with warehouse.connect(database, run.settings, run.candidate / "spill") as connection:
                 # it holds personal data in clear
                 database.chmod(0o600)
@@ -601,7 +600,7 @@ def build_candidate(
                     the_plan.history,
                     load_crosswalk(run.settings),
                     released_runs(parent.marts) if parent else [],
-                    Told.by(parent.marts, parent.manifest["history"]) if parent else None,
+                    DeadlineSource.by(parent.marts, parent.manifest["history"]) if parent else None,
                 )
         from customer_marts import transform
 

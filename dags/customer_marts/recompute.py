@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from customer_marts import releases, transform, warehouse
-from customer_marts.deadlines import Told
+from customer_marts.deadlines import DeadlineSource
 from customer_marts.errors import ConfigurationError
 from customer_marts.identity import load_crosswalk
 from customer_marts.landing import Batch, landed_batches
@@ -105,7 +105,7 @@ def recompute(run: Run, as_of: date, file: Path, *, known_then: bool) -> Recompu
                     history,
                     crosswalk,
                     model_runs,
-                    Told.by(current.marts, before),
+                    DeadlineSource.by(current.marts, before),
                 )
         with run.journal.step("build marts (dbt)"):
             transform.build(

@@ -82,8 +82,7 @@ def build(
         # or every test that reads a view beside its own model would be left out with the views
         arguments.append("--indirect-selection=cautious")
     with _environment(
-        MARTS_BUILD_DB=str(database),
-        MARTS_DB=str(marts_beside(database)),
+        **database_files(database),
         MARTS_MEMORY_LIMIT=settings.memory_limit,
         MARTS_BLOCK_MEMORY=block_memory(settings.memory_limit),
         MARTS_RUN_CONTEXT=stated_run_context(database),
@@ -105,6 +104,11 @@ def build(
     results = [item for result in outcome.result.results for item in node_results(result, database)]
     _raise_on_failure(results, work)
     return Built(marts, results)
+
+
+def database_files(database: Path) -> dict[str, str]:
+    """The profile's variables for the two files that dbt writes to."""
+    return {"MARTS_BUILD_DB": str(database), "MARTS_DB": str(marts_beside(database))}
 
 
 def block_memory(memory_limit: str) -> str:
@@ -283,8 +287,7 @@ def parsed_project(cache: Path, database_name: str, work: Path) -> Manifest:
         with (
             (folder / "lock").open("w") as lock,
             _environment(
-                MARTS_BUILD_DB=str(database),
-                MARTS_DB=str(marts_beside(database)),
+                **database_files(database),
                 MARTS_MEMORY_LIMIT="1GB",
                 MARTS_BLOCK_MEMORY="0MB",
                 **DBT_ENVIRONMENT,

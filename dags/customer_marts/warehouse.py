@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from customer_marts.casting import TOTAL_LINE
-from customer_marts.deadlines import Told, write_deadlines
+from customer_marts.deadlines import DeadlineSource, write_deadlines
 from customer_marts.errors import DataError, MartsError
 from customer_marts.feeds import FEEDS, Company, Contract, load_contract
 from customer_marts.identity import (
@@ -34,7 +34,6 @@ from customer_marts.sql import literal
 _FICLONE = 0x40049409
 
 MARTS_FILE = "marts.duckdb"
-MARTS_ALIAS = "marts"
 # as profiles.yml has it: DuckDB 1.2 and later read it
 MARTS_STORAGE_VERSION = "v1.2.0"
 
@@ -187,9 +186,7 @@ def open_build(build_database: Path, *, read_only: bool = True) -> Any:
 
     connection = duckdb.connect(str(build_database), read_only=read_only)
     options = "read_only" if read_only else f"storage_version '{MARTS_STORAGE_VERSION}'"
-    connection.execute(
-        f"attach {literal(str(marts_beside(build_database)))} as {MARTS_ALIAS} ({options})"
-    )
+    connection.execute(f"attach {literal(str(marts_beside(build_database)))} as marts ({options})")
     return connection
 
 
@@ -202,6 +199,13 @@ def copy_database(source: Path, target: Path) -> None:
         except OSError:
             pass
     shutil.copyfile(source, target)
+
+
+def copy_build(source: Path, target: Path) -> Path:
+    """Copy a closed build database and its marts; returns the copy."""
+    copy_database(source, target)
+    copy_database(marts_beside(source), marts_beside(target))
+    return target
 
 
 def connect(database: Path, settings: Settings, temp: Path, *, read_only: bool = False) -> Any:
@@ -223,13 +227,13 @@ def apply_batches(
     history: list[dict[str, Any]],
     crosswalk: list[Identity],
     model_runs: list[ModelRun],
-    told: Told | None,
+    deadlines: DeadlineSource | None,
 ) -> dict[str, dict[str, int]]:
     """Bring the batches into schema ``landing`` and write the control tables.
 
     history: the releases on the chain, this one last (rows of ``landing.releases``). crosswalk:
-    which customers count for which others. model_runs: the fits of earlier releases. told: where
-    it stands what they asked of people.
+    which customers count for which others. model_runs: the fits of earlier releases. deadlines:
+    where it stands what they asked of people.
 
     Returns the count of accepted, duplicate, superseded, quarantined rows by feed. What stands in
     the end depends on the batches' contents and landing order only, not on how releases grouped
@@ -256,7 +260,7 @@ def apply_batches(
     _write_context(connection, company, context)
     _write_history(connection, history)
     _write_model_runs(connection, model_runs)
-    write_deadlines(connection, told)
+    write_deadlines(connection, deadlines)
     return outcome
 
 

@@ -18,13 +18,14 @@ from dbt.cli.main import dbtRunner
 from customer_marts.settings import Settings
 from customer_marts.transform import (
     DBT_ENVIRONMENT,
+    database_files,
     node_results,
     parsed_project,
     stated_run_context,
     warnings_and_errors_only,
 )
-from customer_marts.warehouse import marts_beside, open_build
-from tests.dbt.landing_fixture import Landing, copy_build
+from customer_marts.warehouse import copy_build, open_build
+from tests.dbt.landing_fixture import Landing
 from tests.dbt.toy_company import land_first_release, new_landing
 from tests.once import once
 
@@ -54,8 +55,7 @@ def dbt(workspace: Path, database: Path) -> Iterator[Dbt]:
     """
     before = dict(os.environ)
     parsed = parsed_project(Settings.load().dbt_cache, database.stem, workspace)
-    files = {"MARTS_BUILD_DB": str(database), "MARTS_DB": str(marts_beside(database))}
-    os.environ |= {**files, **DBT_ENVIRONMENT}
+    os.environ |= {**database_files(database), **DBT_ENVIRONMENT}
 
     def run(command: str, *arguments: str) -> Any:
         if command in ("run", "build", "test"):  # what is compiled is for any day

@@ -23,7 +23,6 @@ from customer_marts.warehouse import (
     HISTORY_FEEDS,
     META_COLUMNS,
     VERSION_COLUMNS,
-    copy_database,
     marts_beside,
     open_build,
 )
@@ -69,13 +68,6 @@ CONTROL_TABLES = {
 def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
     """A naive UTC time, as landing stores it."""
     return datetime(year, month, day, hour, minute, tzinfo=UTC).replace(tzinfo=None)
-
-
-def copy_build(source: Path, target: Path) -> Path:
-    """Copy a build database and its marts; returns the copy."""
-    copy_database(source, target)
-    copy_database(marts_beside(source), marts_beside(target))
-    return target
 
 
 class Landing:

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from customer_marts.warehouse import open_build
+from customer_marts.warehouse import copy_build, open_build
 from scripts.company.columns import Window
 from scripts.company.crm import activity_rows
 from scripts.company.erp import line_rows, order_rows
@@ -19,7 +19,6 @@ from scripts.company.relations import simulate_activities
 from scripts.company.trade import simulate
 from scripts.company.world import Parameters, World, day_number
 from tests.dbt.conftest import Dbt
-from tests.dbt.landing_fixture import copy_build
 
 COMPANY = Parameters(customers=300, years=3, end=date(2026, 6, 30))
 

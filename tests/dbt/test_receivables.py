@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from customer_marts.warehouse import open_build
+from customer_marts.warehouse import copy_build, open_build
 from tests.dbt.conftest import WITHOUT_UNIT_TESTS, Dbt
-from tests.dbt.landing_fixture import Landing, copy_build
+from tests.dbt.landing_fixture import Landing
 from tests.dbt.toy_company import fx_rate, invoice, order, payment
 
 MARTS = (

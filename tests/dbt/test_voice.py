@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from customer_marts.warehouse import open_build
+from customer_marts.warehouse import copy_build, open_build
 from scripts.company.columns import Window, customer_code
 from scripts.company.effects import DRIVER_ITEM, FAILING_CATEGORY
 from scripts.company.facts import ARCHETYPES, PRODUCTS, SKUS
@@ -20,7 +20,6 @@ from scripts.company.surveys import survey_responses
 from scripts.company.trade import Chunk, simulate
 from scripts.company.world import Parameters, World, day_date
 from tests.dbt.conftest import WITHOUT_UNIT_TESTS, Dbt
-from tests.dbt.landing_fixture import copy_build
 
 VOICE_MODELS = (
     *("int_customer_categories", "int_satisfaction_sums", "customer_satisfaction"),
