@@ -48,13 +48,38 @@ gap_reasons as (
     where {{ is_in_force() }}
 ),
 
+baskets as (
+    select
+        customer_id,
+        peer_group,
+        {{ list_in_order('product_id', 'product_id') }} as basket,
+        sum(revenue_amount) as revenue_amount
+    from customer_products
+    group by customer_id, peer_group
+),
+
+-- peers that buy the same products lack the same: found once, for one of them
 buyers as (
     select
         customer_id,
         peer_group,
-        sum(revenue_amount) as revenue_amount
+        revenue_amount,
+        min(customer_id) over (partition by peer_group, basket) as example_customer_id
+    from baskets
+),
+
+examples as (
+    select * from buyers
+    where customer_id = example_customer_id
+),
+
+example_products as (
+    select
+        customer_products.customer_id,
+        customer_products.peer_group,
+        customer_products.product_id
     from customer_products
-    group by customer_id, peer_group
+    inner join examples on customer_products.customer_id = examples.customer_id
 ),
 
 -- a customer outside the large industries is compared with the whole book
@@ -136,17 +161,17 @@ strong_rules as (
 
 ruled_products as (
     select
-        customer_products.customer_id,
-        customer_products.peer_group,
+        example_products.customer_id,
+        example_products.peer_group,
         strong_rules.other_product_id as product_id,
         min(strong_rules.rule_rank) as rule_rank
-    from customer_products
+    from example_products
     inner join strong_rules
         on
-            customer_products.peer_group = strong_rules.peer_group
-            and customer_products.product_id = strong_rules.product_id
+            example_products.peer_group = strong_rules.peer_group
+            and example_products.product_id = strong_rules.product_id
     group by
-        customer_products.customer_id, customer_products.peer_group, strong_rules.other_product_id
+        example_products.customer_id, example_products.peer_group, strong_rules.other_product_id
 ),
 
 rule_candidates as (
@@ -169,23 +194,23 @@ rule_candidates as (
 -- of a customer none of whose products leads to another, only the company it keeps is known
 penetration_candidates as (
     select
-        buyers.customer_id,
-        buyers.peer_group,
+        examples.customer_id,
+        examples.peer_group,
         group_products.product_id,
         'penetration' as basis,
         cast(null as {{ dbt.type_string() }}) as because_product_id,
         group_sizes.count_customers as count_because,
         cast(group_products.count_buyers as integer) as count_both,
         cast(null as double) as lift
-    from buyers
-    inner join group_products on buyers.peer_group = group_products.peer_group
-    inner join group_sizes on buyers.peer_group = group_sizes.peer_group
+    from examples
+    inner join group_products on examples.peer_group = group_products.peer_group
+    inner join group_sizes on examples.peer_group = group_sizes.peer_group
     inner join affinity_rules
         on
             group_products.count_buyers >= affinity_rules.min_customers_product
             and group_products.count_buyers
             >= affinity_rules.min_penetration * group_sizes.count_customers
-    where buyers.customer_id not in (select customer_id from ruled_products)
+    where examples.customer_id not in (select customer_id from ruled_products)
 ),
 
 candidates as (
@@ -197,19 +222,25 @@ candidates as (
 missing_products as (
     select candidates.*
     from candidates
-    inner join active_customers on candidates.customer_id = active_customers.customer_id
-    left join customer_products
+    left join example_products
         on
-            candidates.customer_id = customer_products.customer_id
-            and candidates.product_id = customer_products.product_id
-    where customer_products.customer_id is null
+            candidates.customer_id = example_products.customer_id
+            and candidates.product_id = example_products.product_id
+    where example_products.customer_id is null
 ),
 
 -- a small customer does not buy what the median peer buys: of its own size it would spend on the
 -- product, beside what it spends now, the share that the peers do
 sized_gaps as (
     select
-        missing_products.*,
+        buyers.customer_id,
+        missing_products.peer_group,
+        missing_products.product_id,
+        missing_products.basis,
+        missing_products.because_product_id,
+        missing_products.count_because,
+        missing_products.count_both,
+        missing_products.lift,
         group_products.count_buyers,
         group_sizes.count_customers,
         group_products.median_amount,
@@ -224,7 +255,8 @@ sized_gaps as (
         end as sized_amount
     from missing_products
     cross join affinity_rules
-    inner join buyers on missing_products.customer_id = buyers.customer_id
+    inner join buyers on missing_products.customer_id = buyers.example_customer_id
+    inner join active_customers on buyers.customer_id = active_customers.customer_id
     inner join group_products
         on
             missing_products.peer_group = group_products.peer_group
