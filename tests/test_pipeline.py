@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from customer_marts import landing, pipeline, releases
+from customer_marts import landing, pipeline, planning, releases
 from customer_marts.deadlines import DEADLINE_MART
 from customer_marts.errors import (
     BatchFault,
@@ -171,7 +171,7 @@ def test_a_refused_batch_keeps_the_last_release_until_it_passes(
             pipeline.gate_landing(run, ["payments"])
         assert "payments" in caught.value.what
         assert "amount_in_range" in caught.value.what
-        assert pipeline.plan(run) is None, "no candidate takes a refused batch"
+        assert planning.plan(run) is None, "no candidate takes a refused batch"
     assert query(published(mini), "select count(*) from fct_payments") == [("2",)]
 
 
@@ -251,4 +251,4 @@ def test_where_no_source_answers_no_day_goes_by(mini: MiniCompany) -> None:
 def test_before_the_first_pull_nothing_can_be_planned(tmp_path: Path) -> None:
     empty = MiniCompany(tmp_path)
     with pytest.raises(ConfigurationError, match="nothing has landed yet"):
-        pipeline.plan(pipeline.open_run(empty.settings))
+        planning.plan(pipeline.open_run(empty.settings))

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 import yaml
 
-from customer_marts import pipeline, releases
+from customer_marts import pipeline, planning, releases
 from customer_marts.errors import Busy, ConfigurationError, GateFailure
 from customer_marts.locks import writer_lock
 from customer_marts.settings import EXPECTATIONS_DIR, PROJECT_ROOT
@@ -177,7 +177,7 @@ def test_no_candidate_goes_on_from_marts_that_a_reader_wrote_into(
     link = mini.settings.paths.current / "marts.duckdb"
     with duckdb.connect(str(link.resolve())) as reader:
         reader.execute("update fct_orders set gross_amount = 0")
-    planned = pipeline.plan(pipeline.open_run(mini.settings))
+    planned = planning.plan(pipeline.open_run(mini.settings))
     assert planned is not None
     assert planned.reason == "somebody wrote into the last release's marts"
     assert tables(published(mini)) == right
@@ -303,14 +303,14 @@ def test_a_pull_that_comes_after_the_rebuild_of_a_changed_file_rebuilds_once_mor
     assert current is not None
     misread(released)
     # as released while the sources could not be reached
-    manifest = {**current.manifest, "code_version": pipeline.code_version(released.settings)}
+    manifest = {**current.manifest, "code_version": planning.code_version(released.settings)}
     (current.folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
     run = pipeline.open_run(released.settings)
-    assert pipeline.plan(run) is None
+    assert planning.plan(run) is None
     for feed in ("payments", "customers"):
         assert pipeline.pull(run, feed) is not None
     pipeline.gate_landing(run, released.company.feeds)
-    planned = pipeline.plan(run)
+    planned = planning.plan(run)
     assert planned is not None
     assert planned.start_empty
     assert planned.reason == "read anew as the company file now says: customers, payments"

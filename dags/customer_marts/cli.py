@@ -10,6 +10,7 @@ import atexit
 import json
 import os
 import sys
+from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from customer_marts import __version__
 from customer_marts.commands.changes import approve, diff
 from customer_marts.commands.feeds import feeds
 from customer_marts.commands.identity import identity
-from customer_marts.commands.options import as_json, company_option, plain_errors
+from customer_marts.commands.options import as_json, company_option, plain_errors, plan_options
+from customer_marts.commands.plan import plan
 from customer_marts.commands.quarantine import quarantine
 from customer_marts.settings import Settings
 
@@ -33,13 +35,7 @@ def marts() -> None:
 
 @marts.command()
 @company_option
-@click.option(
-    "--as-of",
-    type=click.DateTime(["%Y-%m-%d"]),
-    help="Compute every figure as of this date (default: as the company file says).",
-)
-@click.option("--rebuild", is_flag=True, help="Build from all landed batches, not incrementally.")
-@click.option("--refit", is_flag=True, help="Fit the models that are due anew.")
+@plan_options
 @click.option(
     "--reread",
     multiple=True,
@@ -48,11 +44,7 @@ def marts() -> None:
 )
 @plain_errors
 def run(
-    company: str | None,
-    as_of: datetime | None,
-    rebuild: bool,
-    refit: bool,
-    reread: tuple[str, ...],
+    company: str | None, as_of: date | None, rebuild: bool, refit: bool, reread: tuple[str, ...]
 ) -> None:
     """Pull what is new and publish a release if anything changed."""
     from customer_marts import pipeline, releases
@@ -63,9 +55,7 @@ def run(
     display = Display()
     the_run = pipeline.open_run(settings, listener=display)
     try:
-        release = pipeline.refresh(
-            the_run, _date(as_of), rebuild=rebuild, refit=refit, reread=reread
-        )
+        release = pipeline.refresh(the_run, as_of, rebuild=rebuild, refit=refit, reread=reread)
     except Incomplete as error:
         made = releases.current_release(settings.paths)
         if made is not None and made.release_id == error.release_id:
@@ -89,23 +79,16 @@ def run(
 def status(company: str | None, print_json: bool) -> None:
     """Which release readers see, how fresh it is, and what waits."""
     from customer_marts import pipeline, releases
-    from customer_marts.feeds import FEEDS, load_company
+    from customer_marts.feeds import load_company
     from customer_marts.freshness import feed_statuses
     from customer_marts.gates.changes import waiting_changes
-    from customer_marts.landing import landed_batches
+    from customer_marts.planning import unreleased
 
     settings = Settings.load(company=company)
     current = releases.current_release(settings.paths)
-    applied = current.manifest["batches"] if current else {}
-    waiting: dict[str, int] = {}
-    refused: dict[str, int] = {}
-    for feed in FEEDS:
-        for batch in landed_batches(settings.paths, feed):
-            if batch.batch_id in applied.get(feed, []):
-                continue
-            verdict = batch.verdict
-            group = refused if verdict and not verdict["success"] else waiting
-            group[feed] = group.get(feed, 0) + 1
+    landed = unreleased(settings.paths, current)
+    waiting = Counter(batch.feed for batch in [*landed.passed, *landed.unjudged])
+    refused = Counter(batch.feed for batch in landed.refused)
     the_company = load_company(settings)
     statuses = feed_statuses(settings, the_company, datetime.now(UTC))
     facts: dict[str, Any] = {
@@ -298,6 +281,7 @@ def card(company: str | None, customer_id: str, to: Path | None) -> None:
     click.echo(f"{customer_id} as of {current.as_of}: {file}")
 
 
+marts.add_command(plan)
 marts.add_command(diff)
 marts.add_command(approve)
 marts.add_command(feeds)
@@ -326,10 +310,6 @@ def _serving(settings: Settings) -> dict[str, str | None] | None:
 
 def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{feed} {count} batches" for feed, count in counts.items()) or "nothing"
-
-
-def _date(moment: datetime | None) -> date | None:
-    return moment.date() if moment else None
 
 
 def main() -> None:

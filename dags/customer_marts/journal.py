@@ -24,11 +24,12 @@ class Journal:
         self.run_folder = run_folder
         self.path = run_folder / "events.jsonl"
         self.listener = listener
-        run_folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, kind: str, **fields: Any) -> None:
         event = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "kind": kind, **fields}
         line = json.dumps(event, ensure_ascii=False, default=str) + "\n"
+        # with the first event: who only looks leaves no folder behind
+        self.run_folder.mkdir(parents=True, exist_ok=True)
         # one write call of one line: lines of parallel tasks do not interleave
         with self.path.open("a", encoding="utf-8") as file:
             file.write(line)

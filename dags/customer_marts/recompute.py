@@ -20,7 +20,8 @@ from customer_marts.errors import ConfigurationError
 from customer_marts.identity import load_crosswalk
 from customer_marts.landing import Batch, landed_batches
 from customer_marts.model_runs import released_runs
-from customer_marts.pipeline import Run, code_version, in_landing_order
+from customer_marts.pipeline import Run
+from customer_marts.planning import code_version, in_landing_order
 
 # they speak of releases and batches, not of customers: a recomputed day has one release
 TRUST_MARTS = {"release_log", "conservation_ledger", "quarantine_summary", "quarantine_history"}

@@ -53,6 +53,21 @@ def printed_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2, default=str)
 
 
+def plan_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--as-of DATE --rebuild --refit``: what a run is asked for, hence what a plan may ask."""
+    as_of = click.option(
+        "--as-of",
+        type=click.DateTime(["%Y-%m-%d"]),
+        callback=lambda _context, _option, moment: moment.date() if moment else None,
+        help="Compute every figure as of this date (default: as the company file says).",
+    )
+    rebuild = click.option(
+        "--rebuild", is_flag=True, help="Build from all landed batches, not incrementally."
+    )
+    refit = click.option("--refit", is_flag=True, help="Fit the models that are due anew.")
+    return as_of(rebuild(refit(function)))
+
+
 def as_json(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--json``."""
     return click.option("--json", "print_json", is_flag=True, help="Machine-readable output.")(
