@@ -28,30 +28,32 @@ OVERDUE = """
 
 
 def handed_on(told: DeadlineSource | None) -> list[tuple[Any, ...]]:
-    """Subject, first and last day told, as models read them."""
+    """Subject, first and last day told, last day that it stood, as models read them."""
     with duckdb.connect() as connection:
         connection.execute("create schema landing")
         write_deadlines(connection, told)
         assert [name for (name,) in connection.execute("show databases").fetchall()] == ["memory"]
         return connection.execute(
-            "select subject_id, since_on - date '2026-06-20', last_told_on - date '2026-06-20'"
-            " from landing.deadlines order by all"
+            "select subject_id, since_on - date '2026-06-20', last_told_on - date '2026-06-20',"
+            " last_stood_on - date '2026-06-20' from landing.deadlines order by all"
         ).fetchall()
 
 
 def marts_with(folder: Path, *rows: tuple[str, int, int, int]) -> Path:
-    """A release's marts; rows: subject, first day told, last day told, release that told it."""
+    """A release's marts; rows: subject, first day told, last day told (and a day more on which it
+    stood), release that told it.
+    """
     marts = folder / "marts.duckdb"
     columns = ", ".join(f"{name} {kind}" for name, kind in DEADLINE_COLUMNS.items())
     with duckdb.connect(str(marts)) as connection:
         # columns in another order, and more of them
         connection.execute(f"create table deadline_history (is_open boolean, {columns})")
         for subject, first, last, sequence in rows:
-            since_on, last_on = (DAY + timedelta(days=days) for days in (first, last))
+            days = [DAY + timedelta(days=day) for day in (first, last, last + 1)]
             connection.execute(
                 "insert into deadline_history values"
-                " (true, 'action', ?, ?, 'C1', 'visit', date '2026-07-20', ?, ?)",
-                [subject, since_on, last_on, sequence],
+                " (true, 'action', ?, ?, ?, 'C1', 'visit', date '2026-07-20', ?, ?, ?)",
+                [subject, days[0], *days, sequence],
             )
     return marts
 
@@ -62,11 +64,11 @@ def test_what_later_releases_told_is_not_handed_on(tmp_path: Path) -> None:
         tmp_path, ("kept", 0, 9, 1), ("ended", 0, 2, 1), ("back", 1, 1, 5), ("new", 3, 9, 6)
     )
     assert handed_on(DeadlineSource.by(marts, CHAIN)) == [
-        ("back", 1, 1),
-        ("ended", 0, 2),
-        ("kept", 0, 3),
+        ("back", 1, 1, 2),
+        ("ended", 0, 2, 3),
+        ("kept", 0, 3, 3),
     ]
-    assert handed_on(DeadlineSource.by(marts, CHAIN[:1])) == [("ended", 0, 0), ("kept", 0, 0)]
+    assert handed_on(DeadlineSource.by(marts, CHAIN[:1])) == [("ended", 0, 0, 0), ("kept", 0, 0, 0)]
     assert handed_on(DeadlineSource.by(marts, CHAIN[:0])) == []
 
 
@@ -75,6 +77,13 @@ def test_nothing_is_handed_on_by_a_release_without_the_mart(tmp_path: Path) -> N
     duckdb.connect(str(marts)).close()
     assert handed_on(DeadlineSource.by(marts, CHAIN)) == []
     assert handed_on(None) == []
+
+
+def test_a_release_that_kept_fewer_days_hands_on_those(tmp_path: Path) -> None:
+    marts = marts_with(tmp_path, ("kept", 0, 9, 1))
+    with duckdb.connect(str(marts)) as connection:
+        connection.execute("alter table deadline_history drop column last_stood_on")
+    assert handed_on(DeadlineSource.by(marts, CHAIN)) == [("kept", 0, 3, None)]
 
 
 def test_deadlines_come_and_a_past_day_keeps_its_own(released_in_full: MiniCompany) -> None:

@@ -19,12 +19,16 @@ DEADLINE_COLUMNS = {
     "subject_kind": "varchar",
     "subject_id": "varchar",
     "since_on": "date",
+    "first_told_on": "date",
     "customer_id": "varchar",
     "code": "varchar",
     "due_on": "date",
     "last_told_on": "date",
+    "last_stood_on": "date",
     "release_sequence": "integer",
 }
+# what a later release may have moved on
+_LAST_DAYS = {"last_told_on", "last_stood_on"}
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,19 @@ def write_deadlines(connection: Any, source: DeadlineSource | None) -> None:
     connection.execute(f"attach {literal(str(source.marts))} as told (read_only)")
     try:
         found = connection.execute(
-            "select 1 from duckdb_tables() where database_name = 'told' and table_name = ?",
+            "select column_name from duckdb_columns()"
+            " where database_name = 'told' and table_name = ?",
             [DEADLINE_MART],
         ).fetchall()
         if found:
+            # a release of older code has fewer of them
+            known = DEADLINE_COLUMNS.keys() & {name for (name,) in found}
+            cut = ", ".join(f"least({name}, $until) as {name}" for name in known & _LAST_DAYS)
             connection.execute(
                 f"""
                 insert into landing.deadlines by name
-                select * replace (least(last_told_on, $until) as last_told_on)
-                from (select {", ".join(DEADLINE_COLUMNS)} from told.{DEADLINE_MART})
+                select * replace ({cut})
+                from (select {", ".join(known)} from told.{DEADLINE_MART})
                 where release_sequence <= $until_sequence and since_on <= $until
                 """,
                 {"until": source.until, "until_sequence": source.until_sequence},

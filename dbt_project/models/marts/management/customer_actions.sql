@@ -27,7 +27,7 @@ final as (
         actions.owner_role_label_en,
         actions.owner_role_label_zh,
         actions.account_manager,
-        deadlines.since_on,
+        deadlines.first_told_on as since_on,
         deadlines.due_on,
         coalesce(deadlines.overdue_days, 0) as overdue_days,
         actions.reason_en,

@@ -31,7 +31,7 @@ final as (
         risks.response_zh,
         risks.owner_role,
         risks.account_manager,
-        deadlines.since_on,
+        deadlines.first_told_on as since_on,
         deadlines.due_on,
         deadlines.overdue_days
     from risks
