@@ -35,6 +35,8 @@
                 {%- do queries.append((name, rows_breaking_relationships(model, **given))) %}
             {%- elif kind == 'sums_to' %}
                 {%- do queries.append((name, rows_breaking_sums_to(model, **given))) %}
+            {%- elif kind == 'agrees_with' %}
+                {%- do queries.append((name, rows_breaking_agrees_with(model, **given))) %}
             {%- else %}
                 {%- set changed = given.pop('changed', none) if kind != 'known_as_of' else none %}
                 {%- if kind == 'holds' %}
@@ -192,23 +194,18 @@
 {%- endmacro %}
 
 {#- Every value of the column, where there is one, is a value of the other model's field. Looked up
-    once per value; the rows are only counted where a value is missing. For `changed` see
-    where_appended. -#}
+    once per value; the rows are only counted where a value is missing. `except` takes half of what
+    `not exists` does. For `changed` see where_appended. -#}
 {% macro rows_breaking_relationships(model, column, to, field, changed=none) %}
     select here.{{ column }}
     from {{ model }} as here
     inner join (
-        select here_values.{{ column }}
-        from (
-            select distinct {{ column }}
-            from {{ model }}
-            where {{ column }} is not null and {{ where_appended(changed) }}
-        ) as here_values
-        where not exists (
-            select there.{{ field }}
-            from {{ to }} as there
-            where there.{{ field }} = here_values.{{ column }}
-        )
+        select {{ column }}
+        from {{ model }}
+        where {{ column }} is not null and {{ where_appended(changed) }}
+        except
+        select {{ field }}
+        from {{ to }}
     ) as missing_values on here.{{ column }} = missing_values.{{ column }}
 {% endmacro %}
 
@@ -245,6 +242,39 @@
             {%- endfor %}
     -- a key that only one side knows must carry nothing
     where coalesce(here.total, 0) <> coalesce(there.total, 0)
+{% endmacro %}
+
+{#-
+    The amounts of a row are those of the other model's row with the same keys. Both models have one
+    row per key, by a rule of each, so nothing is added up: sums_to by key would group every row of
+    both, and once more for each amount. For `changed` see where_appended.
+-#}
+{% macro rows_breaking_agrees_with(model, to, keys, amounts, changed=none) %}
+    select
+        {%- for key in keys %}
+        coalesce(here.{{ key }}, there.{{ key }}) as {{ key }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (
+        select {{ (keys + amounts) | join(', ') }}
+        from {{ model }}
+        where {{ where_appended(changed) }}
+    ) as here
+    full outer join (
+        select {{ (keys + amounts) | join(', ') }}
+        from {{ to }}
+        where {{ where_appended(changed) }}
+    ) as there
+        on
+            true
+            {%- for key in keys %}
+            and here.{{ key }} = there.{{ key }}
+            {%- endfor %}
+    -- a key that only one side knows must carry nothing
+    where
+        false
+        {%- for amount in amounts %}
+        or coalesce(here.{{ amount }}, 0) <> coalesce(there.{{ amount }}, 0)
+        {%- endfor %}
 {% endmacro %}
 
 {#- Whether two CTEs of `queries` differ in their numbers of rows or in their keys, whatever the

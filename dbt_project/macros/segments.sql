@@ -9,6 +9,16 @@
         ) / (2 * count(*) over (partition by {{ among }}))
 {%- endmacro %}
 
+{#- The same of a value that many rows of a month share, told once per value: the reader groups by
+    month_on and the column, and need not sort every row. -#}
+{% macro share_of_value_ranking_lower(column) -%}
+    cast(
+            -- those below and those below with the equals
+            2 * sum(count(*)) over (partition by month_on order by {{ column }})
+            - count(*) as double
+        ) / (2 * sum(count(*)) over (partition by month_on))
+{%- endmacro %}
+
 {#- The lower bounds of the scores 2 to 5, one column each: recency_2 and so on. -#}
 {% macro cut_points_by_column(measures) -%}
     {%- for measure in measures -%}

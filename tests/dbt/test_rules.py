@@ -82,6 +82,23 @@ BREAKS = {
         ),
         "receivables_balances__open_amount_sum_to_open_documents: 2",
     ),
+    "agrees_with": (
+        (
+            "update marts.fct_customer_months set open_balance_amount = open_balance_amount + 1, "
+            "unapplied_cash_amount = unapplied_cash_amount + 1 "
+            "where customer_id = 'steady' "
+            "and month_on = (select max(month_on) from marts.fct_customer_months)"
+        ),
+        "fct_customer_months__balances_are_those_of_fct_receivables: 1",
+    ),
+    "agrees_with, a key of the other side alone": (
+        (
+            "delete from marts.fct_customer_months "
+            "where (customer_id, month_on) = (select (customer_id, month_on) "
+            "from marts.fct_receivables where open_balance_amount > 0 order by all limit 1)"
+        ),
+        "fct_customer_months__balances_are_those_of_fct_receivables: 1",
+    ),
 }
 
 

@@ -14,10 +14,6 @@ orders as (
     select * from {{ ref('stg_landing__orders') }}
 ),
 
-payments as (
-    select * from {{ ref('stg_landing__payments') }}
-),
-
 run_context as (
     select * from {{ ref('stg_landing__run_context') }}
 ),
@@ -39,16 +35,26 @@ customers_of_changed_orders as (
     where order_id in (select order_id from orders_changed)
 ),
 
--- whose document it is that a payment names may change without the payment
+documents_changed as (
+    select invoice_id as document_id from invoices_changed
+    union all
+    select order_id as document_id from orders_changed
+),
+
+-- whose document it is that a payment names may change without the payment. Payments are read each
+-- time anew: a step with several readers is kept whole, and an `or` would look at every payment
 customers_naming_changed_documents as (
     select
         customer_id,
         received_on as changed_on
-    from payments
-    where
-        reference in (select invoice_id from invoices_changed)
-        or reference in (select order_id from orders_changed)
-        or order_id in (select order_id from orders_changed)
+    from {{ ref('stg_landing__payments') }}
+    where reference in (select document_id from documents_changed)
+    union all
+    select
+        customer_id,
+        received_on as changed_on
+    from {{ ref('stg_landing__payments') }}
+    where order_id in (select order_id from orders_changed)
 ),
 
 -- a bill received long ago turns into cash on the day it matures
@@ -56,7 +62,7 @@ customers_of_maturing_bills as (
     select
         payments.customer_id,
         least(run_context.parent_as_of, run_context.as_of) as changed_on
-    from payments
+    from {{ ref('stg_landing__payments') }} as payments
     cross join run_context
     where {{ is_in_days_gone_by('payments.bill_matures_on') }}
 ),

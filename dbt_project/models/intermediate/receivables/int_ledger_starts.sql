@@ -25,23 +25,33 @@
         select * from {{ ledger }}
     ),
 
+    -- few of millions, read for themselves: a step with two readers is kept whole
+    refunds as (
+        select * from {{ ref('fct_payments') }}
+        where kind in ('refund', 'chargeback')
+    ),
+
+    unusual_entries as (
+        select * from {{ ledger }}
+        where basis = 'reversal' or document_kind <> 'invoice'
+    ),
+
     -- what was given back before the month of the first change, and what of it was covered by then
     given_back as (
         select
-            payments.customer_id,
-            abs(payments.document_amount) as document_amount,
+            refunds.customer_id,
+            abs(refunds.document_amount) as document_amount,
             coalesce(sum(entries.document_amount), 0) as covered_amount
-        from payments
+        from refunds
         inner join customers_changed
             on
-                payments.customer_id = customers_changed.customer_id
-                and payments.received_on < customers_changed.first_month_on
+                refunds.customer_id = customers_changed.customer_id
+                and refunds.received_on < customers_changed.first_month_on
         left join entries
             on
-                {{ claim_id('payments.kind', 'payments.payment_id') }} = entries.document_id
+                {{ claim_id('refunds.kind', 'refunds.payment_id') }} = entries.document_id
                 and customers_changed.first_month_on > entries.allocated_on
-        where payments.kind in ('refund', 'chargeback')
-        group by payments.customer_id, payments.payment_id, payments.document_amount
+        group by refunds.customer_id, refunds.payment_id, refunds.document_amount
     ),
 
     customers_from_the_beginning as (
@@ -65,12 +75,11 @@
                 )
         union
         select customers_changed.customer_id
-        from entries
+        from unusual_entries
         inner join customers_changed
             on
-                entries.customer_id = customers_changed.customer_id
-                and entries.allocated_on >= customers_changed.first_month_on
-        where entries.basis = 'reversal' or entries.document_kind <> 'invoice'
+                unusual_entries.customer_id = customers_changed.customer_id
+                and unusual_entries.allocated_on >= customers_changed.first_month_on
         union
         select customer_id from given_back
         where covered_amount <> document_amount

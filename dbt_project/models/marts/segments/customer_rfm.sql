@@ -27,14 +27,41 @@ state_months as (
 
 -- the share of buyers that rank lower, ties counted half, so that equals share a score and
 -- a book of one-time buyers scores in the middle, not at the top
+ranked_days as (
+    select
+        month_on,
+        last_ordered_on,
+        {{ share_of_value_ranking_lower('last_ordered_on') }} as recency_share
+    from states
+    group by month_on, last_ordered_on
+),
+
+ranked_counts as (
+    select
+        month_on,
+        count_orders_to_date,
+        {{ share_of_value_ranking_lower('count_orders_to_date') }} as frequency_share
+    from states
+    group by month_on, count_orders_to_date
+),
+
 ranked_buyers as (
     select
-        customer_id,
-        month_on,
-        {{ share_ranking_lower('last_ordered_on') }} as recency_share,
-        {{ share_ranking_lower('count_orders_to_date') }} as frequency_share,
-        {{ share_ranking_lower('net_revenue_to_date_amount') }} as monetary_share
+        states.customer_id,
+        states.month_on,
+        ranked_days.recency_share,
+        ranked_counts.frequency_share,
+        {{ share_ranking_lower('states.net_revenue_to_date_amount', 'states.month_on') }}
+            as monetary_share
     from states
+    inner join ranked_days
+        on
+            states.month_on = ranked_days.month_on
+            and states.last_ordered_on = ranked_days.last_ordered_on
+    inner join ranked_counts
+        on
+            states.month_on = ranked_counts.month_on
+            and states.count_orders_to_date = ranked_counts.count_orders_to_date
 ),
 
 score_cuts as (
