@@ -129,6 +129,17 @@
     {{ text }} rlike '{{ pattern | replace('\\', '\\\\') }}'
 {%- endmacro %}
 
+{#- What an expression makes of a text that it speaks of more than once, as `given_text`. -#}
+{% macro made_of_text(text, expression) -%}
+    {{ adapter.dispatch('made_of_text', 'customer_marts')(text, expression) }}
+{%- endmacro %}
+{% macro default__made_of_text(text, expression) -%}
+    list_transform([{{ text }}], lambda given_text: {{ expression }})[1]
+{%- endmacro %}
+{% macro spark__made_of_text(text, expression) -%}
+    transform(array({{ text }}), given_text -> {{ expression }})[0]
+{%- endmacro %}
+
 {#- dbt-duckdb's own safe_cast is a plain cast. -#}
 {% macro duckdb__safe_cast(field, type) -%}
     try_cast({{ field }} as {{ type }})

@@ -9,22 +9,39 @@
             ~ value ~ " as " ~ dbt.type_string() ~ "), '{?}'))" -%}
     {%- endfor -%}
     {%- if is_whole -%}
-        {%- set patterns = {'<<[^<>]*[{][?][}][^<>]*>>': ''} -%}
-        {#- Chinese has one form, and a pattern costs as much as ten values. -#}
+        {#- Chinese has one form. -#}
         {%- if not sentence.endswith('_zh') -%}
-            {%- set patterns = dict({
-                '((^|[^0-9.,])1 [a-z -]*)\\[([^|\\]]*)[|][^\\]]*\\]': '\\1\\3',
-                '\\[[^|\\]]*[|]([^\\]]*)\\]': '\\1',
-            }, **patterns) -%}
+            {%- set singular = where_marked(['1 '], replace_pattern(
+                'given_text', '((^|[^0-9.,])1 [a-z -]*)\\[([^|\\]]*)[|][^\\]]*\\]', '\\1\\3'
+            )) -%}
+            {%- set filled.sql = made_of_text(filled.sql, where_marked(['['], replace_pattern(
+                singular, '\\[[^|\\]]*[|]([^\\]]*)\\]', '\\1'
+            ))) -%}
         {%- endif -%}
-        {%- for pattern, replacement in patterns.items() -%}
-            {%- set filled.sql = replace_pattern(filled.sql, pattern, replacement) -%}
-        {%- endfor -%}
+        {%- set known = namespace(
+            sql=replace_pattern('given_text', '<<[^<>]*[{][?][}][^<>]*>>', '')
+        ) -%}
         {%- for mark, text in {'<<': '', '>>': '', '{?}': '?'}.items() -%}
-            {%- set filled.sql = "replace(" ~ filled.sql ~ ", '" ~ mark ~ "', '" ~ text ~ "')" -%}
+            {%- set known.sql = "replace(" ~ known.sql ~ ", '" ~ mark ~ "', '" ~ text ~ "')" -%}
         {%- endfor -%}
+        {%- set filled.sql = made_of_text(
+            filled.sql, where_marked(['<<', '>>', '{?}'], known.sql)
+        ) -%}
     {%- endif -%}
     {{ filled.sql }}
+{%- endmacro %}
+
+{#- Within `made_of_text`: the text, rewritten only where one of the marks is in it; a pattern costs
+    thirty times as much as to look for a mark. -#}
+{% macro where_marked(marks, rewritten) -%}
+    case
+        when
+            {%- for mark in marks %}
+            contains(given_text, '{{ mark }}'){{ ' or' if not loop.last }}
+            {%- endfor %}
+            then {{ rewritten }}
+        else given_text
+    end
 {%- endmacro %}
 
 {#- A number without decimals, for a sentence. -#}
