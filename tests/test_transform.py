@@ -6,11 +6,12 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import duckdb
 import pytest
 
-from customer_marts.transform import block_memory
+from customer_marts.transform import RELEASES_PER_VACUUM, block_memory, vacuum_tasks
 
 HALF = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
@@ -49,3 +50,26 @@ def test_blocks_take_nothing_that_the_machine_does_not_give() -> None:
         env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
     )
     assert said.stdout == "0MB\n"
+
+
+@pytest.mark.parametrize(
+    ("sequence", "is_smaller"), [(RELEASES_PER_VACUUM, True), (RELEASES_PER_VACUUM + 1, False)]
+)
+def test_every_seventh_release_is_rid_of_what_increments_deleted(
+    tmp_path: Path, sequence: int, is_smaller: bool
+) -> None:
+    """Of a hundred rows in each of ten row groups one is left; row groups merge, or stay."""
+    file = tmp_path / "build.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create schema landing")
+        connection.execute(
+            f"create table landing.run_context as select {sequence} as release_sequence"
+        )
+        connection.execute("create table facts as from range(1_228_800) as t(i)")
+    with duckdb.connect(str(file), config={"max_vacuum_tasks": vacuum_tasks(file)}) as connection:
+        connection.execute("delete from facts where i % 100 > 0")
+    with duckdb.connect(str(file), read_only=True) as connection:
+        [(groups,)] = connection.execute(
+            "select count(distinct row_group_id) from pragma_storage_info('facts')"
+        ).fetchall()
+    assert (groups < 10) == is_smaller

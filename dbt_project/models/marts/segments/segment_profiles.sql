@@ -136,7 +136,6 @@ history as (
         ) }}
 ),
 
--- one row per customer, before the eight dimensions multiply the rows
 month_totals as (
     select
         customer_id,
@@ -260,37 +259,61 @@ dimensions_before as (
     from counts_before
 ),
 
+-- one row per customer, before the eight dimensions multiply the rows
+customer_totals as (
+    select
+        customer_segments.customer_id,
+        customer_segments.currency,
+        customer_segments.revenue_12_months_amount,
+        customer_segments.margin_12_months_amount,
+        customer_segments.gap_median_days,
+        month_totals.count_orders,
+        month_totals.ordered_amount,
+        month_totals.weight_tonnes,
+        month_totals.count_complaints,
+        month_totals.open_balance_amount,
+        month_totals.overdue_amount,
+        payment_totals.timed_amount,
+        payment_totals.timed_amount_days,
+        survey_totals.csat_score_rate_total,
+        survey_totals.count_csat_answers,
+        survey_totals.count_nps_answers,
+        survey_totals.count_promoters,
+        survey_totals.count_detractors
+    from customer_segments
+    left join month_totals on customer_segments.customer_id = month_totals.customer_id
+    left join payment_totals on customer_segments.customer_id = payment_totals.customer_id
+    left join survey_totals on customer_segments.customer_id = survey_totals.customer_id
+),
+
 class_totals as (
     select
         members.dimension,
         members.class_code,
         max(members.class_label_en) as class_label_en,
         max(members.class_label_zh) as class_label_zh,
-        max(segments.currency) as currency,
+        max(totals.currency) as currency,
         count(*) as count_customers,
-        sum(segments.revenue_12_months_amount) as revenue_12_months_amount,
-        sum(segments.margin_12_months_amount) as margin_12_months_amount,
-        sum(segments.revenue_12_months_amount)
-        filter (where segments.margin_12_months_amount is not null) as costed_revenue_amount,
-        median(segments.gap_median_days) as gap_median_days,
-        sum(month_totals.count_orders) as count_orders,
-        sum(month_totals.ordered_amount) as ordered_amount,
-        sum(month_totals.weight_tonnes) as weight_tonnes,
-        sum(month_totals.count_complaints) as count_complaints,
-        sum(month_totals.open_balance_amount) as open_balance_amount,
-        sum(month_totals.overdue_amount) as overdue_amount,
-        sum(payment_totals.timed_amount) as timed_amount,
-        sum(payment_totals.timed_amount_days) as timed_amount_days,
-        sum(survey_totals.csat_score_rate_total) as csat_score_rate_total,
-        sum(survey_totals.count_csat_answers) as count_csat_answers,
-        sum(survey_totals.count_nps_answers) as count_nps_answers,
-        sum(survey_totals.count_promoters) as count_promoters,
-        sum(survey_totals.count_detractors) as count_detractors
+        sum(totals.revenue_12_months_amount) as revenue_12_months_amount,
+        sum(totals.margin_12_months_amount) as margin_12_months_amount,
+        sum(totals.revenue_12_months_amount)
+        filter (where totals.margin_12_months_amount is not null) as costed_revenue_amount,
+        median(totals.gap_median_days) as gap_median_days,
+        sum(totals.count_orders) as count_orders,
+        sum(totals.ordered_amount) as ordered_amount,
+        sum(totals.weight_tonnes) as weight_tonnes,
+        sum(totals.count_complaints) as count_complaints,
+        sum(totals.open_balance_amount) as open_balance_amount,
+        sum(totals.overdue_amount) as overdue_amount,
+        sum(totals.timed_amount) as timed_amount,
+        sum(totals.timed_amount_days) as timed_amount_days,
+        sum(totals.csat_score_rate_total) as csat_score_rate_total,
+        sum(totals.count_csat_answers) as count_csat_answers,
+        sum(totals.count_nps_answers) as count_nps_answers,
+        sum(totals.count_promoters) as count_promoters,
+        sum(totals.count_detractors) as count_detractors
     from members
-    inner join customer_segments as segments on members.customer_id = segments.customer_id
-    left join month_totals on members.customer_id = month_totals.customer_id
-    left join payment_totals on members.customer_id = payment_totals.customer_id
-    left join survey_totals on members.customer_id = survey_totals.customer_id
+    inner join customer_totals as totals on members.customer_id = totals.customer_id
     group by members.dimension, members.class_code
 ),
 
@@ -328,22 +351,40 @@ features as (
     from customer_segments
 ),
 
-class_features as (
+classified_features as (
     select
-        members.dimension,
-        members.class_code,
+        {%- for dimension in dimensions %}
+            coalesce(customer_segments.{{ dimension }}, 'none') as {{ dimension }},
+        {%- endfor %}
         features.kind,
         features.feature,
-        sum(features.weight) as weight,
+        features.weight
+    from features
+    inner join customer_segments on features.customer_id = customer_segments.customer_id
+),
+
+-- each dimension for itself: rows times eight would be joined before they are added up
+feature_totals as (
+    {%- for dimension in dimensions %}
+        select
+            '{{ dimension }}' as dimension,
+            {{ dimension }} as class_code,
+            kind,
+            feature,
+            sum(weight) as weight
+        from classified_features
+        group by {{ dimension }}, kind, feature
+        {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+class_features as (
+    select
+        *,
         -- of all, also of what has no name
-        {{ mean_of(
-            'sum(features.weight)',
-            'sum(sum(features.weight)) over (partition by members.dimension, members.class_code,'
-            ~ ' features.kind)',
-        ) }} as feature_share
-    from members
-    inner join features on members.customer_id = features.customer_id
-    group by members.dimension, members.class_code, features.kind, features.feature
+        {{ mean_of('weight', 'sum(weight) over (partition by dimension, class_code, kind)') }}
+            as feature_share
+    from feature_totals
 ),
 
 ranked_features as (
