@@ -35,7 +35,7 @@ from customer_marts.sources.extract import (
     check_columns,
     total_stated,
 )
-from customer_marts.sql import identifier, literal, trim, trimmed
+from customer_marts.sql import PARQUET, identifier, literal, trim, trimmed
 
 LEDGER_STATES = ("pulled", "accepted", "quarantined")
 
@@ -592,7 +592,7 @@ class _Landing:
             copy (
                 select {columns}, _row_hash, {SOURCE_COLUMN}, _row, _waived, _waived_until
                 from staged where _fault is null order by _row
-            ) to '{staging / "data.parquet"}' (format parquet, compression zstd)
+            ) to '{staging / "data.parquet"}' ({PARQUET})
             """
         )
         self._write_restricted(staging)

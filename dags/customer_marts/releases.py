@@ -24,6 +24,7 @@ from customer_marts.feeds import FEEDS, load_contract
 from customer_marts.landing import sync_folder
 from customer_marts.locks import writer_lock
 from customer_marts.settings import Settings, StatePaths
+from customer_marts.sql import PARQUET
 from customer_marts.warehouse import MARTS_FILE, connect, marts_beside
 
 # a build database is as large as the books: two let the last release be taken back and still
@@ -118,8 +119,7 @@ def assemble(
     with connect(marts, settings, folder, read_only=True) as connection:
         for name in manifest["rows"]:
             connection.execute(
-                f'copy "{name}" '
-                f"to '{folder / 'parquet' / name}.parquet' (format parquet, compression zstd)"
+                f"copy \"{name}\" to '{folder / 'parquet' / name}.parquet' ({PARQUET})"
             )
     _audit(marts, folder, manifest["rows"], settings)
     write_report(marts, manifest, folder / "report.html")

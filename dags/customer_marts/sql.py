@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+# Parquet as we keep it. Level 1 takes a fifth less CPU than DuckDB's 3 and is no larger: measured
+# on order lines, payments and customer months
+PARQUET = "format parquet, compression zstd, compression_level 1"
+
 # white space of every script, and what has no width: joiners, direction marks, byte order marks
 _BLANK = (
     r"[\s\x0b\x1c-\x1f\x{85}\p{Z}"
