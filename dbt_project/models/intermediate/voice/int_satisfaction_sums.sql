@@ -111,7 +111,8 @@ cluster_months as (
             measure,
             month_on,
             count(*) as n,
-            sum(points) as points
+            sum(points) as points,
+            sum(points * points) as own_squares
         from placed_answers
         group by {{ cluster }}, {{ member ~ ', ' if dimension != 'book' }}measure, month_on
         {{ 'union all' if not loop.last }}
@@ -138,6 +139,7 @@ clusters as (
         cluster_months.cluster_id,
         sum(cluster_months.n) as n,
         cast(sum(cluster_months.points) as decimal(18, 6)) as points,
+        sum(cluster_months.own_squares) as own_squares,
         sum(case when cluster_months.month_on = months.month_on then cluster_months.n else 0 end)
             as n_month,
         cast(
@@ -147,7 +149,13 @@ clusters as (
                     else 0
                 end
             ) as decimal(18, 6)
-        ) as points_month
+        ) as points_month,
+        sum(
+            case
+                when cluster_months.month_on = months.month_on then cluster_months.own_squares
+                else 0
+            end
+        ) as own_squares_month
     from cluster_months
     inner join months
         on
@@ -172,6 +180,7 @@ summed_clusters as (
             sum(power(cast(points{{ suffix }} as double), 2)) as squares_{{ window }},
             sum(cast(points{{ suffix }} as double) * n{{ suffix }}) as products_{{ window }},
             sum(power(cast(n{{ suffix }} as double), 2)) as sizes_{{ window }},
+            cast(sum(own_squares{{ suffix }}) as double) as own_squares_{{ window }},
         {%- endfor %}
         dimension,
         member,
@@ -267,6 +276,7 @@ final as (
             summed_clusters.squares_{{ window }},
             summed_clusters.products_{{ window }},
             summed_clusters.sizes_{{ window }},
+            summed_clusters.own_squares_{{ window }},
         {%- endfor %}
         response_counts.count_customers,
         response_counts.count_respondents,

@@ -560,7 +560,9 @@ known_effects as (
     select
         judged_effects.*,
         case when effect_status = 'known' then effect end as known_effect,
-        case when effect_status = 'known' then standard_error end as known_error
+        case when effect_status = 'known' then standard_error end as known_error,
+        -- customers who all changed alike say nothing of how others would have
+        case when effect_status = 'known' then nullif(standard_error, 0) end as spread
     from judged_effects
 ),
 
@@ -585,12 +587,19 @@ final as (
             as control_change,
         known_effects.known_effect as effect,
         known_effects.known_error as standard_error,
-        known_effects.known_effect - known_effects.interval_quantile * known_effects.known_error
+        known_effects.known_effect - known_effects.interval_quantile * known_effects.spread
             as effect_low,
-        known_effects.known_effect + known_effects.interval_quantile * known_effects.known_error
+        known_effects.known_effect + known_effects.interval_quantile * known_effects.spread
             as effect_high,
-        abs(known_effects.known_effect)
-        > known_effects.verdict_quantile * known_effects.known_error as is_found,
+        case
+            when known_effects.effect_status = 'known'
+                then
+                    coalesce(
+                        abs(known_effects.known_effect)
+                        > known_effects.verdict_quantile * known_effects.spread,
+                        false
+                    )
+        end as is_found,
         {{ reporting_currency() }} as currency,
         cast(known_effects.revenue_after_amount as decimal(18, 2)) as revenue_after_amount,
         cast(

@@ -53,27 +53,48 @@ means as (
     from {{ ref('int_satisfaction_sums') }}
 ),
 
--- rounded: an exact zero must not show as the last bit of a difference
-variances as (
+-- between customers, and of the answers as if each were another customer's; rounded: an exact zero
+-- must not show as the last bit of a difference
+both_variances as (
     select
         {%- for window in ['year', 'month'] %}
-            round(
-                greatest(
-                    squares_{{ window }} - 2 * mean_{{ window }} * products_{{ window }}
-                    + power(mean_{{ window }}, 2) * sizes_{{ window }},
-                    0
-                ) / nullif(power(n_{{ window }}, 2), 0)
-                -- the mean of a scale has Student's interval, shares have their own
-                * case
-                    when measure = 'ces'
-                        then clusters_{{ window }} / nullif(clusters_{{ window }} - 1, 0)
-                    else 1
-                end,
-                12
-            ) as variance_{{ window }},
+            {%- for kind, squares in [
+                (
+                    'between',
+                    'squares_' ~ window ~ ' - 2 * mean_' ~ window ~ ' * products_' ~ window
+                    ~ ' + power(mean_' ~ window ~ ', 2) * sizes_' ~ window,
+                ),
+                ('own', 'own_squares_' ~ window ~ ' - points_' ~ window ~ ' * mean_' ~ window),
+            ] %}
+                round(
+                    greatest({{ squares }}, 0) / nullif(power(n_{{ window }}, 2), 0)
+                    -- the mean of a scale has Student's interval, shares have their own
+                    * case
+                        when measure = 'ces'
+                            then clusters_{{ window }} / nullif(clusters_{{ window }} - 1, 0)
+                        else 1
+                    end,
+                    12
+                ) as {{ kind }}_variance_{{ window }},
+            {%- endfor %}
         {%- endfor %}
         *
     from means
+),
+
+-- few customers may lie near each other by chance: their answers tell no more than those of as
+-- many customers would
+variances as (
+    select
+        {%- for window in ['year', 'month'] %}
+            case
+                when between_variance_{{ window }} > 0
+                    then greatest(between_variance_{{ window }}, own_variance_{{ window }})
+                else between_variance_{{ window }}
+            end as variance_{{ window }},
+        {%- endfor %}
+        *
+    from both_variances
 ),
 
 half_widths as (
