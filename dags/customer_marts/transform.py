@@ -149,14 +149,16 @@ def vacuum_tasks(database: Path) -> str:
 def stated_run_context(database: Path) -> str:
     """MARTS_RUN_CONTEXT: what models take of the run's context as literals; JSON, column to SQL."""
     with duckdb.connect(str(database), read_only=True) as connection:
-        as_of, parent_as_of, currency, is_rebuild = connection.execute(
-            "select as_of, parent_as_of, reporting_currency, is_rebuild from landing.run_context"
+        as_of, parent_as_of, currency, is_rebuild, sequence = connection.execute(
+            "select as_of, parent_as_of, reporting_currency, is_rebuild, release_sequence"
+            " from landing.run_context"
         ).fetchall()[0]
     stated = {
         "as_of": f"cast('{as_of}' as date)",
         "parent_as_of": f"cast('{parent_as_of}' as date)" if parent_as_of else "cast(null as date)",
         "reporting_currency": literal(currency),
         "is_rebuild": str(is_rebuild).lower(),
+        "release_sequence": str(sequence),
     }
     return json.dumps(stated)
 

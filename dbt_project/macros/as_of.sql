@@ -29,6 +29,14 @@
     {{ of_run_context('parent_as_of') }}
 {%- endmacro %}
 
+{#- A day recomputed in the past takes rows out: the days between the two go either way. -#}
+{% macro earlier_as_of_date() -%}
+    least({{ parent_as_of() }}, {{ as_of_date() }})
+{%- endmacro %}
+{% macro later_as_of_date() -%}
+    greatest({{ parent_as_of() }}, {{ as_of_date() }})
+{%- endmacro %}
+
 {#- The company's reporting currency. -#}
 {% macro reporting_currency() -%}
     {{ of_run_context('reporting_currency') }}

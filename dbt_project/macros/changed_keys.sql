@@ -108,8 +108,7 @@
 {#- Predicate: a date lies after one of the two as-of dates and not after the other, whichever is the
     later. -#}
 {% macro is_in_days_gone_by(on_date) -%}
-    {{ on_date }} > least(run_context.parent_as_of, run_context.as_of)
-        and {{ on_date }} <= greatest(run_context.parent_as_of, run_context.as_of)
+    {{ on_date }} > {{ earlier_as_of_date() }} and {{ on_date }} <= {{ later_as_of_date() }}
 {%- endmacro %}
 
 {#-

@@ -14,10 +14,6 @@ orders as (
     select * from {{ ref('stg_landing__orders') }}
 ),
 
-run_context as (
-    select * from {{ ref('stg_landing__run_context') }}
-),
-
 -- a customer's attributes have no date of their own
 customers_of_changed_rows as (
     select
@@ -60,11 +56,10 @@ customers_naming_changed_documents as (
 -- a bill received long ago turns into cash on the day it matures
 customers_of_maturing_bills as (
     select
-        payments.customer_id,
-        least(run_context.parent_as_of, run_context.as_of) as changed_on
-    from {{ ref('stg_landing__payments') }} as payments
-    cross join run_context
-    where {{ is_in_days_gone_by('payments.bill_matures_on') }}
+        customer_id,
+        {{ earlier_as_of_date() }} as changed_on
+    from {{ ref('stg_landing__payments') }}
+    where {{ is_in_days_gone_by('bill_matures_on') }}
 ),
 
 -- a claim turns overdue on the day after its due date, an excess refund after the refund

@@ -1,64 +1,39 @@
 -- Empty on a first release and on a rebuild: there every key is built anyway.
-with row_changes as (
-    select * from {{ ref('stg_landing__row_changes') }}
-),
+{%- set is_going_on = (
+    parent_as_of() ~ ' is not null and not ' ~ of_run_context('is_rebuild')
+) %}
+{%- set is_changed = 'changed_in >= ' ~ of_run_context('release_sequence') %}
 
-customer_versions as (
-    select * from {{ ref('stg_landing__customer_versions') }}
-),
-
-run_context as (
-    select
-        release_sequence,
-        -- a day recomputed in the past takes rows out: the window runs either way
-        least(parent_as_of, as_of) as window_after,
-        greatest(parent_as_of, as_of) as window_until
-    from {{ ref('stg_landing__run_context') }}
-    where parent_as_of is not null and not is_rebuild
-),
-
-rows_in_view as (
-    select
-        row_changes.feed,
-        row_changes.row_key,
-        row_changes.customer_id,
-        row_changes.order_id,
-        least(row_changes.business_on, row_changes.later_on, row_changes.other_later_on)
-            as first_on
-    from row_changes
-    cross join run_context
-    where
-        row_changes.changed_in >= run_context.release_sequence
-        or (
-            row_changes.business_on > run_context.window_after
-            and row_changes.business_on <= run_context.window_until
-        )
-        or (
-            row_changes.later_on > run_context.window_after
-            and row_changes.later_on <= run_context.window_until
-        )
-        or (
-            row_changes.other_later_on > run_context.window_after
-            and row_changes.other_later_on <= run_context.window_until
-        )
+-- each way into view is looked up for itself: an `or` of them would read every row that ever landed
+with rows_in_view as (
+    {%- for is_in_view in [
+        is_changed,
+        is_in_days_gone_by('business_on'),
+        is_in_days_gone_by('later_on'),
+        is_in_days_gone_by('other_later_on'),
+    ] %}
+        select
+            feed,
+            row_key,
+            customer_id,
+            order_id,
+            least(business_on, later_on, other_later_on) as first_on
+        from {{ ref('stg_landing__row_changes') }}
+        where {{ is_going_on }} and {{ is_in_view }}
+        {{ 'union' if not loop.last }}
+    {%- endfor %}
 ),
 
 -- a customer reads otherwise when the as-of date passes one of its versions
 versions_in_view as (
     select
         'customers' as feed,
-        customer_versions.source_customer_id as row_key,
-        customer_versions.customer_id,
+        source_customer_id as row_key,
+        customer_id,
         cast(null as {{ dbt.type_string() }}) as order_id,
         cast(null as date) as first_on
-    from customer_versions
-    cross join run_context
-    where
-        customer_versions.changed_in >= run_context.release_sequence
-        or (
-            customer_versions.updated_on > run_context.window_after
-            and customer_versions.updated_on <= run_context.window_until
-        )
+    from {{ ref('stg_landing__customer_versions') }}
+    where {{ is_going_on }} and ({{ is_changed }} or {{ is_in_days_gone_by('updated_on') }})
 )
 
 select * from rows_in_view

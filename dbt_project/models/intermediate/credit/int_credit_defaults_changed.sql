@@ -1,10 +1,6 @@
 -- Whose defaults can read otherwise: changed customers, and those of whom only days went by,
 -- forward or back, so that a claim became very late, a year lost an invoice or a bill was cured.
-with run_context as (
-    select * from {{ ref('stg_landing__run_context') }}
-),
-
-late_spans as (
+with late_spans as (
     select * from {{ ref('int_credit_late_spans') }}
 ),
 
@@ -26,8 +22,7 @@ very_late_days as (
 customers_very_late as (
     select distinct very_late_days.customer_id
     from very_late_days
-    cross join run_context
-    where very_late_days.very_late_on <= greatest(run_context.parent_as_of, run_context.as_of)
+    where very_late_days.very_late_on <= {{ later_as_of_date() }}
 ),
 
 invoices_counted as (
@@ -53,19 +48,16 @@ final as (
     union
     select very_late_days.customer_id
     from very_late_days
-    cross join run_context
     where {{ is_in_days_gone_by('very_late_days.very_late_on') }}
     union
     select invoices_counted.customer_id
     from invoices_counted
     inner join customers_very_late
         on invoices_counted.customer_id = customers_very_late.customer_id
-    cross join run_context
     where {{ is_in_days_gone_by('invoices_counted.counted_until') }}
     union
     select bills_cured.customer_id
     from bills_cured
-    cross join run_context
     where {{ is_in_days_gone_by('bills_cured.cured_on') }}
 )
 
