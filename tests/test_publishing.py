@@ -328,7 +328,8 @@ with duckdb.connect(str(database)) as connection:
     connection.execute("create schema landing")
     connection.execute(
         "create table landing.run_context as select date '2026-01-31' as as_of, "
-        "null::date as parent_as_of, 'CNY' as reporting_currency, true as is_rebuild"
+        "null::date as parent_as_of, 'CNY' as reporting_currency, true as is_rebuild, "
+        "1 as release_sequence"
     )
 try:
     transform.build(Settings.load(), database, database.parent, full_refresh=True, areas=["core"])
