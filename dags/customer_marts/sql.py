@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-# Parquet as we keep it. Level 1 takes 14 to 21 % less CPU than DuckDB's 3 and is no larger: measured
-# on order lines, payments and customer months
+# Parquet as we keep it. Level 1 takes 14 to 21 % less CPU than DuckDB's 3 and is no larger:
+# measured on order lines, payments and customer months
 PARQUET = "format parquet, compression zstd, compression_level 1"
 
 # white space of every script, and what has no width: joiners, direction marks, byte order marks
