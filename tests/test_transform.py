@@ -61,12 +61,9 @@ def test_every_seventh_release_is_rid_of_what_increments_deleted(
     """Of a hundred rows in each of ten row groups one is left; row groups merge, or stay."""
     file = tmp_path / "build.duckdb"
     with duckdb.connect(str(file)) as connection:
-        connection.execute("create schema landing")
-        connection.execute(
-            f"create table landing.run_context as select {sequence} as release_sequence"
-        )
         connection.execute("create table facts as from range(1_228_800) as t(i)")
-    with duckdb.connect(str(file), config={"max_vacuum_tasks": vacuum_tasks(file)}) as connection:
+    config = {"max_vacuum_tasks": vacuum_tasks(sequence)}
+    with duckdb.connect(str(file), config=config) as connection:
         connection.execute("delete from facts where i % 100 > 0")
     with duckdb.connect(str(file), read_only=True) as connection:
         [(groups,)] = connection.execute(

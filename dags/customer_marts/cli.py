@@ -82,13 +82,13 @@ def status(company: str | None, print_json: bool) -> None:
     from customer_marts.feeds import load_company
     from customer_marts.freshness import feed_statuses
     from customer_marts.gates.changes import waiting_changes
-    from customer_marts.planning import unreleased
+    from customer_marts.planning import landed
 
     settings = Settings.load(company=company)
     current = releases.current_release(settings.paths)
-    landed = unreleased(settings.paths, current)
-    waiting = Counter(batch.feed for batch in [*landed.passed, *landed.unjudged])
-    refused = Counter(batch.feed for batch in landed.refused)
+    here = landed(settings.paths, current)
+    waiting = Counter(batch.feed for batch in [*here.passed, *here.unjudged])
+    refused = Counter(batch.feed for batch in here.refused)
     the_company = load_company(settings)
     statuses = feed_statuses(settings, the_company, datetime.now(UTC))
     facts: dict[str, Any] = {

@@ -60,27 +60,36 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Unreleased:
-    """Landed batches that a release does not hold, by what gate ① said of them."""
+class Landed:
+    """Landed batches: those that a release holds, and the others by what gate ① said of them."""
 
+    released: list[Batch]
     passed: list[Batch]
     unjudged: list[Batch]
     refused: list[Batch]
 
 
-def unreleased(paths: StatePaths, released: releases.Release | None) -> Unreleased:
-    """What landed beside the batches of this release; of the first, everything."""
-    found = Unreleased([], [], [])
+def landed(paths: StatePaths, released: releases.Release | None) -> Landed:
+    """What landed for this release and beside it; before the first, nothing is released."""
+    found = Landed([], [], [], [])
     for feed in FEEDS:
         known = set(released.manifest["batches"].get(feed, [])) if released else set()
         for batch in landed_batches(paths, feed):
             if batch.batch_id in known:
+                found.released.append(batch)
                 continue
             verdict = batch.verdict
             if verdict is None:
                 found.unjudged.append(batch)
             else:
                 (found.passed if verdict["success"] else found.refused).append(batch)
+    return found
+
+
+def _by_feed(batches: Iterable[Batch]) -> dict[str, list[Batch]]:
+    found: dict[str, list[Batch]] = {}
+    for batch in batches:
+        found.setdefault(batch.feed, []).append(batch)
     return found
 
 
@@ -97,18 +106,10 @@ def plan(
     """
     settings, paths = run.settings, run.settings.paths
     parent = releases.current_release(paths)
-    pending: dict[str, list[Batch]] = {}
-    applied: dict[str, list[Batch]] = {}
-    for feed in FEEDS:
-        known = set(parent.manifest["batches"].get(feed, [])) if parent else set()
-        for batch in landed_batches(paths, feed):
-            if batch.batch_id in known:
-                applied.setdefault(feed, []).append(batch)
-            elif feed in run.company.feeds and (batch.verdict or {}).get("success"):
-                pending.setdefault(feed, []).append(batch)
-    everything = [
-        batch for group in (applied, pending) for items in group.values() for batch in items
-    ]
+    here = landed(paths, parent)
+    usable = [batch for batch in here.passed if batch.feed in run.company.feeds]
+    applied, pending = _by_feed(here.released), _by_feed(usable)
+    everything = [*here.released, *usable]
     if not everything:
         raise ConfigurationError(
             "nothing has landed yet",

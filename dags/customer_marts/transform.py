@@ -86,12 +86,13 @@ def build(
         arguments += ["--exclude-resource-type=seed", "--exclude=config.materialized:view"]
         # or every test that reads a view beside its own model would be left out with the views
         arguments.append("--indirect-selection=cautious")
+    stated = stated_run_context(database)
     with _environment(
         **database_files(database),
         MARTS_MEMORY_LIMIT=settings.memory_limit,
         MARTS_BLOCK_MEMORY=block_memory(settings.memory_limit),
-        MARTS_VACUUM_TASKS=vacuum_tasks(database),
-        MARTS_RUN_CONTEXT=stated_run_context(database),
+        MARTS_VACUUM_TASKS=vacuum_tasks(int(stated["release_sequence"])),
+        MARTS_RUN_CONTEXT=json.dumps(stated),
         **DBT_ENVIRONMENT,
         # a second for two files that no stage reads; the compiled SQL is written without them
         DBT_WRITE_JSON=os.environ.get("DBT_WRITE_JSON", "False"),
@@ -134,33 +135,28 @@ def block_memory(memory_limit: str) -> str:
     return f"{size // 10**6}MB"
 
 
-def vacuum_tasks(database: Path) -> str:
+def vacuum_tasks(release_sequence: int) -> str:
     """MARTS_VACUUM_TASKS: none, but DuckDB's own number in every seventh release. To be rid of the
     rows that an increment deletes, DuckDB writes their row groups anew, at every checkpoint: a
     third of what checkpoints take. Row groups without any row left go at once.
     """
-    with duckdb.connect(str(database), read_only=True) as connection:
-        [(sequence,)] = connection.execute(
-            "select release_sequence from landing.run_context"
-        ).fetchall()
-    return "100" if sequence % RELEASES_PER_VACUUM == 0 else "0"
+    return "100" if release_sequence % RELEASES_PER_VACUUM == 0 else "0"
 
 
-def stated_run_context(database: Path) -> str:
-    """MARTS_RUN_CONTEXT: what models take of the run's context as literals; JSON, column to SQL."""
+def stated_run_context(database: Path) -> dict[str, str]:
+    """What models take of the run's context as literals (MARTS_RUN_CONTEXT): column to SQL."""
     with duckdb.connect(str(database), read_only=True) as connection:
         as_of, parent_as_of, currency, is_rebuild, sequence = connection.execute(
             "select as_of, parent_as_of, reporting_currency, is_rebuild, release_sequence"
             " from landing.run_context"
         ).fetchall()[0]
-    stated = {
+    return {
         "as_of": f"cast('{as_of}' as date)",
         "parent_as_of": f"cast('{parent_as_of}' as date)" if parent_as_of else "cast(null as date)",
         "reporting_currency": literal(currency),
         "is_rebuild": str(is_rebuild).lower(),
         "release_sequence": str(sequence),
     }
-    return json.dumps(stated)
 
 
 def marts_of(project: Manifest, areas: Collection[str]) -> list[str]:

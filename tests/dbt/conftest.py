@@ -59,7 +59,7 @@ def dbt(workspace: Path, database: Path) -> Iterator[Dbt]:
 
     def run(command: str, *arguments: str) -> Any:
         if command in ("run", "build", "test"):  # what is compiled is for any day
-            os.environ["MARTS_RUN_CONTEXT"] = stated_run_context(database)
+            os.environ["MARTS_RUN_CONTEXT"] = json.dumps(stated_run_context(database))
         else:
             os.environ.pop("MARTS_RUN_CONTEXT", None)
         with warnings_and_errors_only():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,9 @@ from customer_marts.commands.options import (
     printed_json,
 )
 from customer_marts.settings import Settings
+
+if TYPE_CHECKING:
+    from customer_marts.planning import Plan
 
 
 @click.command()
@@ -36,7 +39,7 @@ def plan(
     settings = Settings.load(company=company)
     current = releases.current_release(settings.paths)
     made = planning.plan(pipeline.open_run(settings), as_of, rebuild=rebuild, refit=refit)
-    landed = planning.unreleased(settings.paths, current)
+    here = planning.landed(settings.paths, current)
     facts: dict[str, Any] = {
         "company": settings.company,
         "release_id": made.context.release_id if made else None,
@@ -45,8 +48,8 @@ def plan(
         "is_rebuild": made.context.is_rebuild if made else None,
         "reason": made.reason if made else None,
         "rows": _rows(made) if made else {},
-        "batches_unjudged": Counter(batch.feed for batch in landed.unjudged),
-        "batches_refused": Counter(batch.feed for batch in landed.refused),
+        "batches_unjudged": Counter(batch.feed for batch in here.unjudged),
+        "batches_refused": Counter(batch.feed for batch in here.refused),
         "like": _like(settings, is_rebuild=made.context.is_rebuild) if made else None,
         "bytes_free": shutil.disk_usage(settings.paths.root).free,
     }
@@ -78,7 +81,7 @@ def plan(
         )
 
 
-def _rows(made: Any) -> dict[str, int]:
+def _rows(made: Plan) -> dict[str, int]:
     """Accepted rows to apply, by feed."""
     return {
         feed: sum(batch.manifest["rows"]["accepted"] for batch in batches)
