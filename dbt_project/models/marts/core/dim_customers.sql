@@ -10,23 +10,15 @@ customer_totals as (
     select * from {{ ref('fct_customer_totals') }}
 ),
 
--- also orders that were cancelled: whoever asked for something is a customer
+-- every document, visit, answer, complaint and cost begins a customer's months, which go on to the
+-- as-of date; orders that were cancelled do not, but whoever asked for something is a customer
 seen_customers as (
+    select customer_id from {{ rows_of_this_month('fct_customer_months') }}
+    union
     select customer_id from {{ ref('fct_orders') }}
-    union
-    select customer_id from {{ ref('fct_invoices') }}
-    union
-    select customer_id from {{ ref('fct_payments') }}
-    union
-    select customer_id from {{ ref('fct_survey_responses') }}
-    union
-    select customer_id from {{ ref('fct_complaints') }}
-    union
-    select customer_id from {{ ref('fct_interactions') }}
+    where is_cancelled
     union
     select customer_id from {{ ref('fct_opportunities') }}
-    union
-    select customer_id from {{ ref('fct_customer_costs') }}
 ),
 
 all_customers as (

@@ -333,18 +333,53 @@ measured_gaps as (
 ),
 
 {% set values = {
-    'because': 'measured_gaps.because_product_name',
-    'product': 'measured_gaps.product_name',
-    'peer_group': 'measured_gaps.peer_group',
-    'count_because': 'measured_gaps.count_because',
-    'count_both': 'measured_gaps.count_both',
-    'count_customers': 'measured_gaps.count_customers',
-    'confidence': as_whole('100 * measured_gaps.confidence_rate'),
-    'penetration': as_whole('100 * measured_gaps.penetration_rate'),
+    'because': 'reasoned_gaps.because_product_name',
+    'product': 'reasoned_gaps.product_name',
+    'peer_group': 'reasoned_gaps.peer_group',
+    'count_because': 'reasoned_gaps.count_because',
+    'count_both': 'reasoned_gaps.count_both',
+    'count_customers': 'reasoned_gaps.count_customers',
+    'confidence': as_whole('100 * reasoned_gaps.confidence_rate'),
+    'penetration': as_whole('100 * reasoned_gaps.penetration_rate'),
     'window_months': affinity_rule('window_months'),
-    'last_bought_on': 'measured_gaps.last_bought_on',
-    'lift': with_one_decimal('measured_gaps.lift'),
+    'lift': with_one_decimal('reasoned_gaps.lift'),
 } -%}
+{%- set values_of_customer = {'last_bought_on': 'measured_gaps.last_bought_on'} -%}
+-- all but the customer's own date is said once for the peers who lack a product for one reason
+reasoned_gaps as (
+    select distinct
+        peer_group,
+        product_id,
+        because_product_id,
+        is_lapsed,
+        basis,
+        product_name,
+        because_product_name,
+        count_because,
+        count_both,
+        count_customers,
+        confidence_rate,
+        penetration_rate,
+        lift
+    from measured_gaps
+),
+
+reasons as (
+    select
+        reasoned_gaps.peer_group,
+        reasoned_gaps.product_id,
+        reasoned_gaps.because_product_id,
+        reasoned_gaps.is_lapsed,
+        {{ fill_in('gap_reasons.reason_en', values, is_whole=false) }} as reason_en,
+        {{ fill_in('gap_reasons.reason_zh', values, is_whole=false) }} as reason_zh
+    from reasoned_gaps
+    inner join gap_reasons
+        on
+            reasoned_gaps.basis = gap_reasons.basis
+            and reasoned_gaps.is_lapsed = gap_reasons.is_lapsed
+            and (reasoned_gaps.peer_group = 'all') = gap_reasons.is_whole_book
+),
+
 final as (
     select
         measured_gaps.customer_id,
@@ -370,14 +405,15 @@ final as (
         measured_gaps.lift,
         {{ to_amount('measured_gaps.median_amount') }} as median_revenue_amount,
         measured_gaps.expected_revenue_amount,
-        {{ fill_in('gap_reasons.reason_en', values) }} as reason_en,
-        {{ fill_in('gap_reasons.reason_zh', values) }} as reason_zh
+        {{ fill_in('reasons.reason_en', values_of_customer) }} as reason_en,
+        {{ fill_in('reasons.reason_zh', values_of_customer) }} as reason_zh
     from measured_gaps
-    inner join gap_reasons
+    inner join reasons
         on
-            measured_gaps.basis = gap_reasons.basis
-            and measured_gaps.is_lapsed = gap_reasons.is_lapsed
-            and (measured_gaps.peer_group = 'all') = gap_reasons.is_whole_book
+            measured_gaps.peer_group = reasons.peer_group
+            and measured_gaps.product_id = reasons.product_id
+            and measured_gaps.is_lapsed = reasons.is_lapsed
+            and measured_gaps.because_product_id is not distinct from reasons.because_product_id
 )
 
 select * from final

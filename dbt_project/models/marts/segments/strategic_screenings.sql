@@ -1,10 +1,10 @@
 {%- set numbers = {
     'value': with_decimals(
-        '(customer_rules.measured_value * customer_rules.shown_times)',
-        'customer_rules.shown_decimals',
+        '(judged_rules.measured_value * judged_rules.shown_times)',
+        'judged_rules.shown_decimals',
     ),
     'bound': with_decimals(
-        '(customer_rules.bound * customer_rules.shown_times)', 'customer_rules.shown_decimals'
+        '(judged_rules.bound * judged_rules.shown_times)', 'judged_rules.shown_decimals'
     ),
 } -%}
 {%- set counts = {
@@ -31,24 +31,32 @@ customer_rules as (
 
 judged_rules as (
     select
-        customer_id,
-        rule_order,
-        rule,
-        measured_value is null as is_unknown,
+        *,
         case
             when measured_value is null then missing_policy = 'pass'
             when comparison = 'at_least' then measured_value >= bound
             else measured_value <= bound
-        end as is_passed,
-        case
-            when measured_value is null then unknown_en
-            else {{ fill_in('sentence_en', numbers) }}
-        end as sentence_en,
-        case
-            when measured_value is null then unknown_zh
-            else {{ fill_in('sentence_zh', numbers) }}
-        end as sentence_zh
+        end as is_passed
     from customer_rules
+),
+
+-- a rule that is passed is not spoken of
+told_rules as (
+    select
+        customer_id,
+        rule_order,
+        rule,
+        is_passed,
+        measured_value is null as is_unknown,
+        case
+            when not is_passed and measured_value is null then unknown_en
+            when not is_passed then {{ fill_in('sentence_en', numbers) }}
+        end as failed_sentence_en,
+        case
+            when not is_passed and measured_value is null then unknown_zh
+            when not is_passed then {{ fill_in('sentence_zh', numbers) }}
+        end as failed_sentence_zh
+    from judged_rules
 ),
 
 passed_sentence as (
@@ -67,11 +75,11 @@ rule_totals as (
         count(*) filter (where is_passed and is_unknown) as count_rules_unknown,
         {{ join_texts('case when not is_passed then rule end', ', ', 'rule_order') }}
             as failed_rules,
-        {{ join_texts('case when not is_passed then sentence_en end', '; ', 'rule_order') }}
+        {{ join_texts('failed_sentence_en', '; ', 'rule_order') }}
             as failed_sentences_en,
-        {{ join_texts('case when not is_passed then sentence_zh end', '；', 'rule_order') }}
+        {{ join_texts('failed_sentence_zh', '；', 'rule_order') }}
             as failed_sentences_zh
-    from judged_rules
+    from told_rules
     group by customer_id
 ),
 
