@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from customer_marts.feeds import AREAS
 from customer_marts.transform import marts_of
-from tests.dbt.conftest import Dbt
+from tests.dbt.conftest import PROJECT, Dbt
 
 # What a layer may read, besides seeds. Within marts the folders are layers of their own.
 MAY_READ = {
@@ -74,6 +75,12 @@ Manifest = dict[str, Any]
 
 def models(manifest: Manifest) -> list[dict[str, Any]]:
     return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+
+
+def seed_rows(name: str) -> list[dict[str, str]]:
+    """The rows of a seed of parameters."""
+    with (PROJECT / "seeds" / "parameters" / f"{name}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def marts(manifest: Manifest) -> list[dict[str, Any]]:
@@ -198,6 +205,25 @@ def test_every_mart_has_its_grain_tested_and_an_invariant(manifest: Manifest) ->
         assert mart["config"]["meta"]["grain"] in grains, mart["name"]
         kinds = {kind for kind, _ in own + of_others}
         assert {"sums_to", "holds", "relationships", "singular"} & kinds, mart["name"]
+
+
+def test_texts_have_readers(manifest: Manifest) -> None:
+    """Each area of a seed of texts stands in some SQL, and what a description leaves to the code
+    book is there.
+    """
+    nodes = [*manifest["nodes"].values(), *manifest["macros"].values()]
+    sql = "\n".join(node.get("raw_code") or node.get("macro_sql") or "" for node in nodes)
+    for name in ("performance_texts", "voice_texts"):
+        areas = {row["area"] for row in seed_rows(name)}
+        assert {area for area in areas if f"'{area}'" not in sql} == set()
+    columns = (column for node in marts(manifest) for column in node["columns"].values())
+    named = {
+        domain
+        for column in columns
+        for domain in re.findall(r"code_book:\s+(\w+)", column["description"])
+    }
+    assert {"credit_metric_status", "loyalty_component_status"} <= named
+    assert named <= {row["domain"] for row in seed_rows("code_labels")}
 
 
 def test_money_columns_are_decimals_and_carry_a_currency(manifest: Manifest) -> None:

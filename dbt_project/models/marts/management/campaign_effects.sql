@@ -6,8 +6,9 @@ with campaign_rules as (
     select * from {{ parameters_in_force(
         'performance_parameters',
         [
-            'before_days', 'effect_days', 'response_days', 'retention_days', 'revenue_strata',
-            'min_customers', 'max_contact_span_days', 'interval_quantile', 'verdict_quantile',
+            'before_days', 'min_before_days', 'effect_days', 'response_days', 'retention_days',
+            'revenue_strata', 'min_customers', 'max_contact_span_days', 'interval_quantile',
+            'verdict_quantile',
         ],
         area='campaign',
     ) }}
@@ -110,6 +111,11 @@ buyers as (
     group by customer_id
 ),
 
+books as (
+    select min(first_ordered_on) as begin_on
+    from buyers
+),
+
 participants as (
     select
         campaigns.campaign_id,
@@ -129,6 +135,7 @@ participant_lines as (
         participants.campaign_id,
         participants.customer_id,
         participants.is_reached,
+        participants.contacted_on,
         sold_lines.order_id,
         sold_lines.product_id,
         sold_lines.revenue_amount,
@@ -211,6 +218,7 @@ customer_sums as (
         campaign_id,
         customer_id,
         is_reached,
+        contacted_on,
         count(distinct case when is_counted and is_before then order_id end) as orders_before,
         count(distinct case when is_counted and is_after then order_id end) as orders_after,
         {{ sum_amount('case when is_counted and is_before then revenue_amount end') }}
@@ -225,12 +233,19 @@ customer_sums as (
         max(case when is_counted and is_response then 1 else 0 end) as has_response,
         max(case when is_later then 1 else 0 end) as has_order_later
     from counted_lines
-    group by campaign_id, customer_id, is_reached
+    group by campaign_id, customer_id, is_reached, contacted_on
 ),
 
 strata as (
     select
         customer_sums.*,
+        -- how much shorter the time after is than the time before, as far as the books reach back
+        campaign_rules.effect_days / cast(
+            least(
+                campaign_rules.before_days,
+                {{ days_between('books.begin_on', 'customer_sums.contacted_on') }}
+            ) as double
+        ) as days_share,
         campaign_rules.revenue_strata * customer_sums.has_contract + ceil(
             campaign_rules.revenue_strata
             * row_number()
@@ -242,6 +257,7 @@ strata as (
         ) as stratum
     from customer_sums
     cross join campaign_rules
+    cross join books
     -- who bought nothing before has no time of its own to compare with
     where customer_sums.orders_before > 0
 ),
@@ -293,15 +309,6 @@ customer_changes as (
     group by campaign_id, customer_id
 ),
 
--- how much shorter the time after is than the time before
-day_shares as (
-    select
-        campaigns.campaign_id,
-        campaign_rules.effect_days / cast(campaign_rules.before_days as double) as days_share
-    from campaigns
-    cross join campaign_rules
-),
-
 observations as (
     select
         strata.campaign_id,
@@ -342,9 +349,8 @@ observations as (
         strata.is_reached,
         strata.stratum,
         1 as weight,
-        strata.orders_after - strata.orders_before * day_shares.days_share as value_change
+        strata.orders_after - strata.orders_before * strata.days_share as value_change
     from strata
-    inner join day_shares on strata.campaign_id = day_shares.campaign_id
     union all
     select
         strata.campaign_id,
@@ -354,9 +360,8 @@ observations as (
         strata.stratum,
         1 as weight,
         cast(strata.revenue_after_amount as double)
-        - cast(strata.revenue_before_amount as double) * day_shares.days_share as value_change
+        - cast(strata.revenue_before_amount as double) * strata.days_share as value_change
     from strata
-    inner join day_shares on strata.campaign_id = day_shares.campaign_id
     union all
     select
         campaign_id,
@@ -532,6 +537,10 @@ judged_effects as (
                 > campaign_rules.max_contact_span_days
                 then 'too_spread'
             when
+                {{ days_between('books.begin_on', 'campaigns.first_contact_on') }}
+                < campaign_rules.min_before_days
+                then 'short_before'
+            when
                 least(
                     coalesce(estimates.count_reached, 0), coalesce(estimates.count_control, 0)
                 ) < campaign_rules.min_customers
@@ -540,6 +549,7 @@ judged_effects as (
         end as effect_status
     from campaigns
     cross join campaign_rules
+    cross join books
     cross join measures
     left join estimates
         on

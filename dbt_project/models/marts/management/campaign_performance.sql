@@ -34,7 +34,8 @@ return_texts as (
 
 campaign_rules as (
     select * from {{ parameters_in_force(
-        'performance_parameters', ['effect_days', 'interval_quantile'], area='campaign'
+        'performance_parameters', ['effect_days', 'min_before_days', 'interval_quantile'],
+        area='campaign',
     ) }}
 ),
 
@@ -98,6 +99,7 @@ measured_campaigns as (
         max(margin_after_rate) filter (where measure = 'line_value') as margin_after_rate,
         count(*) filter (where is_primary and effect_status = 'window_open') as count_open,
         count(*) filter (where is_primary and effect_status = 'too_spread') as count_spread,
+        count(*) filter (where is_primary and effect_status = 'short_before') as count_short,
         count(*) filter (where is_primary and effect_status = 'too_few') as count_too_few,
         count(*) filter (where is_primary) as count_primary,
         count(*) filter (where is_primary and is_found and effect > 0) as count_gains,
@@ -164,9 +166,11 @@ amounts as (
             as decimal(18, 2)
         ) as margin_added_high_amount,
         campaign_rules.effect_days,
+        campaign_rules.min_before_days,
         case
             when incremental_margins.count_open > 0 then 'too_early'
             when incremental_margins.count_spread > 0 then 'too_spread'
+            when incremental_margins.count_short > 0 then 'short_before'
             when incremental_margins.count_too_few = incremental_margins.count_primary
                 then 'too_few'
             when incremental_margins.count_gains > 0 and incremental_margins.count_losses > 0
@@ -186,7 +190,8 @@ judged_returns as (
     select
         *,
         case
-            when verdict in ('too_early', 'too_spread', 'too_few') then 'not_compared'
+            when verdict in ('too_early', 'too_spread', 'short_before', 'too_few')
+                then 'not_compared'
             when margin_added_low_amount is null then 'no_margin'
             when coalesce(cost_amount, 0) = 0 then 'no_cost'
             when margin_added_low_amount > 0 or margin_added_high_amount < 0 then 'known'
@@ -229,6 +234,7 @@ sentences as (
             'currency': reporting_currency(),
             'compared': 'amounts.count_compared',
             'control': 'amounts.count_control',
+            'min_before_days': as_whole('amounts.min_before_days'),
             'known_on': add_days('amounts.last_contact_on', 'amounts.effect_days'),
         }) }} as verdict_{{ language }}{{ ',' if not loop.last }}
     {%- endfor %}

@@ -139,9 +139,10 @@ half_widths as (
 intervals as (
     select
         *,
-        n_year >= answers_at_least
+        -- so many different customers; of a customer's own value, so many answers
+        clusters_year >= answers_at_least
         and (measure = 'csat' or variance_year > 0) as has_interval_year,
-        n_month >= answers_at_least
+        clusters_month >= answers_at_least
         and (measure = 'csat' or variance_month > 0) as has_interval_month,
         {%- for window, bound, sign in bounds %}
             case

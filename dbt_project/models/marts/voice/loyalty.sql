@@ -70,6 +70,15 @@ tenures as (
     from {{ rows_of_this_month('customer_lifecycle') }}
 ),
 
+-- tenure runs on and what was repeated was judged before: who is lost has no score
+lost_customers as (
+    select
+        customer_id,
+        lifecycle_since_on as lost_since_on
+    from {{ rows_of_this_month('customer_segment_history') }}
+    where lifecycle = 'lost'
+),
+
 latest_answers as (
     select
         survey_responses.customer_id,
@@ -155,6 +164,7 @@ joined_components as (
                 then least(tenures.tenure_days / parameters.full_tenure_days, 1.0)
         end as tenure,
         survey_components.recommendation,
+        lost_customers.lost_since_on,
         scorecards.product_score,
         scorecards.service_score,
         scorecards.brand_score,
@@ -186,6 +196,7 @@ joined_components as (
     cross join asked_questions
     left join repurchases on customers.customer_id = repurchases.customer_id
     left join tenures on customers.customer_id = tenures.customer_id
+    left join lost_customers on customers.customer_id = lost_customers.customer_id
     left join survey_components on customers.customer_id = survey_components.customer_id
     left join scorecards on customers.customer_id = scorecards.customer_id
 ),
@@ -203,52 +214,60 @@ weighed_components as (
     from joined_components
 ),
 
+judged_customers as (
+    select
+        *,
+        case
+            when lost_since_on is not null then 'lost'
+            when known_weight >= loyalty_known_weight then 'known'
+            else 'too_few'
+        end as status
+    from weighed_components
+),
+
 final as (
     select
-        weighed_components.customer_id,
+        judged_customers.customer_id,
         {{ as_of_date() }} as as_of,
-        cast(coalesce(weighed_components.count_purchases, 0) as integer) as count_purchases_judged,
-        cast(weighed_components.count_repurchased as integer) as count_repurchased,
-        round(weighed_components.repeat_purchase, 6) as repeat_purchase_rate,
-        weighed_components.repeat_purchase_status,
-        weighed_components.share_of_demand,
-        weighed_components.share_of_demand_status,
-        cast(weighed_components.tenure_days as integer) as tenure_days,
-        weighed_components.recommendation,
-        weighed_components.recommendation_status,
-        round(weighed_components.product_score, 6) as product_score,
-        round(weighed_components.service_score, 6) as service_score,
-        round(weighed_components.brand_score, 6) as brand_score,
-        cast(coalesce(weighed_components.count_product_answers, 0) as integer)
+        cast(coalesce(judged_customers.count_purchases, 0) as integer) as count_purchases_judged,
+        cast(judged_customers.count_repurchased as integer) as count_repurchased,
+        round(judged_customers.repeat_purchase, 6) as repeat_purchase_rate,
+        judged_customers.repeat_purchase_status,
+        judged_customers.share_of_demand,
+        judged_customers.share_of_demand_status,
+        cast(judged_customers.tenure_days as integer) as tenure_days,
+        judged_customers.recommendation,
+        judged_customers.recommendation_status,
+        round(judged_customers.product_score, 6) as product_score,
+        round(judged_customers.service_score, 6) as service_score,
+        round(judged_customers.brand_score, 6) as brand_score,
+        cast(coalesce(judged_customers.count_product_answers, 0) as integer)
             as count_product_answers,
-        cast(coalesce(weighed_components.count_service_answers, 0) as integer)
+        cast(coalesce(judged_customers.count_service_answers, 0) as integer)
             as count_service_answers,
-        cast(coalesce(weighed_components.count_brand_answers, 0) as integer)
+        cast(coalesce(judged_customers.count_brand_answers, 0) as integer)
             as count_brand_answers,
-        round(weighed_components.known_weight, 6) as known_weight,
+        round(judged_customers.known_weight, 6) as known_weight,
         case
-            when weighed_components.known_weight >= weighed_components.loyalty_known_weight
+            when judged_customers.status = 'known'
                 then
                     round(
-                        100 * weighed_components.weighed_sum / weighed_components.known_weight, 4
+                        100 * judged_customers.weighed_sum / judged_customers.known_weight, 4
                     )
         end as loyalty_score,
-        case
-            when weighed_components.known_weight >= weighed_components.loyalty_known_weight
-                then 'known'
-            else 'too_few'
-        end as status,
-        voice_texts.label_en as status_label_en,
-        voice_texts.label_zh as status_label_zh
-    from weighed_components
+        judged_customers.status,
+        {%- for language in ['en', 'zh'] %}
+            {{ fill_in(
+                'voice_texts.label_' ~ language,
+                {'lost_since_on': 'judged_customers.lost_since_on'},
+            ) }} as status_label_{{ language }},
+        {%- endfor %}
+        judged_customers.lost_since_on
+    from judged_customers
     left join voice_texts
         on
-            voice_texts.area = 'loyalty_status'
-            and voice_texts.code = case
-                when weighed_components.known_weight >= weighed_components.loyalty_known_weight
-                    then 'known'
-                else 'too_few'
-            end
+            judged_customers.status = voice_texts.code
+            and voice_texts.area = 'loyalty_status'
 )
 
 select * from final
