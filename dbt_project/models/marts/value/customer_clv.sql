@@ -471,8 +471,8 @@ contract_renewals as (
         {{ add_months('contracts.first_contract_on', '12 * contracts.last_year_no') }} as due_on,
         case
             when contracts.last_year_no < contracts.complete_years then 'lapsed'
-            when contracts.last_year_no = contracts.complete_years then 'awaited'
             when forecast_customers.probability_alive < parameters.alive_at_least then 'silent'
+            when contracts.last_year_no = contracts.complete_years then 'awaited'
             when renewals.is_promoted then 'expected'
             when renewals.model_version is not null then 'provisional'
             else 'no_model'
