@@ -597,7 +597,7 @@ final as (
                 'purchases': 'judged_customers.count_purchases',
                 'recency_days': days_between('judged_customers.last_purchase_on', as_of_date()),
                 'expected': with_decimal_if_any('judged_customers.expected_purchases_12_months'),
-                'margin': as_whole('judged_customers.margin_per_purchase'),
+                'margin': as_grouped('judged_customers.margin_per_purchase'),
                 'basis': 'basis_texts.label_' ~ language,
                 'currency': reporting_currency(),
             }) }} as clv_reason_{{ language }},
