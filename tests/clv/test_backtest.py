@@ -9,9 +9,11 @@ import pytest
 from scipy import stats
 
 from customer_marts.clv.backtest import (
+    Backtest,
     backtest_model,
     calibration_curve,
     cumulative_tracking,
+    error_told,
     metrics,
     naive_rate,
     naive_silence,
@@ -31,6 +33,21 @@ def test_metrics_by_hand() -> None:
     assert found.rmse == pytest.approx(np.sqrt(6 / 4))
     assert found.spearman == pytest.approx(stats.spearmanr([1, 2, 3, 6], [0, 2, 4, 4]).statistic)
     assert found.gini == 1.0
+
+
+def test_errors_are_told_with_the_thousands_apart() -> None:
+    told = [error_told(error) for error in (0.123456, 2.5, 999.4, 999.6, 12_134.5)]
+    assert told == ["0.1235", "2.5", "999.4", "1,000", "12,134"]
+    off = Backtest(
+        metrics([20_000.0], [5_000.0]),
+        metrics([4_000.0], [5_000.0]),
+        metrics([4_000.0], [5_000.0]),
+        1,
+        5_000.0,
+    )
+    verdict = promotion_verdict([off])
+    assert "MAE 15,000 does not beat 1,000 of" in verdict.reasons[1]
+    assert "平均绝对误差 15,000 未优于" in verdict.reasons_zh[1]
 
 
 def test_gini_turns_with_the_order() -> None:

@@ -71,6 +71,9 @@ def test_every_answer_is_finite_in_bounds_and_in_order(
     assert 0 <= expected <= model.expected_purchases(*history, horizon + 30)[0] * (1 + 1e-8)
     # at least one purchase is what is not silence
     assert expected >= (1 - silent) * (1 - 1e-6) - 1e-9
+    squares = model.expected_squares(*history, horizon)[0]
+    assert np.isfinite(squares)
+    assert squares >= max(expected, expected**2) * (1 - 1e-8)
     discounted = model.discounted_purchases(*history, horizon, 0.1, 365)[0]
     assert discounted <= expected * (1 + 1e-9)
     assert discounted >= expected * 1.1 ** (-horizon / 365) * (1 - 1e-6)

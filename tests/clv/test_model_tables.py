@@ -18,7 +18,7 @@ from customer_marts.clv.fitting import FitStatus
 from customer_marts.clv.forecasts import ForecastRules, purchase_interval
 from customer_marts.clv.gammagamma import fit_gammagamma
 from customer_marts.clv.holdouts import PurchaseFit
-from customer_marts.clv.margin_refit import MarginFit, _holds
+from customer_marts.clv.margin_refit import MarginFit, Margins, _holds
 from customer_marts.clv.mbgcnbd import MbgCnbdK, fit_mbgcnbd
 from customer_marts.clv.model_tables import forecast_table, model_runs, renewal_table
 from customer_marts.errors import ConfigurationError
@@ -76,6 +76,7 @@ HISTORIES = f"""
         cast(count(*) filter (day < origin) as integer) as value_purchases,
         avg(value) filter (day < origin) as value_mean,
         var_samp(value) filter (day < origin) as value_variance,
+        cast(null as double) as revenue_mean,
         cast(count(*) filter (day >= origin and day < origin + {HOLDOUT}) as integer)
             as holdout_value_purchases,
         avg(value) filter (day >= origin and day < origin + {HOLDOUT}) as holdout_value_mean
@@ -264,6 +265,41 @@ def test_margins_that_moved_are_refused_and_give_provisional_figures(
     # the margins it expects are those of before: only what came after them differs
     before = MarginFit.from_json(named(first)["clv_margin_spot"]["artefact"])
     assert MarginFit.from_json(run["artefact"]).credibility == before.credibility
+
+
+def test_margins_of_known_cost_are_rates_of_the_customers_own_revenue(
+    session: Any, first: list[dict[str, Any]]
+) -> None:
+    """One customer in three earns 4, 5 or 6 % of its revenue."""
+    session.execute("create or replace table kept as from histories")
+    session.execute(
+        "update histories set revenue_mean = value_mean / (.04 + .01 * (hash(customer_id) % 3))"
+    )
+    rows = runs_of(session, [as_run(row) for row in first], AS_OF + timedelta(7), is_refit=True)
+    session.execute("create or replace table histories as from kept")
+    run = [row for row in rows if row["model"] == "clv_margin_spot"][-1]
+    told = json.loads(run["measures"])
+    # what was fitted in money is measured beside
+    assert {"shrunken_rate", "champion"} <= {row["candidate"] for row in told["tests"]}
+    made = MarginFit.from_json(run["artefact"])
+    assert made.credibility.mean == pytest.approx(0.05, rel=0.1)
+    rate = f"{made.credibility.mean:.1%}"
+    assert f"margins as rates of revenue, over 400 customers {rate} of it" in run["verdict_en"]
+    assert f"400 个客户整体为 {rate}" in run["verdict_zh"]
+    assert made.candidate == "shrunken_rate"
+    assert made.to_json() == run["artefact"]
+    # a purchase of 100 that earned 6, of 10,000 that earned 600, many of these, and none known
+    margins = Margins(
+        np.array([1.0, 1.0, 10_000.0, 0.0]),
+        np.array([6.0, 600.0, 600.0, 0.0]),
+        np.zeros(4),
+        np.array([100.0, 10_000.0, 10_000.0, 200.0]),
+    )
+    small, large, known, unknown = made.expected(margins).tolist()
+    assert 100 * made.credibility.mean < small < 6
+    assert large == pytest.approx(100 * small)
+    assert known == pytest.approx(600, rel=0.01)
+    assert unknown == pytest.approx(200 * made.credibility.mean)
 
 
 def test_a_champion_of_margins_is_measured_beside(

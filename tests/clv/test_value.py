@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import integrate
+from scipy import integrate, special
 
 from customer_marts.clv.bgnbd import BgNbd, fit_bgnbd
+from customer_marts.clv.dropout import stage_weights
+from customer_marts.clv.fitting import Fit, FitStatus
+from customer_marts.clv.forecasts import purchase_interval
 from customer_marts.clv.gammagamma import fit_gammagamma
 from customer_marts.clv.margin import Credibility, expected_margin, fit_credibility
 from customer_marts.clv.mbgcnbd import MbgCnbdK
@@ -46,6 +49,97 @@ def test_silence_of_bgnbd_is_the_negative_binomial_one() -> None:
     alive = model.probability_alive(x, last, age)[0]
     bought = 1 - ((4.414 + age) / (4.414 + age + horizon)) ** (0.243 + x)
     assert model.probability_silent(x, last, age, horizon)[0] == pytest.approx(1 - alive * bought)
+
+
+def numbers_of(
+    chance: np.random.Generator, model: MbgCnbdK, x: float, last: float, age: float, days: float
+) -> np.ndarray:
+    """How often 4,000 customers of one history go on to buy, by the model's own story."""
+    size = 4_000
+    count, share = model.r + model.k * x, (age - last) / (model.alpha + age)
+    weights = stage_weights(model.k, np.array([count]), np.array([share]))[:, 0]
+    stage = chance.choice(model.k, size, p=weights / weights.sum())
+    rate = chance.gamma(count + stage) / (model.alpha + age)
+    leaves = chance.beta(model.a, model.b + x + 1, size)
+    active = chance.random(size) < model.probability_alive(x, last, age)
+    at = chance.gamma(model.k - stage) / rate
+    bought = np.zeros(size)
+    while (active := active & (at <= days)).any():
+        bought += active
+        active &= chance.random(size) >= leaves
+        at += chance.gamma(model.k, size=size) / rate
+    return bought
+
+
+# a mean gap of 20 and of 18 days; one in 97 and one in 190 leaves after a purchase
+@pytest.mark.parametrize(
+    "model", [MbgCnbdK(6.65, 131.8, 0.5, 48.0), MbgCnbdK(5.5, 12.3, 0.24, 45.8, k=8)]
+)
+@pytest.mark.parametrize(
+    "history", [(5, 100, 110), (12, 290, 300), (25, 590, 600), (60, 1440, 1450)]
+)
+def test_the_interval_of_three_years_knows_who_leaves_meanwhile(
+    model: MbgCnbdK, history: tuple[float, float, float]
+) -> None:
+    parameters_known = ((0.0,) * 4,) * 4
+    fit = Fit(model, FitStatus.OK, (), 0.0, 1e6, model.names, parameters_known, None, 0)
+    one = [np.array([float(number)]) for number in history]
+    bought = numbers_of(np.random.default_rng(36), model, *history, 1095)
+    squares = float((bought**2).mean())
+    assert model.expected_purchases(*one, 1095)[0] == pytest.approx(bought.mean(), rel=0.05)
+    assert model.expected_squares(*one, 1095)[0] == pytest.approx(squares, rel=0.1)
+    low, high = purchase_interval(fit, *one, 1095, 0.8)
+    assert 0.75 <= ((bought >= np.floor(low)) & (bought <= np.ceil(high))).mean() <= 0.95
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        BgNbd(0.243, 4.414, 0.793, 2.426),
+        MbgCnbdK(2.0, 3.0, 0.9, 5.0, k=4),
+        # so many terms that the closed form is used
+        MbgCnbdK(0.6, 0.3, 1.3, 4.0),
+        BgNbd(0.6, 0.1, 0.02, 4.0),
+    ],
+)
+@pytest.mark.parametrize("history", [(0.0, 0.0, 1.0), (4.0, 30.0, 38.0), (60.0, 700.0, 730.0)])
+def test_squares_are_the_sum_of_two_n_less_one(
+    model: BgNbd | MbgCnbdK, history: tuple[float, float, float]
+) -> None:
+    (x, last, age), horizon, first = history, 1095.0, model.rule.first
+    count = model.r + model.rule.k * x
+    n = np.arange(1.0, 60_000 / model.rule.k)
+    weights = stage_weights(
+        model.rule.k, np.array([count]), np.array([(age - last) / (model.alpha + age)])
+    )[:, 0]
+    odds = horizon / (model.alpha + age + horizon)
+    reached = sum(
+        weight / weights.sum() * special.betainc(n * model.rule.k - stage, count + stage, odds)
+        for stage, weight in enumerate(weights)
+    )
+    coins = model.b + x + first
+    stays = np.exp(special.betaln(model.a, coins + n - 1) - special.betaln(model.a, coins))
+    chances = model.probability_alive(*history) * reached * stays
+    assert model.expected_purchases(*history, horizon)[0] == pytest.approx(chances.sum(), rel=1e-6)
+    squares = (2 * n - 1) @ chances
+    assert model.expected_squares(*history, horizon)[0] == pytest.approx(squares, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "model", [ParetoNbd(0.553, 10.578, 0.606, 11.669), ParetoNbd(3, 50, 2, 1e7)]
+)
+def test_squares_of_paretonbd_are_the_integral_over_its_story(model: ParetoNbd) -> None:
+    x, last, age, horizon = 4.0, 30.0, 38.0, 52.0
+
+    def there(upto: float) -> float:
+        return float(((model.beta + age) / (model.beta + age + upto)) ** model.s)
+
+    time = integrate.quad(there, 0, horizon)[0]
+    time_squared = integrate.quad(lambda upto: 2 * upto * there(upto), 0, horizon)[0]
+    size, scale = model.r + x, model.alpha + age
+    story = size / scale * time + size * (size + 1) / scale**2 * time_squared
+    story *= model.probability_alive(x, last, age)[0]
+    assert model.expected_squares(x, last, age, horizon)[0] == pytest.approx(story, rel=1e-8)
 
 
 def test_paretonbd_agrees_with_the_integral_over_its_story() -> None:

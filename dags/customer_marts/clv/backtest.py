@@ -170,17 +170,20 @@ def promotion_verdict(tests: Sequence[Tested], most_bias: float = MOST_BIAS) -> 
             reasons_zh.append(
                 f"第 {number} 个起点:偏差 {test.model.bias:+.1%},超出±{most_bias:.0%}"
             )
+        own = error_told(test.model.mae)
         for rule, rule_zh, naive in test.rules:
             if not test.model.mae < naive.mae:
-                reasons.append(
-                    f"origin {number}: MAE {test.model.mae:.4g} does not beat {naive.mae:.4g} "
-                    f"of {rule}"
-                )
+                other = error_told(naive.mae)
+                reasons.append(f"origin {number}: MAE {own} does not beat {other} of {rule}")
                 reasons_zh.append(
-                    f"第 {number} 个起点:平均绝对误差 {test.model.mae:.4g} 未优于{rule_zh}的 "
-                    f"{naive.mae:.4g}"
+                    f"第 {number} 个起点:平均绝对误差 {own} 未优于{rule_zh}的 {other}"
                 )
     return Verdict(not reasons, tuple(reasons), tuple(reasons_zh))
+
+
+def error_told(error: float) -> str:
+    """An error for a sentence: four digits; from a thousand on whole, the thousands apart."""
+    return f"{error:,.0f}" if error >= 999.5 else f"{error:.4g}"
 
 
 def calibration_curve(

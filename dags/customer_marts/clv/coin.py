@@ -72,6 +72,11 @@ class CoinModel(PurchaseModel):
     ) -> Floats:
         return dropout.expected(self.rule, self._at, repeats, last_at, age, horizons, weights)
 
+    def _expected_squares(
+        self, repeats: Floats, last_at: Floats, age: Floats, horizon: float
+    ) -> Floats:
+        return dropout.expected_squares(self.rule, self._at, repeats, last_at, age, horizon)
+
     def expected_of_new(self, times: npt.ArrayLike) -> Floats:
         """E[X(t)]: expected repeat purchases of a new customer within t of the first one."""
         horizons = check_times(times)

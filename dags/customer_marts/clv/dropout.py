@@ -19,11 +19,12 @@ Sources: Fader, Hardie & Lee 2005; Batislam et al. 2007; Reutterer, Platzer & Sc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import special
 
-from customer_marts.clv.books import Book, Floats, each, slices, unique_pairs
+from customer_marts.clv.books import Book, Floats, Integers, each, slices, unique_pairs
 from customer_marts.clv.special import log_add, log_beta_growth
 from customer_marts.errors import DataError
 
@@ -215,6 +216,33 @@ def expected(
     by_stage = np.zeros((rule.k, pair_repeats.size))
     for horizon, weight in zip(horizons, weights, strict=True):
         by_stage += weight * expected_if_alive(rule, at, pair_repeats, pair_age, horizon)
+    return _of_histories(rule, at, repeats, last_at, age, by_stage, pair)
+
+
+def expected_squares(
+    rule: Rule,
+    at: Parameters,
+    repeats: Floats,
+    last_at: Floats,
+    age: Floats,
+    horizon: float,
+) -> Floats:
+    """Expected square of the number of purchases in (T, T + horizon], given the history."""
+    pair_repeats, pair_age, pair = unique_pairs(repeats, age)
+    by_stage = expected_if_alive(rule, at, pair_repeats, pair_age, horizon, power=2)
+    return _of_histories(rule, at, repeats, last_at, age, by_stage, pair)
+
+
+def _of_histories(
+    rule: Rule,
+    at: Parameters,
+    repeats: Floats,
+    last_at: Floats,
+    age: Floats,
+    by_stage: Floats,
+    pair: Integers,
+) -> Floats:
+    """A forecast given the history from the one of who is alive, by stage: (k, pairs)."""
     result = np.empty(repeats.size)
     for part in slices(repeats.size):
         alive = probability_alive(rule, at, repeats[part], last_at[part], age[part])
@@ -229,15 +257,23 @@ def expected(
 
 
 def expected_if_alive(
-    rule: Rule, at: Parameters, repeats: Floats, age: Floats, horizon: float | Floats
+    rule: Rule,
+    at: Parameters,
+    repeats: Floats,
+    age: Floats,
+    horizon: float | Floats,
+    power: Literal[1, 2] = 1,
 ) -> Floats:
     """Expected purchases in (T, T + horizon] of a customer alive at T, by stage: (k, rows).
+
+    power: 2 for the expected square of their number.
 
     A customer j stages into the gap passes N further stages, N negative binomial with size c + j
     and success chance horizon/(alpha + T + horizon). He makes his n-th purchase when N >= n k - j
     and n - 1 coins let him stay, with probability m_n = B(a, b+x+first+n-1)/B(a, b+x+first). So
     E = sum over N of P(N) G(floor((N+j)/k)), G(m) = m_1 + ... + m_m: positive terms only, and
-    nothing special at a = 1, a -> 0 or b -> infinity. DataError where it would take more than
+    nothing special at a = 1, a -> 0 or b -> infinity. Of the square, m_n counts 2n - 1 times.
+    DataError where it would take more than
     ``MOST_STEPS`` terms (k > 1, T = 0 and alpha a small part of a day).
     """
     count = at.r + rule.k * repeats
@@ -248,7 +284,7 @@ def expected_if_alive(
     result = np.empty((rule.k, count.size))
     long = (steps > MANY_STEPS) & (rule.k == 1)
     if long.any():
-        result[0, long] = _hypergeometric(at.a, count[long], odds[long], coins[long])
+        result[0, long] = _hypergeometric(at.a, count[long], odds[long], coins[long], power)
         long &= np.isfinite(result[0])
     if (steps[~long] > MOST_STEPS).any():
         raise _out_of_reason(rule.k, count, odds)
@@ -256,23 +292,35 @@ def expected_if_alive(
     order = order[np.argsort(steps[order], kind="stable")]
     for part in slices(order.size, PAIRS_AT_ONCE):
         rows = order[part]
-        result[:, rows] = _purchase_sum(rule.k, at.a, count[rows], odds[rows], coins[rows])
+        result[:, rows] = _purchase_sum(rule.k, at.a, count[rows], odds[rows], coins[rows], power)
     return result
 
 
-def _hypergeometric(a: float, count: Floats, odds: Floats, coins: Floats) -> Floats:
-    """The same forecast for k = 1 as in Fader, Hardie & Lee (10), after Euler's transformation.
+def _hypergeometric(
+    a: float, count: Floats, odds: Floats, coins: Floats, power: Literal[1, 2]
+) -> Floats:
+    """The same forecast for k = 1 in closed form; NaN where it is not finite or out of bounds.
 
-    NaN where it is not finite or beyond what a customer who never leaves would buy.
+    Its bound is what a customer who never leaves would buy. The square rests on
+    (coins + n - 1) m_n = coins m_n', where m' has a - 1 and coins + 1.
     """
+    most = count * odds / (1 - odds)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        value = _closed_form(a, count, odds, coins)
+        if power == 2:
+            value += 2 * coins * (_closed_form(a - 1, count, odds, coins + 1) - value)
+            most *= most + 1 / (1 - odds)
+    fine = np.isfinite(value) & (value >= 0) & (value <= most * (1 + 1e-9))
+    return np.where(fine, value, np.nan)
+
+
+def _closed_form(a: float, count: Floats, odds: Floats, coins: Floats) -> Floats:
+    """Expected purchases as in Fader, Hardie & Lee (10), after Euler's transformation."""
     if abs(a - 1) < 1e-6:
         a = 1 + 1e-6  # the forecast is smooth in a, the formula is not
     end = a + coins - 1
     growth = special.hyp2f1(end - count, a - 1, end, odds)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        value = end * -np.expm1((a - 1) * np.log1p(-odds) + np.log(growth)) / (a - 1)
-    fine = np.isfinite(value) & (value >= 0) & (value <= count * odds / (1 - odds) * (1 + 1e-9))
-    return np.where(fine, value, np.nan)
+    return np.asarray(end * -np.expm1((a - 1) * np.log1p(-odds) + np.log(growth)) / (a - 1))
 
 
 def _out_of_reason(k: int, count: Floats, odds: Floats) -> DataError:
@@ -285,7 +333,9 @@ def _out_of_reason(k: int, count: Floats, odds: Floats) -> DataError:
     )
 
 
-def _purchase_sum(k: int, a: float, count: Floats, odds: Floats, coins: Floats) -> Floats:
+def _purchase_sum(
+    k: int, a: float, count: Floats, odds: Floats, coins: Floats, power: Literal[1, 2]
+) -> Floats:
     """The sum of ``expected_if_alive`` for some rows, by recurrence over N."""
     sizes = count + np.arange(k)[:, None]
     chance = np.ones((k, count.size))  # of N, up to a factor that the end divides out
@@ -300,14 +350,16 @@ def _purchase_sum(k: int, a: float, count: Floats, odds: Floats, coins: Floats) 
         stage = -step % k
         number = (step + stage) // k
         if number > purchase:
-            reached = reached + stays
+            reached = reached + stays * (number**power - purchase**power)
             stays = stays * ((coins + purchase) / (a + coins + purchase))
             purchase = number
         bought[stage] = reached
         total += chance
         result += chance * bought
         if step % STEPS_BETWEEN_CHECKS == 0:
-            if _is_done(sizes, odds, step, chance, total, bought + stays, result):
+            reach = bought + stays * ((purchase + 1) ** power - purchase**power)
+            more = 0 if power == 1 else purchase + 1
+            if _is_done(sizes, odds, step, chance, total, reach, result, more):
                 break
             big = total > 1e150
             if big.any():
@@ -328,13 +380,19 @@ def _is_done(
     total: Floats,
     bought: Floats,
     result: Floats,
+    purchase: int,
 ) -> bool:
-    """Whether the terms left are below PRECISION of both sums, by a geometric bound."""
+    """Whether the terms left are below PRECISION of both sums, by a geometric bound.
+
+    purchase: 0 for numbers; for squares the number of the next purchase.
+    """
     growth = (sizes + step) / (step + 1) * odds
     if (growth >= 1).any():
         return False
     left = chance * growth / (1 - growth)
-    # bought grows by at most one a step: the second factor bounds its growth over the tail
-    value = left * (bought + 1 / (1 - growth))
+    # bought grows by at most one a step (squares by 2n + 1 from n): the second factor bounds its
+    # growth over the tail
+    rest = 1 / (1 - growth)
+    value = left * (bought + rest * (2 * (purchase + rest) if purchase else 1.0))
     small_chance = left <= PRECISION * total
     return bool((small_chance & (value <= PRECISION * result + 1e-300)).all())

@@ -5,8 +5,8 @@ The interval of purchases holds two errors, added in squares as independent ones
 - of the parameters, by the delta method (``parameter_interval``); left out for fits on more than
   ``MOST_UNSURE_CUSTOMERS``, where it is far below a per cent;
 - of one customer's luck: the number bought is 0 with P(silent) of the model, and else gamma with
-  the mean that makes the whole right and a variance of m / k + m^2 / (x + 1): what regular gaps
-  (k of MBG/CNBD-k) leave, and what x purchases leave unknown of the customer's own rate. Quantiles
+  the mean and the variance that make E[Y] and E[Y^2] of the model right: what is unknown of the
+  customer's own rate, how regular its gaps are, and whether it leaves within the horizon. Quantiles
   of the gamma by Wilson and Hilferty.
 
 So it is parametric, and approximate in the customer's part.
@@ -144,7 +144,8 @@ def purchase_interval(
     silent = model.probability_silent(repeats, last_at, age, days)
     buys = np.maximum(1 - silent, 1e-12)
     mean = expected / buys
-    variance = mean / float(getattr(model, "k", 1)) + mean**2 / (repeats + 1)
+    squares = model.expected_squares(repeats, last_at, age, days)
+    variance = np.maximum(squares / buys - mean**2, 0.0)
     low = _luck((1 - level) / 2, silent, mean, variance)
     high = _luck((1 + level) / 2, silent, mean, variance)
     below, above = np.maximum(expected - low, 0.0), np.maximum(high - expected, 0.0)

@@ -5,7 +5,10 @@ by a variance between customers and, 1/x of it, one within. His expected margin 
 
     z m + (1 - z) mean,    z = x between / (x between + within)
 
-Margins may be negative or 0 here.
+Margins may be negative or 0 here. Where revenue is known beside the margin, the margins of each
+customer are measured in its own revenue of a purchase, so that a small customer is drawn to the
+rate of all, not to the money of larger ones; the mean then is the rate of all, each customer
+weighing by its revenue.
 Source: Buehlmann & Gisler (2005), A Course in Credibility Theory.
 """
 
@@ -26,6 +29,7 @@ class MarginBasis(StrEnum):
     """What an expected margin rests on."""
 
     GAMMA_GAMMA = "gamma_gamma"
+    SHRUNKEN_RATE = "shrunken_rate"
     SHRUNKEN_MEAN = "shrunken_mean"
     MEAN_OF_ALL = "mean_of_all"
 
@@ -38,13 +42,19 @@ class Credibility:
     between: float
     within: float
 
-    def expected_value(self, purchases: npt.ArrayLike, mean_value: npt.ArrayLike) -> Floats:
-        """The shrunken mean; where x = 0 the mean of all (the customer's mean is not read)."""
+    def expected_value(
+        self, purchases: npt.ArrayLike, mean_value: npt.ArrayLike, unit: npt.ArrayLike = 1.0
+    ) -> Floats:
+        """The shrunken mean; where x = 0 the mean of all (the customer's mean is not read).
+
+        unit: what a customer's mean is told in, of the one the mean of all is told in.
+        """
         x = as_floats(purchases, "purchases")
+        mean = self.mean * np.asarray(unit, dtype=np.float64)
         m = np.atleast_1d(np.asarray(mean_value, dtype=np.float64))
         known = x * self.between
         weight = np.divide(known, known + self.within, out=np.zeros(x.shape), where=known > 0)
-        return np.asarray(self.mean + weight * np.where(x > 0, m - self.mean, 0.0))
+        return np.asarray(mean + weight * np.where(x > 0, m - mean, 0.0))
 
 
 def fit_credibility(

@@ -1,7 +1,9 @@
 """Fit what a purchase is worth, and hold it against what purchases then brought.
 
-Two candidates: the shrunken mean (credibility) for all, and Gamma-Gamma for the customers whose
-mean is above 0, where its independence of value and frequency holds. On a holdout the expected
+Margins beside which the revenue is known are shrunk as rates of it. Where the revenue itself is all
+that is known there are two candidates: the shrunken mean (credibility) for all, and Gamma-Gamma for
+the customers whose mean is above 0, where its independence of value and frequency holds. On a
+holdout the expected
 margin of a purchase is compared with the mean one that each customer who bought realised, each
 counting as often as it bought: errors and bias are those of the margin at the volume that came. The
 better candidate is promoted by the gates of the purchase models; the naive rules are the customer's
@@ -44,12 +46,14 @@ NAIVE_MEAN, NAIVE_OWN_MEAN = "naive_mean", "naive_own_mean"
 class Margins:
     """Of customers with purchases of known margin: how many, their mean and their variance.
 
-    All arrays have one entry a customer; the variance is 0 where there is one purchase.
+    All arrays have one entry a customer; the variance is 0 where there is one purchase. revenue:
+    the mean revenue of these purchases; all 0 where the margin is the revenue itself.
     """
 
     purchases: Floats
     mean: Floats
     variance: Floats
+    revenue: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,18 +73,27 @@ class MarginHoldout:
 
 @dataclass(frozen=True)
 class MarginFit:
-    """What a purchase is expected to bring. values: Gamma-Gamma, where that is the candidate."""
+    """What a purchase is expected to bring.
+
+    values: Gamma-Gamma, where that is the candidate. is_rate: whether the credibility is of rates
+    of the customer's revenue of a purchase.
+    """
 
     credibility: Credibility
-    values: GammaGamma | None
+    values: GammaGamma | None = None
+    is_rate: bool = False
 
     @property
     def candidate(self) -> MarginBasis:
         """The candidate's name."""
+        if self.is_rate:
+            return MarginBasis.SHRUNKEN_RATE
         return MarginBasis.SHRUNKEN_MEAN if self.values is None else MarginBasis.GAMMA_GAMMA
 
     def expected(self, margins: Margins) -> Floats:
         """The expected margin of a purchase of each customer."""
+        if self.is_rate:
+            return self.credibility.expected_value(margins.purchases, margins.mean, margins.revenue)
         return expected_margin(margins.purchases, margins.mean, self.values, self.credibility)[0]
 
     def to_json(self) -> str:
@@ -97,8 +110,11 @@ class MarginFit:
         def part(kind: type[Any]) -> Any:
             return kind(**{field.name: told[field.name] for field in fields(kind)})
 
-        is_gamma_gamma = told["basis"] == MarginBasis.GAMMA_GAMMA
-        return cls(part(Credibility), part(GammaGamma) if is_gamma_gamma else None)
+        return cls(
+            part(Credibility),
+            part(GammaGamma) if told["basis"] == MarginBasis.GAMMA_GAMMA else None,
+            told["basis"] == MarginBasis.SHRUNKEN_RATE,
+        )
 
 
 @dataclass(frozen=True)
@@ -159,7 +175,10 @@ def refit_margins(
     is_promoted, reasons_en, reasons_zh = verdict_on(
         chosen, tests[chosen], tests.get(CHAMPION, []), rules
     )
-    held = _holds(doubts, correlation, number, found["not_above_zero"])
+    if fits[chosen].is_rate:
+        held = _rated(fits[chosen].credibility, number)
+    else:
+        held = _holds(doubts, correlation, number, found["not_above_zero"])
     return judged(
         (FitStatus.WEAK_DATA if doubts else FitStatus.OK).value,
         fits[chosen].to_json(),
@@ -172,14 +191,31 @@ def refit_margins(
 
 def _fitted(margins: Margins) -> tuple[dict[str, MarginFit], tuple[Told, ...]]:
     """The candidates by name, and why Gamma-Gamma is none of them."""
+    known = margins.revenue > 0
+    if known.any():
+        revenue = margins.revenue[known]
+        rates = fit_credibility(
+            margins.purchases[known],
+            margins.mean[known] / revenue,
+            margins.purchases[known] * revenue,
+            margins.variance[known] / revenue**2,
+        )
+        return {MarginBasis.SHRUNKEN_RATE.value: MarginFit(rates, is_rate=True)}, ()
     credibility = fit_credibility(margins.purchases, margins.mean, variance=margins.variance)
-    plain = {MarginBasis.SHRUNKEN_MEAN.value: MarginFit(credibility, None)}
+    plain = {MarginBasis.SHRUNKEN_MEAN.value: MarginFit(credibility)}
     if not (margins.mean > 0).any():
         return plain, (Told("no mean margin is above 0", "没有大于0的平均毛利"),)
     fit = fit_gammagamma(margins.purchases, margins.mean)
     if fit.status is not FitStatus.OK:
         return plain, fit.reasons
     return {MarginBasis.GAMMA_GAMMA.value: MarginFit(credibility, fit.model), **plain}, ()
+
+
+def _rated(rates: Credibility, number: int) -> Told:
+    return Told(
+        f"margins as rates of revenue, over {number} customers {rates.mean:.1%} of it",
+        f"毛利按占收入的比率估计,{number} 个客户整体为 {rates.mean:.1%}",
+    )
 
 
 def _holds(doubts: Sequence[Told], correlation: float, number: int, left: int) -> Told:

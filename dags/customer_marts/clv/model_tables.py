@@ -288,7 +288,7 @@ def _holdouts(
 
 
 def _margins(histories: duckdb.DuckDBPyRelation) -> Margins:
-    names = "value_purchases, value_mean, value_variance"
+    names = "value_purchases, value_mean, value_variance, revenue_mean"
     columns = histories.order("customer_id").project(names).fetchnumpy()
     return Margins(*(_known(columns[name]) for name in names.split(", ")))
 

@@ -94,6 +94,18 @@ class ParetoNbd(PurchaseModel):
         log_growth = np.log1p(horizon / (self.beta + age))
         return np.asarray((self.beta + age) * mean_decay(self.s - 1, log_growth))
 
+    def _expected_squares(
+        self, repeats: Floats, last_at: Floats, age: Floats, horizon: float
+    ) -> Floats:
+        # of a Poisson number over the time alive u: E[rate] E[u] + E[rate^2] E[u^2]
+        size, scale = self.r + repeats, self.alpha + age
+        upto = self._time_alive(age, horizon)
+        log_growth = np.log1p(horizon / (self.beta + age))
+        slower = (self.beta + age) * mean_decay(self.s - 2, log_growth)
+        squares = 2 * (self.beta + age) * np.maximum(slower - upto, 0.0)
+        if_alive = size / scale * (upto + (size + 1) / scale * squares)
+        return np.asarray(self._probability_alive(repeats, last_at, age) * if_alive)
+
     def expected_of_new(self, times: npt.ArrayLike) -> Floats:
         """E[X(t)]: expected repeat purchases of a new customer within t of the first one."""
         horizons = check_times(times)

@@ -50,6 +50,12 @@ class PurchaseModel(ABC):
         """Sum over the horizons of weight x expected purchases in (T, T + horizon]."""
 
     @abstractmethod
+    def _expected_squares(
+        self, repeats: Floats, last_at: Floats, age: Floats, horizon: float
+    ) -> Floats:
+        """E[Y^2] of the purchases in (T, T + horizon]."""
+
+    @abstractmethod
     def expected_of_new(self, times: npt.ArrayLike) -> Floats:
         """E[X(t)]: expected repeat purchases of a new customer within t of the first one."""
 
@@ -86,6 +92,17 @@ class PurchaseModel(ABC):
         x, last, upto = histories(repeats, last_at, age)
         _check_horizon(horizon)
         return self._expected(x, last, upto, np.array([horizon]), np.ones(1))
+
+    def expected_squares(
+        self, repeats: npt.ArrayLike, last_at: npt.ArrayLike, age: npt.ArrayLike, horizon: float
+    ) -> Floats:
+        """E[Y(horizon)^2] given the history: with E[Y], how far a customer's number may stray.
+
+        It is the sum over n of (2n - 1) P(Y >= n), and so knows who leaves within the horizon.
+        """
+        x, last, upto = histories(repeats, last_at, age)
+        _check_horizon(horizon)
+        return self._expected_squares(x, last, upto, horizon)
 
     def discounted_purchases(
         self,

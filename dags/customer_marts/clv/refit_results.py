@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from customer_marts.clv.backtest import Metrics, Tested, promotion_verdict
+from customer_marts.clv.backtest import Metrics, Tested, error_told, promotion_verdict
 from customer_marts.clv.fitting import Fit
 from customer_marts.clv.refit_rules import RefitRules
 
@@ -159,8 +159,9 @@ def verdict_on(
         own, other = mean_error(tests), mean_error(champion)
         is_better = own <= other * (1 + rules.maximum_mae_loss)
         if not is_better or verdict.is_promoted:
-            reasons_en.append(f"mean absolute error {own:.4g} against {other:.4g} of the champion")
-            reasons_zh.append(f"平均绝对误差 {own:.4g},现用模型为 {other:.4g}")
+            told, champions = error_told(own), error_told(other)
+            reasons_en.append(f"mean absolute error {told} against {champions} of the champion")
+            reasons_zh.append(f"平均绝对误差 {told},现用模型为 {champions}")
     if verdict.is_promoted and is_better:
         biases = ", ".join(f"{test.model.bias:+.1%}" for test in tests)
         reasons_en.insert(0, f"{chosen} beats both naive rules, bias {biases}")

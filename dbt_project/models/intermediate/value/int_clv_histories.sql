@@ -132,6 +132,8 @@ valued_days as (
                 else purchase_days.revenue_amount
             end as decimal(19, 2)
         ) as value_amount,
+        -- what a margin is a rate of; a revenue is no rate of itself
+        case when book.has_margins then purchase_days.revenue_amount end as rated_revenue_amount,
         cast(ln(cast({{ days_between(
             'lag(purchase_days.ordered_on) over ('
             'partition by purchase_days.customer_id order by purchase_days.ordered_on)',
@@ -171,6 +173,13 @@ histories as (
         sum(valued_days.value_amount * valued_days.value_amount) filter (
             where valued_days.ordered_on <= origins.origin_on
         ) as value_squares,
+        sum(valued_days.rated_revenue_amount) filter (
+            where valued_days.ordered_on <= origins.origin_on
+            and valued_days.value_amount is not null
+        ) as value_revenue_amount,
+        sum(valued_days.rated_revenue_amount) filter (
+            where valued_days.ordered_on <= origins.origin_on
+        ) as rated_revenue_amount,
         count(valued_days.value_amount) filter (
             where valued_days.ordered_on > origins.origin_on
             and valued_days.ordered_on
@@ -237,6 +246,10 @@ final as (
                         0
                     )
         end as value_variance,
+        coalesce(
+            {{ mean_of('histories.value_revenue_amount', 'histories.value_purchases') }},
+            {{ mean_of('histories.rated_revenue_amount', 'histories.count_purchases') }}
+        ) as revenue_mean,
         case
             when histories.origin_no > 0 then cast(histories.holdout_value_purchases as integer)
         end as holdout_value_purchases,

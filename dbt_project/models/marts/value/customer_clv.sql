@@ -9,6 +9,11 @@
     )
 {%- endset -%}
 
+{#- The shrunken rate is told in the customer's revenue of a purchase. #}
+{%- set unit_of_margin -%}
+    case when margin_fits.fit_basis = 'shrunken_rate' then shrunken_buyers.revenue_mean else 1 end
+{%- endset -%}
+
 with customers as (
     select * from {{ ref('dim_customers') }}
 ),
@@ -293,12 +298,12 @@ shrunken_buyers as (
     inner join type_means on buyers.sale_type = type_means.sale_type
 ),
 
--- where Gamma-Gamma holds it values a mean above zero; all else is the shrunken mean
+-- where Gamma-Gamma holds it values a mean above zero; all else is shrunk to the mean of all, or to
+-- the rate of all of the customer's own revenue
 expected_margins as (
     select
         shrunken_buyers.*,
         margin_fits.margin_model_version,
-        margin_fits.fit_within,
         margin_fits.is_margin_promoted,
         coalesce(
             shrunken_buyers.value_purchases * margin_fits.fit_between
@@ -308,10 +313,12 @@ expected_margins as (
             ),
             0
         ) as credibility,
-        margin_fits.fit_mean,
-        margin_fits.fit_between,
+        margin_fits.fit_mean * {{ unit_of_margin }} as prior_margin,
+        margin_fits.fit_between * power({{ unit_of_margin }}, 2) as variance_between,
+        margin_fits.fit_within * power({{ unit_of_margin }}, 2) as variance_within,
         case
             when shrunken_buyers.value_purchases = 0 then 'mean_of_all'
+            when margin_fits.fit_basis = 'shrunken_rate' then 'shrunken_rate'
             when margin_fits.fit_basis = 'gamma_gamma' and shrunken_buyers.value_mean > 0
                 then 'gamma_gamma'
             else 'shrunken_mean'
@@ -343,14 +350,14 @@ forecast_customers as (
         forecasts.next_purchase_from_days,
         forecasts.next_purchase_until_days,
         forecasts.interval_quantile,
-        expected_margins.fit_within,
-        expected_margins.fit_between * (1 - expected_margins.credibility) as margin_variance,
+        expected_margins.variance_within,
+        expected_margins.variance_between * (1 - expected_margins.credibility) as margin_variance,
         case expected_margins.margin_model
             when 'gamma_gamma' then expected_margins.gamma_gamma_mean
             else
-                expected_margins.fit_mean
+                expected_margins.prior_margin
                 + expected_margins.credibility
-                * (coalesce(expected_margins.value_mean, 0) - expected_margins.fit_mean)
+                * (coalesce(expected_margins.value_mean, 0) - expected_margins.prior_margin)
         end as margin_per_purchase,
         shrunken_buyers.cost_per_purchase,
     {%- for horizon, months in horizons.items() %}
@@ -439,7 +446,7 @@ value_errors as (
                 2
             )
             + power(interval_quantile, 2) * (
-                discounted_purchases_{{ horizon }} * fit_within
+                discounted_purchases_{{ horizon }} * variance_within
                 + power(discounted_purchases_{{ horizon }}, 2) * margin_variance
             )
         ) as below_{{ horizon }},
@@ -453,7 +460,7 @@ value_errors as (
                 2
             )
             + power(interval_quantile, 2) * (
-                discounted_purchases_{{ horizon }} * fit_within
+                discounted_purchases_{{ horizon }} * variance_within
                 + power(discounted_purchases_{{ horizon }}, 2) * margin_variance
             )
         ) as above_{{ horizon }}
@@ -471,8 +478,8 @@ contract_renewals as (
         {{ add_months('contracts.first_contract_on', '12 * contracts.last_year_no') }} as due_on,
         case
             when contracts.last_year_no < contracts.complete_years then 'lapsed'
-            when contracts.last_year_no = contracts.complete_years then 'awaited'
             when forecast_customers.probability_alive < parameters.alive_at_least then 'silent'
+            when contracts.last_year_no = contracts.complete_years then 'awaited'
             when renewals.is_promoted then 'expected'
             when renewals.model_version is not null then 'provisional'
             else 'no_model'
@@ -597,7 +604,7 @@ final as (
                 'purchases': 'judged_customers.count_purchases',
                 'recency_days': days_between('judged_customers.last_purchase_on', as_of_date()),
                 'expected': with_decimal_if_any('judged_customers.expected_purchases_12_months'),
-                'margin': as_whole('judged_customers.margin_per_purchase'),
+                'margin': as_grouped('judged_customers.margin_per_purchase'),
                 'basis': 'basis_texts.label_' ~ language,
                 'currency': reporting_currency(),
             }) }} as clv_reason_{{ language }},
