@@ -1,13 +1,12 @@
 """Fit what a purchase is worth, and hold it against what purchases then brought.
 
-Margins beside which the revenue is known are shrunk as rates of it. Where the revenue itself is all
-that is known there are two candidates: the shrunken mean (credibility) for all, and Gamma-Gamma for
-the customers whose mean is above 0, where its independence of value and frequency holds. On a
-holdout the expected
-margin of a purchase is compared with the mean one that each customer who bought realised, each
-counting as often as it bought: errors and bias are those of the margin at the volume that came. The
-better candidate is promoted by the gates of the purchase models; the naive rules are the customer's
-own mean so far, and the mean of all.
+The candidates: the shrunken mean (credibility) for all; Gamma-Gamma for the customers whose mean is
+above 0, where its independence of value and frequency holds; and, beside which the revenue is
+known, margins shrunk as rates of it. On a holdout the expected margin of a purchase is compared
+with the mean one that each customer who bought realised, each counting as often as it bought:
+errors and bias are those of the margin at the volume that came. The best candidate is promoted by
+the gates of the purchase models; the naive rules are the customer's own mean so far, and the mean
+of all.
 """
 
 from __future__ import annotations
@@ -176,11 +175,12 @@ def refit_margins(
         chosen, tests[chosen], tests.get(CHAMPION, []), rules
     )
     if fits[chosen].is_rate:
-        held = _rated(fits[chosen].credibility, number)
+        status, held = FitStatus.OK, _rated(fits[chosen].credibility, number)
     else:
+        status = FitStatus.WEAK_DATA if doubts else FitStatus.OK
         held = _holds(doubts, correlation, number, found["not_above_zero"])
     return judged(
-        (FitStatus.WEAK_DATA if doubts else FitStatus.OK).value,
+        status.value,
         fits[chosen].to_json(),
         is_promoted,
         [*reasons_en, held.text_en],
@@ -191,6 +191,8 @@ def refit_margins(
 
 def _fitted(margins: Margins) -> tuple[dict[str, MarginFit], tuple[Told, ...]]:
     """The candidates by name, and why Gamma-Gamma is none of them."""
+    credibility = fit_credibility(margins.purchases, margins.mean, variance=margins.variance)
+    found = {MarginBasis.SHRUNKEN_MEAN.value: MarginFit(credibility)}
     known = margins.revenue > 0
     if known.any():
         revenue = margins.revenue[known]
@@ -200,15 +202,13 @@ def _fitted(margins: Margins) -> tuple[dict[str, MarginFit], tuple[Told, ...]]:
             margins.purchases[known] * revenue,
             margins.variance[known] / revenue**2,
         )
-        return {MarginBasis.SHRUNKEN_RATE.value: MarginFit(rates, is_rate=True)}, ()
-    credibility = fit_credibility(margins.purchases, margins.mean, variance=margins.variance)
-    plain = {MarginBasis.SHRUNKEN_MEAN.value: MarginFit(credibility)}
+        found = {MarginBasis.SHRUNKEN_RATE.value: MarginFit(rates, is_rate=True), **found}
     if not (margins.mean > 0).any():
-        return plain, (Told("no mean margin is above 0", "没有大于0的平均毛利"),)
+        return found, (Told("no mean margin is above 0", "没有大于0的平均毛利"),)
     fit = fit_gammagamma(margins.purchases, margins.mean)
     if fit.status is not FitStatus.OK:
-        return plain, fit.reasons
-    return {MarginBasis.GAMMA_GAMMA.value: MarginFit(credibility, fit.model), **plain}, ()
+        return found, fit.reasons
+    return {MarginBasis.GAMMA_GAMMA.value: MarginFit(credibility, fit.model), **found}, ()
 
 
 def _rated(rates: Credibility, number: int) -> Told:
