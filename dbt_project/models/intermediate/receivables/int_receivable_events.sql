@@ -174,7 +174,7 @@ dishonours as (
         cast(null as date) as cancelled_on,
         0 as settled_amount,
         0 as count_entries
-    from standing_documents
+    from started_payments
     where
         kind_no = 2
         and cancelled_on > event_on
@@ -254,35 +254,29 @@ named_payments as (
     where payment_events.kind_no = 2 and naming.kind_no in (3, 4)
 ),
 
-resolved as (
-    select
-        events.*,
-        orders.order_no,
-        coalesce(orders.has_invoice, false) as names_order,
-        named_invoices.event_no as invoice_no
-    from events
-    left join orders
-        on events.account_no = orders.account_no and events.order_key = orders.order_key
-    left join invoice_events as named_invoices
-        on
-            events.reference = named_invoices.document_id
-            and events.account_no = named_invoices.account_no
-            and events.kind_no in (2, 4, 5)
-),
-
 -- what names no document of its own account may name another's
 names_of_others as (
     select
-        event_no,
-        customer_id,
-        order_key,
-        reference
-    from resolved
+        events.event_no,
+        events.customer_id,
+        events.order_key,
+        events.reference
+    from events
+    left join invoice_events
+        on
+            events.reference = invoice_events.document_id
+            and events.account_no = invoice_events.account_no
+            and events.kind_no = 2
+    left join orders
+        on
+            events.account_no = orders.account_no
+            and events.order_key = orders.order_key
+            and orders.has_invoice
     where
-        kind_no in (1, 2)
-        and order_key is not null
-        and invoice_no is null
-        and not names_order
+        events.kind_no in (1, 2)
+        and events.order_key is not null
+        and invoice_events.event_no is null
+        and orders.order_no is null
 ),
 
 others_named as (
@@ -326,6 +320,22 @@ statuses as (
         end as reference_status
     from others_named
     group by event_no
+),
+
+resolved as (
+    select
+        events.*,
+        orders.order_no,
+        coalesce(orders.has_invoice, false) as names_order,
+        named_invoices.event_no as invoice_no
+    from events
+    left join orders
+        on events.account_no = orders.account_no and events.order_key = orders.order_key
+    left join invoice_events as named_invoices
+        on
+            events.reference = named_invoices.document_id
+            and events.account_no = named_invoices.account_no
+            and events.kind_no in (2, 4, 5)
 ),
 
 final as (
