@@ -321,7 +321,8 @@ def _fits_of_parent(connection: duckdb.DuckDBPyConnection) -> list[ModelRun]:
 
 
 def _timed(which: str, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
-    """One build in a process of its own."""
+    """One build in a process of its own; what came before has been written when it starts."""
+    os.sync()
     command = [sys.executable, __file__, "--build", which, "--keep", str(folder)]
     command += ["--memory", arguments.memory]
     start = time.perf_counter()
