@@ -244,6 +244,11 @@ def _measure(
     console.print(f"landed rows made in {time.perf_counter() - start:.0f} s, {size:,.0f} MB")
     first = _timed("first", folder, arguments)
     bare = run_bare(settings, database, folder)
+    # a refresh goes on with a copy of the last release's files
+    (release := folder / "release").mkdir(exist_ok=True)
+    for file in (database, warehouse.marts_beside(database)):
+        file.rename(release / file.name)
+    warehouse.copy_build(release / database.name, database)
     next_day = AS_OF + timedelta(days=1)
     day = {"first": first_day, "since": next_day, "until": next_day, "days": 1}
     day |= {"from_order": count_orders + 1, "count_orders": arguments.day_lines // LINES_PER_ORDER}
