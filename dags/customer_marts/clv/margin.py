@@ -6,9 +6,9 @@ by a variance between customers and, 1/x of it, one within. His expected margin 
     z m + (1 - z) mean,    z = x between / (x between + within)
 
 Margins may be negative or 0 here. Where revenue is known beside the margin, the margins of each
-customer are measured in its own revenue of a purchase, so that a small customer is drawn to the
-rate of all, not to the money of larger ones; the mean then is the rate of all, each customer
-weighing by its revenue.
+customer may be measured in its own revenue of a purchase instead, so that a small customer is
+drawn to the rate of all, not to the money of larger ones; the mean then is the rate of all, each
+customer weighing by its revenue.
 Source: Buehlmann & Gisler (2005), A Course in Credibility Theory.
 """
 

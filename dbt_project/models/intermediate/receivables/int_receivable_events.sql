@@ -254,7 +254,8 @@ named_payments as (
     where payment_events.kind_no = 2 and naming.kind_no in (3, 4)
 ),
 
--- what names no document of its own account may name another's
+-- what names no document of its own account may name another's. That is asked of the events here
+-- and in `resolved`: read by both, it would be kept whole, all its columns for every event
 names_of_others as (
     select
         events.event_no,
