@@ -62,7 +62,7 @@ def apply(
         parent_release_id=None,
         parent_as_of=None,
         as_of=as_of,
-        is_rebuild=False,
+        is_rebuild=True,
         is_refit=False,
         run_id="test",
         started_at=NOW.replace(tzinfo=None),

@@ -20,6 +20,7 @@ import duckdb
 
 from customer_marts.errors import DataError, MartsError, tells_of_a_full_disk
 from customer_marts.feeds import AREAS
+from customer_marts.lean_dbt import lean_dbt
 from customer_marts.settings import DBT_PROJECT_DIR, Settings
 from customer_marts.sql import literal
 from customer_marts.warehouse import marts_beside, open_build
@@ -108,7 +109,7 @@ def build(
             # without the tests of several models that also read one which is not built
             arguments += ["--select", *(f"+{mart}" for mart in marts)]
             arguments.append("--indirect-selection=cautious")
-        with warnings_and_errors_only():
+        with lean_dbt():
             outcome = dbtRunner(project, callbacks=[_log_to(work / "dbt.log")]).invoke(arguments)
         _close_adapters()
     if outcome.exception is not None or outcome.result is None:
@@ -150,19 +151,51 @@ def vacuum_tasks(release_sequence: int) -> str:
 
 
 def stated_run_context(database: Path) -> dict[str, str]:
-    """What models take of the run's context as literals (MARTS_RUN_CONTEXT): column to SQL."""
+    """What models take of the run's context as literals (MARTS_RUN_CONTEXT): column to SQL; and in
+    ``parameters_moved`` the dated seeds of which other rows are in force than in the parent.
+    """
     with duckdb.connect(str(database), read_only=True) as connection:
         as_of, parent_as_of, currency, is_rebuild, sequence = connection.execute(
             "select as_of, parent_as_of, reporting_currency, is_rebuild, release_sequence"
             " from landing.run_context"
         ).fetchall()[0]
+        moved = [] if is_rebuild else _parameters_moved(connection)
     return {
         "as_of": f"cast('{as_of}' as date)",
         "parent_as_of": f"cast('{parent_as_of}' as date)" if parent_as_of else "cast(null as date)",
         "reporting_currency": literal(currency),
         "is_rebuild": str(is_rebuild).lower(),
         "release_sequence": str(sequence),
+        "parameters_moved": " ".join(moved),
     }
+
+
+def _parameters_moved(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Dated seeds with a row that comes into force, or goes, between the two as-of dates."""
+    seeds = connection.execute(
+        "select table_name from duckdb_columns() where schema_name = 'seeds'"
+        " and column_name in ('valid_from', 'valid_to')"
+        " group by table_name having count(*) = 2 order by table_name"
+    ).fetchall()
+    return [
+        seed
+        for (seed,) in seeds
+        if connection.execute(
+            f"""
+            select exists (
+                select 1
+                from seeds."{seed}"
+                where
+                    (valid_from > least(parent_as_of, as_of)
+                    and valid_from <= greatest(parent_as_of, as_of))
+                    or (valid_to > least(parent_as_of, as_of)
+                    and valid_to <= greatest(parent_as_of, as_of))
+            )
+            from landing.run_context
+            """
+        ).fetchall()
+        == [(True,)]
+    ]
 
 
 def marts_of(project: Manifest, areas: Collection[str]) -> list[str]:
@@ -338,29 +371,6 @@ def _log_to(file: Path) -> Callable[[Any], None]:
                 stream.write(f"{at} [{event.info.level}] {event.info.msg}\n")
 
     return write
-
-
-@contextmanager
-def warnings_and_errors_only() -> Iterator[None]:
-    """Nothing is made of dbt's other events, which nobody hears.
-
-    dbt 1.11 writes out each of a thousand debug events, then finds that no log takes them. Can go
-    when it asks first.
-    """
-    from dbt_common.events.base_types import EventLevel
-    from dbt_common.events.event_manager import EventManager
-
-    fire = EventManager.fire_event
-
-    def fire_if_heard(self: Any, e: Any, level: Any = None, *rest: Any, **options: Any) -> None:
-        if (level or e.level_tag()) in (EventLevel.WARN, EventLevel.ERROR):
-            fire(self, e, level, *rest, **options)
-
-    EventManager.fire_event = fire_if_heard  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        EventManager.fire_event = fire  # type: ignore[method-assign]
 
 
 def _close_adapters() -> None:

@@ -104,7 +104,10 @@ create table if not exists landing.fx_days (
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a candidate is built for; one row in ``landing.run_context``."""
+    """What a candidate is built for; one row in ``landing.run_context``.
+
+    Raises ValueError for a release that goes on from none, yet is no rebuild.
+    """
 
     release_id: str
     release_sequence: int
@@ -122,6 +125,10 @@ class RunContext:
     run_id: str
     started_at: datetime
     code_version: str
+
+    def __post_init__(self) -> None:
+        if self.parent_as_of is None and not self.is_rebuild:
+            raise ValueError(f"{self.release_id} has no parent: it is a rebuild")
 
     @classmethod
     def of(

@@ -18,6 +18,12 @@
     {{ return({}) }}
 {%- endmacro %}
 
+{#- True in a release that goes on from one of the same code, whose build checked what hangs on the
+    code alone. -#}
+{% macro goes_on_from_same_code() -%}
+    {{ return(stated_run_context().get('is_rebuild') == 'false') }}
+{%- endmacro %}
+
 {#- The as-of date of this run. Every model that ages, counts or cuts off uses it; nothing reads
     the clock. -#}
 {% macro as_of_date() -%}

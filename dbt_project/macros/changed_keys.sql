@@ -4,11 +4,14 @@
     The alternative, delete+insert on unique_key, keeps rows that no longer come from the query.
 -#}
 
-{#- True when the run context asks for a rebuild, or when `when` (a predicate on it) holds. -#}
+{#- True when the run context asks for a rebuild, or when `when` (a predicate on it) holds. The
+    database is asked only where the build does not state the answer. -#}
 {% macro run_asks_for_rebuild(when='false') -%}
     {%- if not execute -%}{{ return(false) }}{%- endif -%}
     {%- set stated = stated_run_context() -%}
-    {%- if stated and when == 'false' -%}{{ return(stated['is_rebuild'] == 'true') }}{%- endif -%}
+    {%- if stated and not when.split() | reject('in', ['false', 'or']) | list -%}
+        {{ return(stated['is_rebuild'] == 'true') }}
+    {%- endif -%}
     {%- set query -%}
         select is_rebuild or ({{ when }}) from {{ ref('stg_landing__run_context') }}
     {%- endset -%}
@@ -82,6 +85,10 @@
 
 {#- A dated parameter seed has other rows in force on the two as-of dates. -#}
 {% macro parameters_moved(seed) -%}
+    {%- set stated = stated_run_context() -%}
+    {%- if stated -%}
+        {{ return('true' if seed in stated['parameters_moved'].split() else 'false') }}
+    {%- endif -%}
     exists (
         select seeds.valid_from
         from {{ ref(seed) }} as seeds
@@ -149,7 +156,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{% macro delete_changed_months_of_customers(rebuild_when) -%}
+{% macro delete_changed_months_of_customers(rebuild_when='false') -%}
     {%- if is_incremental() -%}
         {% if run_asks_for_rebuild(rebuild_when) -%}
             delete from {{ this }}
@@ -166,8 +173,7 @@
 
 {#- When every month of every customer is computed again. -#}
 {% macro months_need_rebuild() -%}
-    parent_as_of is null
-    or {{ parameters_moved('survey_measures') }}
+    {{ parameters_moved('survey_measures') }}
     or {{ parameters_moved('contract_rules') }}
 {%- endmacro %}
 
@@ -226,8 +232,7 @@
 
 {#- The first order of the book begins everybody's states: they are built anew when it moves. -#}
 {% macro customer_states_rebuilt_when() -%}
-    parent_as_of is null
-    or (
+    (
         select min({{ month_start('ordered_on') }}) from {{ ref('fct_orders') }}
         where not is_cancelled
     ) is distinct from (

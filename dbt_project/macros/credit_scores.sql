@@ -20,8 +20,7 @@
 {#- When every month of the panel is computed again: what makes a default and how many days of grace
     an invoice has are those of the as-of date for all months. -#}
 {% macro credit_panel_rebuilt_when() -%}
-    parent_as_of is null
-    or {{ parameters_moved('credit_default_rules') }}
+    {{ parameters_moved('credit_default_rules') }}
     or {{ parameters_moved('credit_scorecard_parameters') }}
 {%- endmacro %}
 

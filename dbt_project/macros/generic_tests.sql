@@ -145,7 +145,7 @@
         {#- named whatever is built: dbt must learn of every ref as it parses -#}
         {%- set run_context = ref('stg_landing__run_context') -%}
         {%- set predicate = is_of_changed(changed) -%}
-        {%- set is_whole = 'parent_as_of is null' -%}
+        {%- set is_whole = 'false' -%}
         {%- if changed == 'customers' -%}
             {%- set is_whole = months_need_rebuild() -%}
         {%- elif changed == 'panel' -%}

@@ -36,8 +36,7 @@
     its credit's own months, and the rules of default in force hold for all spells. Of all other
     parameters a month takes those in force at its end. -#}
 {% macro provisions_rebuilt_when() -%}
-    parent_as_of is null
-    or {{ parameters_moved('write_offs') }}
+    {{ parameters_moved('write_offs') }}
     or {{ parameters_moved('credit_default_rules') }}
 {%- endmacro %}
 

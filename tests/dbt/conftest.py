@@ -15,6 +15,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.artifacts.schemas.results import NodeStatus, TestStatus
 from dbt.cli.main import dbtRunner
 
+from customer_marts.lean_dbt import lean_dbt
 from customer_marts.settings import Settings
 from customer_marts.transform import (
     DBT_ENVIRONMENT,
@@ -22,7 +23,6 @@ from customer_marts.transform import (
     node_results,
     parsed_project,
     stated_run_context,
-    warnings_and_errors_only,
 )
 from customer_marts.warehouse import copy_build, open_build
 from tests.dbt.landing_fixture import Landing
@@ -62,7 +62,7 @@ def dbt(workspace: Path, database: Path) -> Iterator[Dbt]:
             os.environ["MARTS_RUN_CONTEXT"] = json.dumps(stated_run_context(database))
         else:
             os.environ.pop("MARTS_RUN_CONTEXT", None)
-        with warnings_and_errors_only():
+        with lean_dbt():
             outcome = dbtRunner(parsed).invoke(
                 [
                     # the debug log costs a third of a build

@@ -109,6 +109,7 @@ class Landing:
     ) -> None:
         """Start the next release: its parent is the release begun before."""
         self.parent_as_of, self.as_of = self.as_of, as_of
+        is_rebuild = is_rebuild or self.parent_as_of is None
         self.sequence += 1
         release_id = f"release-{self.sequence}"
         parent_id = f"release-{self.sequence - 1}" if self.sequence > 1 else None

@@ -1,7 +1,5 @@
 -- Empty on a first release and on a rebuild: there every key is built anyway.
-{%- set is_going_on = (
-    parent_as_of() ~ ' is not null and not ' ~ of_run_context('is_rebuild')
-) %}
+{%- set is_going_on = 'not ' ~ of_run_context('is_rebuild') %}
 {%- set is_changed = 'changed_in >= ' ~ of_run_context('release_sequence') %}
 
 -- each way into view is looked up for itself: an `or` of them would read every row that ever landed

@@ -4,7 +4,7 @@ with run_context as (
     select
         as_of,
         coalesce(parent_as_of, as_of) as parent_as_of,
-        is_rebuild or parent_as_of is null or {{ full_refresh_is_asked() }} as is_whole
+        is_rebuild or {{ full_refresh_is_asked() }} as is_whole
     from {{ ref('stg_landing__run_context') }}
 ),
 

@@ -2,13 +2,13 @@
     materialized='incremental',
     incremental_strategy='append',
     pre_hook=[
-        "{{ delete_changed_months_of_customers('parent_as_of is null') }}",
+        "{{ delete_changed_months_of_customers() }}",
         "{{ end_current_month() }}",
     ],
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
 
-{%- set is_partial = is_incremental() and not run_asks_for_rebuild('parent_as_of is null') %}
+{%- set is_partial = is_incremental() and not run_asks_for_rebuild() %}
 {%- set first_month_on = 'changed.first_month_on' if is_partial else beginning_of_time() %}
 
 -- What open_documents and open_credits say of the as-of date, for the end of every month. Every
@@ -295,4 +295,4 @@ final as (
 )
 
 select * from final
-where {{ only_changed('customers', 'parent_as_of is null') }}
+where {{ only_changed('customers') }}
