@@ -185,6 +185,9 @@ changes as (
             when
                 this_year.n_year >= this_year.trend_answers_at_least
                 and year_before.n_year >= this_year.trend_answers_at_least
+                -- the errors are of customers: of a few they tell nothing, however many answers
+                and this_year.has_interval_year
+                and year_before.has_interval_year
                 and this_year.variance_year + year_before.variance_year > 0
                 then
                     {{ normal_p_value(
