@@ -150,6 +150,8 @@
         {%- set is_whole = 'parent_as_of is null' -%}
         {%- if changed == 'customers' -%}
             {%- set is_whole = months_need_rebuild() -%}
+        {%- elif changed == 'states' -%}
+            {%- set is_whole = customer_states_may_be_rebuilt_when() -%}
         {%- elif changed == 'panel' -%}
             {%- set is_whole = credit_panel_rebuilt_when() -%}
         {%- elif changed in ['transitions', 'provisions'] -%}
@@ -171,7 +173,7 @@
         document_id in ({{ documents_run_again('document_id') }})
     {%- elif changed == 'credits' -%}
         credit_id in ({{ documents_run_again('credit_id') }})
-    {%- elif changed == 'customers' -%}
+    {%- elif changed in ['customers', 'states'] -%}
         customer_id in ({{ changed_customers() }})
     {%- elif changed in ['panel', 'transitions'] -%}
         (month_on >= {{ first_running_month() }} or customer_id in ({{ changed_customers() }}))
