@@ -11,29 +11,59 @@
         where from_on > {{ beginning_of_time() }}
     ),
 
-    entries_before as (
-        select entries.*  -- noqa: RF01
+    entries_since as (
+        select
+            entries.document_id,
+            entries.credit_id
         from {{ ledger }} as entries
         inner join ledger_starts
             on
                 entries.customer_id = ledger_starts.customer_id
-                and entries.allocated_on < ledger_starts.from_on
+                and entries.allocated_on >= ledger_starts.from_on
+    ),
+
+    -- what the parent's ledger settles, by no row from that day on, was settled by then
+    claims_in_question as (
+        select document_id from {{ table_of_parent('int_open_claims') }}
+        where customer_id in (select customer_id from ledger_starts)
+        union
+        select document_id from entries_since
+    ),
+
+    credits_in_question as (
+        select credit_id from {{ table_of_parent('int_open_credits') }}
+        where customer_id in (select customer_id from ledger_starts)
+        union
+        select credit_id from entries_since
     ),
 
     documents as (
         select
-            invoices.document_amount > 0 as is_claim,
-            case
-                when invoices.document_amount > 0 then invoices.invoice_id
-                else {{ credit_id("'credit_note'", 'invoices.invoice_id') }}
-            end as document_id,
-            abs(invoices.document_amount) as document_amount
+            true as is_claim,
+            invoices.invoice_id as document_id,
+            invoices.document_amount
         from {{ ref('fct_invoices') }} as invoices
         inner join ledger_starts
             on
                 invoices.customer_id = ledger_starts.customer_id
                 and invoices.invoiced_on < ledger_starts.from_on
-        where invoices.document_amount <> 0
+        where
+            invoices.document_amount > 0
+            and invoices.invoice_id in (select document_id from claims_in_question)
+        union all
+        select
+            false as is_claim,
+            {{ credit_id("'credit_note'", 'invoices.invoice_id') }} as document_id,
+            -invoices.document_amount as document_amount
+        from {{ ref('fct_invoices') }} as invoices
+        inner join ledger_starts
+            on
+                invoices.customer_id = ledger_starts.customer_id
+                and invoices.invoiced_on < ledger_starts.from_on
+        where
+            invoices.document_amount < 0
+            and {{ credit_id("'credit_note'", 'invoices.invoice_id') }}
+            in (select credit_id from credits_in_question)
         union all
         -- a bill that was dishonoured is used up; what was given back was settled (see
         -- int_ledger_starts)
@@ -50,24 +80,28 @@
             payments.document_amount <> 0
             and payments.kind not in ('refund', 'chargeback')
             and payments.dishonoured_on is null
+            and payments.payment_id in (select credit_id from credits_in_question)
     ),
 
     settled_documents as (
-        select
-            true as is_claim,
-            document_id,
-            sum(document_amount) as settled_amount,
-            count(*) as count_entries
-        from entries_before
-        group by document_id
-        union all
-        select
-            false as is_claim,
-            credit_id as document_id,
-            sum(document_amount) as settled_amount,
-            count(*) as count_entries
-        from entries_before
-        group by credit_id
+        {%- for is_claim, key, documents_in_question in [
+            ('true', 'document_id', 'claims_in_question'),
+            ('false', 'credit_id', 'credits_in_question'),
+        ] %}
+            select
+                {{ is_claim }} as is_claim,
+                entries.{{ key }} as document_id,
+                sum(entries.document_amount) as settled_amount,
+                count(*) as count_entries
+            from {{ ledger }} as entries
+            inner join ledger_starts
+                on
+                    entries.customer_id = ledger_starts.customer_id
+                    and entries.allocated_on < ledger_starts.from_on
+            where entries.{{ key }} in (select {{ key }} from {{ documents_in_question }})
+            group by entries.{{ key }}
+            {{ 'union all' if not loop.last }}
+        {%- endfor %}
     )
 
     select
