@@ -12,9 +12,7 @@
     ),
 
     entries_since as (
-        select
-            entries.document_id,
-            entries.credit_id
+        select entries.*  -- noqa: RF01
         from {{ ledger }} as entries
         inner join ledger_starts
             on
@@ -24,17 +22,17 @@
 
     -- what the parent's ledger settles, by no row from that day on, was settled by then
     claims_in_question as (
+        select document_id from entries_since
+        union
         select document_id from {{ table_of_parent('int_open_claims') }}
         where customer_id in (select customer_id from ledger_starts)
-        union
-        select document_id from entries_since
     ),
 
     credits_in_question as (
+        select credit_id from entries_since
+        union
         select credit_id from {{ table_of_parent('int_open_credits') }}
         where customer_id in (select customer_id from ledger_starts)
-        union
-        select credit_id from entries_since
     ),
 
     documents as (
@@ -83,25 +81,37 @@
             and payments.payment_id in (select credit_id from credits_in_question)
     ),
 
-    settled_documents as (
-        {%- for is_claim, key, documents_in_question in [
-            ('true', 'document_id', 'claims_in_question'),
-            ('false', 'credit_id', 'credits_in_question'),
-        ] %}
-            select
-                {{ is_claim }} as is_claim,
-                entries.{{ key }} as document_id,
-                sum(entries.document_amount) as settled_amount,
-                count(*) as count_entries
+    {% for key, documents_in_question in [
+        ('document_id', 'claims_in_question'), ('credit_id', 'credits_in_question')
+    ] -%}
+        entries_before_by_{{ key }} as (
+            select entries.*  -- noqa: RF01
             from {{ ledger }} as entries
             inner join ledger_starts
                 on
                     entries.customer_id = ledger_starts.customer_id
                     and entries.allocated_on < ledger_starts.from_on
             where entries.{{ key }} in (select {{ key }} from {{ documents_in_question }})
-            group by entries.{{ key }}
-            {{ 'union all' if not loop.last }}
-        {%- endfor %}
+        ),
+
+    {% endfor -%}
+
+    settled_documents as (
+        select
+            true as is_claim,
+            document_id,
+            sum(document_amount) as settled_amount,
+            count(*) as count_entries
+        from entries_before_by_document_id
+        group by document_id
+        union all
+        select
+            false as is_claim,
+            credit_id as document_id,
+            sum(document_amount) as settled_amount,
+            count(*) as count_entries
+        from entries_before_by_credit_id
+        group by credit_id
     )
 
     select

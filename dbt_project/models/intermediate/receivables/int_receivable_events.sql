@@ -107,16 +107,23 @@ payments as (
     ),
 {%- else %}
     -- a first release and a rebuild start everybody at the beginning
-    {%- for documents in ['invoices', 'payments'] %}
-    started_{{ documents }} as (
+    started_invoices as (
         select
             *,
             true as is_new,
             cast(null as decimal(18, 2)) as open_amount,
             cast(null as bigint) as count_entries
-        from {{ documents }}
+        from invoices
     ),
-    {% endfor %}
+
+    started_payments as (
+        select
+            *,
+            true as is_new,
+            cast(null as decimal(18, 2)) as open_amount,
+            cast(null as bigint) as count_entries
+        from payments
+    ),
 {%- endif %}
 
 -- who starts later may name invoices that were settled before
