@@ -240,6 +240,20 @@
     )
 {%- endmacro %}
 
+{#- Asked after they were built: where the book's first order moved, its month, or the one that it
+    left, is the first that changed. Of a change in the first month itself this holds as well. -#}
+{% macro customer_states_may_be_rebuilt_when() -%}
+    parent_as_of is null
+    or coalesce(
+        (select first_month_on from {{ ref('int_months_changed') }})
+        <= (
+            select min({{ month_start('ordered_on') }}) from {{ ref('fct_orders') }}
+            where not is_cancelled
+        ),
+        true
+    )
+{%- endmacro %}
+
 {#-
     The customers of the parent release's rows whose date the as-of date went past, either way:
     what was due on that date is overdue on one of the two days only. A row that is not in the

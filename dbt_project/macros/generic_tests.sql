@@ -134,8 +134,10 @@
     row of theirs was added: a row that breaks what holds of each, a repeated key or a sum by key
     that is off can only be among the changed keys. A rule that compares two facts by key may use it
     where both go by that key, and one that looks keys up where whatever takes a key away changes
-    those that name it. The ledger goes by customers with movements: what repeats across two of them
-    repeats a payment's key, which its own fact forbids. What compares with landing, or in total, or
+    those that name it. The ledger goes by the claims and the credits that it reads again: it deletes
+    and appends rows from a customer's day on, all of them rows of these. What is taken away is dated
+    from that day on, and so is every row that names it, as none is dated before its claim or its
+    credit (allocations_stay_within_claims_and_credits). What compares with landing, or in total, or
     hangs on the as-of date, or on a column that a hook updates, stays whole.
 -#}
 {% macro where_appended(changed) -%}
@@ -148,6 +150,8 @@
         {%- set is_whole = 'false' -%}
         {%- if changed == 'customers' -%}
             {%- set is_whole = months_need_rebuild() -%}
+        {%- elif changed == 'states' -%}
+            {%- set is_whole = customer_states_may_be_rebuilt_when() -%}
         {%- elif changed == 'panel' -%}
             {%- set is_whole = credit_panel_rebuilt_when() -%}
         {%- elif changed in ['transitions', 'provisions'] -%}
@@ -165,9 +169,11 @@
         invoice_id in ({{ changed_invoices() }})
     {%- elif changed == 'payments' -%}
         payment_id in ({{ changed_rows('payments') }})
-    {%- elif changed == 'ledger' -%}
-        customer_id in ({{ customers_with_movements() }})
-    {%- elif changed == 'customers' -%}
+    {%- elif changed == 'claims' -%}
+        document_id in ({{ documents_run_again('document_id') }})
+    {%- elif changed == 'credits' -%}
+        credit_id in ({{ documents_run_again('credit_id') }})
+    {%- elif changed in ['customers', 'states'] -%}
         customer_id in ({{ changed_customers() }})
     {%- elif changed in ['panel', 'transitions'] -%}
         (month_on >= {{ first_running_month() }} or customer_id in ({{ changed_customers() }}))
@@ -195,17 +201,25 @@
 
 {#- Every value of the column, where there is one, is a value of the other model's field. Looked up
     once per value; the rows are only counted where a value is missing. `except` takes half of what
-    `not exists` does. For `changed` see where_appended. -#}
+    `not exists` does, but keeps all that the other model has: of few values only those. For `changed`
+    see where_appended. -#}
 {% macro rows_breaking_relationships(model, column, to, field, changed=none) %}
+    {%- set is_appended = where_appended(changed) | trim %}
+    {%- set named_values %}
+        select {{ column }}
+        from {{ model }}
+        where {{ column }} is not null and {{ is_appended }}
+    {%- endset %}
     select here.{{ column }}
     from {{ model }} as here
     inner join (
-        select {{ column }}
-        from {{ model }}
-        where {{ column }} is not null and {{ where_appended(changed) }}
+        {{- named_values }}
         except
         select {{ field }}
         from {{ to }}
+        {%- if is_appended != 'true' %}
+        where {{ field }} in ({{ named_values }})
+        {%- endif %}
     ) as missing_values on here.{{ column }} = missing_values.{{ column }}
 {% endmacro %}
 

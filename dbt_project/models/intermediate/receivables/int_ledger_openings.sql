@@ -11,29 +11,57 @@
         where from_on > {{ beginning_of_time() }}
     ),
 
-    entries_before as (
+    entries_since as (
         select entries.*  -- noqa: RF01
         from {{ ledger }} as entries
         inner join ledger_starts
             on
                 entries.customer_id = ledger_starts.customer_id
-                and entries.allocated_on < ledger_starts.from_on
+                and entries.allocated_on >= ledger_starts.from_on
+    ),
+
+    -- what the parent's ledger settles, by no row from that day on, was settled by then
+    claims_in_question as (
+        select document_id from entries_since
+        union
+        select document_id from {{ table_of_parent('int_open_claims') }}
+        where customer_id in (select customer_id from ledger_starts)
+    ),
+
+    credits_in_question as (
+        select credit_id from entries_since
+        union
+        select credit_id from {{ table_of_parent('int_open_credits') }}
+        where customer_id in (select customer_id from ledger_starts)
     ),
 
     documents as (
         select
-            invoices.document_amount > 0 as is_claim,
-            case
-                when invoices.document_amount > 0 then invoices.invoice_id
-                else {{ credit_id("'credit_note'", 'invoices.invoice_id') }}
-            end as document_id,
-            abs(invoices.document_amount) as document_amount
+            true as is_claim,
+            invoices.invoice_id as document_id,
+            invoices.document_amount
         from {{ ref('fct_invoices') }} as invoices
         inner join ledger_starts
             on
                 invoices.customer_id = ledger_starts.customer_id
                 and invoices.invoiced_on < ledger_starts.from_on
-        where invoices.document_amount <> 0
+        where
+            invoices.document_amount > 0
+            and invoices.invoice_id in (select document_id from claims_in_question)
+        union all
+        select
+            false as is_claim,
+            {{ credit_id("'credit_note'", 'invoices.invoice_id') }} as document_id,
+            -invoices.document_amount as document_amount
+        from {{ ref('fct_invoices') }} as invoices
+        inner join ledger_starts
+            on
+                invoices.customer_id = ledger_starts.customer_id
+                and invoices.invoiced_on < ledger_starts.from_on
+        where
+            invoices.document_amount < 0
+            and {{ credit_id("'credit_note'", 'invoices.invoice_id') }}
+            in (select credit_id from credits_in_question)
         union all
         -- a bill that was dishonoured is used up; what was given back was settled (see
         -- int_ledger_starts)
@@ -50,7 +78,23 @@
             payments.document_amount <> 0
             and payments.kind not in ('refund', 'chargeback')
             and payments.dishonoured_on is null
+            and payments.payment_id in (select credit_id from credits_in_question)
     ),
+
+    {% for key, documents_in_question in [
+        ('document_id', 'claims_in_question'), ('credit_id', 'credits_in_question')
+    ] -%}
+        entries_before_by_{{ key }} as (
+            select entries.*  -- noqa: RF01
+            from {{ ledger }} as entries
+            inner join ledger_starts
+                on
+                    entries.customer_id = ledger_starts.customer_id
+                    and entries.allocated_on < ledger_starts.from_on
+            where entries.{{ key }} in (select {{ key }} from {{ documents_in_question }})
+        ),
+
+    {% endfor -%}
 
     settled_documents as (
         select
@@ -58,7 +102,7 @@
             document_id,
             sum(document_amount) as settled_amount,
             count(*) as count_entries
-        from entries_before
+        from entries_before_by_document_id
         group by document_id
         union all
         select
@@ -66,7 +110,7 @@
             credit_id as document_id,
             sum(document_amount) as settled_amount,
             count(*) as count_entries
-        from entries_before
+        from entries_before_by_credit_id
         group by credit_id
     )
 

@@ -53,3 +53,4 @@ final as (
 )
 
 select * from final
+where {{ only_changed('credits') }}

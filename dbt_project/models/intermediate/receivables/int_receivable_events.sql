@@ -4,7 +4,9 @@
     pre_hook="{{ empty_table() }}",
 ) }}
 -- depends_on: {{ ref('int_customers_changed') }}
+-- depends_on: {{ ref('int_ledger_openings') }}
 
+{%- set is_partial = is_incremental() and not run_asks_for_rebuild() %}
 {%- set is_in_scope = where_changed('customer_id', customers_with_movements()) %}
 
 -- What customer_marts.credit.allocation reads, in its order and with its numbers: only of the
@@ -13,10 +15,6 @@
 -- resolved by, and each text is looked up once.
 with ledger_starts as (
     select * from {{ ref('int_ledger_starts') }}
-),
-
-openings as (
-    select * from {{ ref('int_ledger_openings') }}
 ),
 
 invoices as (
@@ -63,38 +61,70 @@ payments as (
     where document_amount <> 0 and {{ is_in_scope }}
 ),
 
--- a first release and a rebuild start everybody at the beginning
-started_invoices as (
-    select
-        invoices.*,
-        coalesce(invoices.event_on >= ledger_starts.from_on, true) as is_new,
-        openings.open_amount,
-        openings.count_entries
-    from invoices
-    left join ledger_starts on invoices.customer_id = ledger_starts.customer_id
-    left join openings
-        on
-            openings.is_claim = (invoices.kind_no = 0)
-            and openings.document_id = case
-                when invoices.kind_no = 0 then invoices.document_id
-                else {{ credit_id("'credit_note'", 'invoices.document_id') }}
-            end
-),
+{% if is_partial -%}
+    openings as (
+        select * from {{ ref('int_ledger_openings') }}
+    ),
 
-started_payments as (
-    select
-        payments.*,
-        coalesce(payments.event_on >= ledger_starts.from_on, true) as is_new,
-        openings.open_amount,
-        openings.count_entries
-    from payments
-    left join ledger_starts on payments.customer_id = ledger_starts.customer_id
-    left join openings
-        on payments.document_id = openings.document_id and not openings.is_claim
-    where
-        coalesce(payments.event_on >= ledger_starts.from_on, true)
-        or openings.document_id is not null
-),
+    started_invoices as (
+        select
+            invoices.*,
+            invoices.event_on >= ledger_starts.from_on as is_new,
+            openings.open_amount,
+            openings.count_entries
+        from invoices
+        inner join ledger_starts on invoices.customer_id = ledger_starts.customer_id
+        left join openings
+            on
+                openings.is_claim = (invoices.kind_no = 0)
+                and openings.document_id = case
+                    when invoices.kind_no = 0 then invoices.document_id
+                    else {{ credit_id("'credit_note'", 'invoices.document_id') }}
+                end
+    ),
+
+    -- two ways in, as few of the payments before are open: by an `or` all would be read
+    started_payments as (
+        select
+            payments.*,
+            true as is_new,
+            cast(null as decimal(18, 2)) as open_amount,
+            cast(null as bigint) as count_entries
+        from payments
+        inner join ledger_starts
+            on
+                payments.customer_id = ledger_starts.customer_id
+                and payments.event_on >= ledger_starts.from_on
+        union all
+        select
+            payments.*,
+            false as is_new,
+            openings.open_amount,
+            openings.count_entries
+        from payments
+        inner join openings
+            on payments.document_id = openings.document_id and not openings.is_claim
+    ),
+{%- else %}
+    -- a first release and a rebuild start everybody at the beginning
+    started_invoices as (
+        select
+            *,
+            true as is_new,
+            cast(null as decimal(18, 2)) as open_amount,
+            cast(null as bigint) as count_entries
+        from invoices
+    ),
+
+    started_payments as (
+        select
+            *,
+            true as is_new,
+            cast(null as decimal(18, 2)) as open_amount,
+            cast(null as bigint) as count_entries
+        from payments
+    ),
+{%- endif %}
 
 -- who starts later may name invoices that were settled before
 later_starts as (

@@ -519,3 +519,4 @@ final as (
 )
 
 select * from final
+where {{ only_changed('states', customer_states_rebuilt_when()) }}

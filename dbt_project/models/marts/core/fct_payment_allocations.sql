@@ -82,4 +82,7 @@ final as (
 )
 
 select * from final
-where {{ only_changed('ledger') }} and {{ only_from_ledger_starts() }}
+where
+    {{ only_changed('claims') }}
+    and {{ only_changed('credits') }}
+    and {{ only_from_ledger_starts() }}
