@@ -243,8 +243,7 @@
 {#- Asked after they were built: where the book's first order moved, its month, or the one that it
     left, is the first that changed. Of a change in the first month itself this holds as well. -#}
 {% macro customer_states_may_be_rebuilt_when() -%}
-    parent_as_of is null
-    or coalesce(
+    coalesce(
         (select first_month_on from {{ ref('int_months_changed') }})
         <= (
             select min({{ month_start('ordered_on') }}) from {{ ref('fct_orders') }}
