@@ -46,6 +46,18 @@
     'return_count_gaps',
     'return_gap_p95_days',
 ] %}
+{#- The month with orders before: of the first month to compute the last one that stands. #}
+{%- set before = {} %}
+{%- for name, value in {
+    'month': 'order_month',
+    'ordered_on': 'last_ordered_on',
+    'gaps': 'count_gaps',
+    'p95_days': item_of('gap_quantiles', 2),
+}.items() %}
+    {%- do before.update({
+        name: 'lag(' ~ value ~ (', 1, carried_' ~ name if is_partial else '') ~ ') over by_month'
+    }) %}
+{%- endfor %}
 
 with customers as (
     select customers.*
@@ -60,16 +72,19 @@ customer_months as (
 ),
 
 {% if is_partial -%}
+    months_to_compute as (
+        select * from {{ ref('int_customers_changed') }}
+    ),
+
     -- the months that stand: the first to compute goes on from the last of them, and those of the
     -- two years before tell what twelve months brought
     standing_states as (
         select states.*
         from {{ this }} as states
-        {{ join_changed_months('states', add_months('states.month_on', 24), is_partial) }}
-    ),
-
-    months_to_compute as (
-        select * from {{ ref('int_customers_changed') }}
+        inner join months_to_compute
+            on
+                states.customer_id = months_to_compute.customer_id
+                and states.month_on >= {{ add_months('months_to_compute.first_month_on', -24) }}
     ),
 
     carried_states as (
@@ -177,30 +192,49 @@ gap_lists as (
 
 order_months as (
     select
-        customer_id,
-        order_month,
-        min(first_ordered_on) as first_ordered_on,
-        min(ordered_on) as month_first_ordered_on,
-        max(ordered_on) as last_ordered_on,
+        days.customer_id,
+        days.order_month,
+        min(days.first_ordered_on) as first_ordered_on,
+        min(days.ordered_on) as month_first_ordered_on,
+        max(days.ordered_on) as last_ordered_on,
         -- the day before the last one: the latest predecessor of any day
-        max(previous_ordered_on) as previous_ordered_on,
-        count(rhythm_gap_days) as count_month_gaps,
-        sum(count_orders) as count_orders,
-        sum(count_contract_orders) as count_contract_orders,
-        sum(count_spot_orders) as count_spot_orders
-    from rhythm_gaps
-    group by customer_id, order_month
+        max(days.previous_ordered_on) as previous_ordered_on,
+        count(days.rhythm_gap_days) as count_month_gaps,
+        sum(days.count_orders) as count_orders,
+        sum(days.count_contract_orders) as count_contract_orders,
+        sum(days.count_spot_orders) as count_spot_orders
+    from rhythm_gaps as days
+    {{ join_changed_months('days', 'days.order_month', is_partial) }}
+    group by days.customer_id, days.order_month
 ),
+
+{% if is_partial -%}
+    -- the first month to compute goes on from the last one with orders that stands
+    order_months_and_carried as (
+        select
+            order_months.*,
+            carried_states.last_order_month as carried_month,
+            carried_states.last_ordered_on as carried_ordered_on,
+            carried_states.count_orders_to_date as carried_orders,
+            carried_states.count_gaps as carried_gaps,
+            carried_states.gap_p95_days as carried_p95_days
+        from order_months
+        left join carried_states
+            on
+                order_months.customer_id = carried_states.customer_id
+                and carried_states.last_order_month is not null
+    ),
+{%- endif %}
 
 counted_months as (
     select
         *,
-        sum(count_orders) over to_date as count_orders_to_date,
-        sum(count_month_gaps) over to_date as count_gaps,
-        lead(order_month) over by_month as next_order_month
-    from order_months
+        {{ 'coalesce(carried_orders, 0) +' if is_partial }} sum(count_orders) over to_date
+            as count_orders_to_date,
+        {{ 'coalesce(carried_gaps, 0) +' if is_partial }} sum(count_month_gaps) over to_date
+            as count_gaps
+    from {{ 'order_months_and_carried' if is_partial else 'order_months' }}
     window
-        by_month as (partition by customer_id order by order_month),
         to_date as (
             partition by customer_id order by order_month
             rows between unbounded preceding and current row
@@ -215,12 +249,6 @@ month_end_rhythms as (
             as gap_quantiles
     from counted_months
     left join gap_lists on counted_months.customer_id = gap_lists.customer_id
-    -- also of the last month with orders before those to compute
-    {{ join_changed_months(
-        'counted_months',
-        'coalesce(counted_months.next_order_month, ' ~ this_month ~ ')',
-        is_partial,
-    ) }}
 ),
 
 -- of the gaps that end in a month only the first can be longer than a month: a return. It is
@@ -231,12 +259,10 @@ order_rhythms as (
         {{ item_of('gap_quantiles', 1) }} as gap_median_days,
         {{ item_of('gap_quantiles', 2) }} as gap_p95_days,
         {{ days_between('previous_ordered_on', 'last_ordered_on') }} as gap_days,
-        case when lag(order_month) over by_month is not null then month_first_ordered_on end
-            as returned_on,
-        {{ days_between('lag(last_ordered_on) over by_month', 'month_first_ordered_on') }}
-            as return_gap_days,
-        lag(count_gaps) over by_month as return_count_gaps,
-        {{ item_of('(lag(gap_quantiles) over by_month)', 2) }} as return_gap_p95_days
+        case when {{ before.month }} is not null then month_first_ordered_on end as returned_on,
+        {{ days_between(before.ordered_on, 'month_first_ordered_on') }} as return_gap_days,
+        {{ before.gaps }} as return_count_gaps,
+        {{ before.p95_days }} as return_gap_p95_days
     from month_end_rhythms
     window by_month as (partition by customer_id order by order_month)
 ),
@@ -249,9 +275,6 @@ rhythms as (
         order_rhythms.customer_id,
         order_rhythms.order_month
     from order_rhythms
-    {{ join_changed_months(
-        'order_rhythms', 'order_rhythms.order_month', is_partial
-    ) }}
     {%- if is_partial %}
         union all
         select

@@ -26,16 +26,18 @@ active_customers as (
     where lifecycle not in ('dormant', 'lost')
 ),
 
--- what was bought within the window is among the customer's products, so no gap
-order_lines_before_window as (
+-- what was bought within the window is among the customer's products, so no gap; told of every
+-- product bought before, as DuckDB guesses gaps to be many and would keep each line to look them up
+products_before_window as (
     select
         customer_id,
         product_id,
-        ordered_on
+        max(ordered_on) as last_bought_on
     from {{ ref('fct_order_lines') }}
     where
         not is_cancelled
         and ordered_on <= {{ add_months(as_of_date(), '-' ~ affinity_rule('window_months')) }}
+    group by customer_id, product_id
 ),
 
 affinity_rules as (
@@ -296,25 +298,12 @@ best_gaps as (
     where gap_rank <= gaps_per_customer
 ),
 
--- a product that it gave up is no news to it
-lapsed_products as (
-    select
-        best_gaps.customer_id,
-        best_gaps.product_id,
-        max(order_lines_before_window.ordered_on) as last_bought_on
-    from best_gaps
-    inner join order_lines_before_window
-        on
-            best_gaps.customer_id = order_lines_before_window.customer_id
-            and best_gaps.product_id = order_lines_before_window.product_id
-    group by best_gaps.customer_id, best_gaps.product_id
-),
-
 measured_gaps as (
     select
         best_gaps.*,
-        lapsed_products.last_bought_on,
-        lapsed_products.last_bought_on is not null as is_lapsed,
+        -- a product that it gave up is no news to it
+        products_before_window.last_bought_on,
+        products_before_window.last_bought_on is not null as is_lapsed,
         products.product_name,
         products.category,
         because_products.product_name as because_product_name,
@@ -326,10 +315,10 @@ measured_gaps as (
     inner join products on best_gaps.product_id = products.product_id
     left join products as because_products
         on best_gaps.because_product_id = because_products.product_id
-    left join lapsed_products
+    left join products_before_window
         on
-            best_gaps.customer_id = lapsed_products.customer_id
-            and best_gaps.product_id = lapsed_products.product_id
+            best_gaps.customer_id = products_before_window.customer_id
+            and best_gaps.product_id = products_before_window.product_id
 ),
 
 {% set values = {

@@ -220,15 +220,11 @@ need_totals as (
 ),
 
 members as (
-    {%- for dimension, labels in dimensions.items() %}
+    {%- for dimension in dimensions %}
         select
             customer_id,
             '{{ dimension }}' as dimension,
-            coalesce({{ dimension }}, 'none') as class_code,
-            {{ labels[0] if labels else 'cast(null as ' ~ dbt.type_string() ~ ')' }}
-                as class_label_en,
-            {{ labels[1] if labels else 'cast(null as ' ~ dbt.type_string() ~ ')' }}
-                as class_label_zh
+            coalesce({{ dimension }}, 'none') as class_code
         from customer_segments
         {{ 'union all' if not loop.last }}
     {%- endfor %}
@@ -259,15 +255,11 @@ dimensions_before as (
     from counts_before
 ),
 
--- one row per customer, before the eight dimensions multiply the rows
+-- one row per customer, which each dimension adds up for itself
 customer_totals as (
     select
-        customer_segments.customer_id,
-        customer_segments.currency,
-        customer_segments.revenue_12_months_amount,
-        customer_segments.margin_12_months_amount,
-        customer_segments.gap_median_days,
-        month_totals.count_orders,
+        customer_segments.*,
+        month_totals.count_orders as count_orders_12_months,
         month_totals.ordered_amount,
         month_totals.weight_tonnes,
         month_totals.count_complaints,
@@ -287,34 +279,38 @@ customer_totals as (
 ),
 
 class_totals as (
-    select
-        members.dimension,
-        members.class_code,
-        max(members.class_label_en) as class_label_en,
-        max(members.class_label_zh) as class_label_zh,
-        max(totals.currency) as currency,
-        count(*) as count_customers,
-        sum(totals.revenue_12_months_amount) as revenue_12_months_amount,
-        sum(totals.margin_12_months_amount) as margin_12_months_amount,
-        sum(totals.revenue_12_months_amount)
-        filter (where totals.margin_12_months_amount is not null) as costed_revenue_amount,
-        median(totals.gap_median_days) as gap_median_days,
-        sum(totals.count_orders) as count_orders,
-        sum(totals.ordered_amount) as ordered_amount,
-        sum(totals.weight_tonnes) as weight_tonnes,
-        sum(totals.count_complaints) as count_complaints,
-        sum(totals.open_balance_amount) as open_balance_amount,
-        sum(totals.overdue_amount) as overdue_amount,
-        sum(totals.timed_amount) as timed_amount,
-        sum(totals.timed_amount_days) as timed_amount_days,
-        sum(totals.csat_score_rate_total) as csat_score_rate_total,
-        sum(totals.count_csat_answers) as count_csat_answers,
-        sum(totals.count_nps_answers) as count_nps_answers,
-        sum(totals.count_promoters) as count_promoters,
-        sum(totals.count_detractors) as count_detractors
-    from members
-    inner join customer_totals as totals on members.customer_id = totals.customer_id
-    group by members.dimension, members.class_code
+    {%- for dimension, labels in dimensions.items() %}
+        select
+            '{{ dimension }}' as dimension,
+            coalesce({{ dimension }}, 'none') as class_code,
+            {{ 'max(' ~ labels[0] ~ ')' if labels else 'cast(null as ' ~ dbt.type_string() ~ ')' }}
+                as class_label_en,
+            {{ 'max(' ~ labels[1] ~ ')' if labels else 'cast(null as ' ~ dbt.type_string() ~ ')' }}
+                as class_label_zh,
+            max(currency) as currency,
+            count(*) as count_customers,
+            sum(revenue_12_months_amount) as revenue_12_months_amount,
+            sum(margin_12_months_amount) as margin_12_months_amount,
+            sum(revenue_12_months_amount)
+            filter (where margin_12_months_amount is not null) as costed_revenue_amount,
+            median(gap_median_days) as gap_median_days,
+            sum(count_orders_12_months) as count_orders,
+            sum(ordered_amount) as ordered_amount,
+            sum(weight_tonnes) as weight_tonnes,
+            sum(count_complaints) as count_complaints,
+            sum(open_balance_amount) as open_balance_amount,
+            sum(overdue_amount) as overdue_amount,
+            sum(timed_amount) as timed_amount,
+            sum(timed_amount_days) as timed_amount_days,
+            sum(csat_score_rate_total) as csat_score_rate_total,
+            sum(count_csat_answers) as count_csat_answers,
+            sum(count_nps_answers) as count_nps_answers,
+            sum(count_promoters) as count_promoters,
+            sum(count_detractors) as count_detractors
+        from customer_totals
+        group by coalesce({{ dimension }}, 'none')
+        {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 shared_totals as (
@@ -332,9 +328,8 @@ features as (
         customer_id,
         'category' as kind,
         category as feature,
-        sum(revenue_amount) as weight
+        revenue_amount as weight
     from customer_products
-    group by customer_id, category
     union all
     select
         customer_id,
@@ -351,6 +346,7 @@ features as (
     from customer_segments
 ),
 
+-- customers alike in every dimension are added up first, for there are many rows
 classified_features as (
     select
         {%- for dimension in dimensions %}
@@ -358,12 +354,17 @@ classified_features as (
         {%- endfor %}
         features.kind,
         features.feature,
-        features.weight
+        sum(features.weight) as weight
     from features
     inner join customer_segments on features.customer_id = customer_segments.customer_id
+    group by
+        {%- for dimension in dimensions %}
+            coalesce(customer_segments.{{ dimension }}, 'none'),
+        {%- endfor %}
+        features.kind,
+        features.feature
 ),
 
--- each dimension for itself: rows times eight would be joined before they are added up
 feature_totals as (
     {%- for dimension in dimensions %}
         select
