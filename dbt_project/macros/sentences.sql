@@ -78,9 +78,11 @@
 
 {#- A number with one decimal, with none where that is zero, for a sentence. -#}
 {% macro with_decimal_if_any(number) -%}
-    {{ replace_pattern(
-        'cast(' ~ with_one_decimal(number) ~ ' as ' ~ dbt.type_string() ~ ')', '\\.0$', ''
-    ) }}
+    case
+        when {{ with_one_decimal(number) }} % 1 = 0
+            then cast({{ as_whole(number) }} as {{ dbt.type_string() }})
+        else cast({{ with_one_decimal(number) }} as {{ dbt.type_string() }})
+    end
 {%- endmacro %}
 
 {#- A percentage that a class is told by, cut after one decimal, not rounded: 79.96 % is not yet 80 %
