@@ -3,6 +3,9 @@
 -- depends_on: {{ ref('fct_payments') }}
 -- depends_on: {{ ref('stg_landing__run_context') }}
 {% set ledger = table_of_parent('fct_payment_allocations') -%}
+{#- not built for every area: without them every document before is in question -#}
+{% set open_claims = table_of_parent('int_open_claims') -%}
+{% set open_credits = table_of_parent('int_open_credits') -%}
 
 {% if ledger -%}
     -- who starts at the beginning has nothing before it
@@ -24,14 +27,26 @@
     claims_in_question as (
         select document_id from entries_since
         union
-        select document_id from {{ table_of_parent('int_open_claims') }}
+        {% if open_claims -%}
+            select document_id from {{ open_claims }}
+        {%- else -%}
+            select invoice_id as document_id from {{ ref('fct_invoices') }}
+        {%- endif %}
         where customer_id in (select customer_id from ledger_starts)
     ),
 
     credits_in_question as (
         select credit_id from entries_since
         union
-        select credit_id from {{ table_of_parent('int_open_credits') }}
+        {% if open_credits -%}
+            select credit_id from {{ open_credits }}
+        {%- else -%}
+            select {{ credit_id("'credit_note'", 'invoice_id') }} as credit_id
+            from {{ ref('fct_invoices') }}
+            where customer_id in (select customer_id from ledger_starts)
+            union
+            select payment_id as credit_id from {{ ref('fct_payments') }}
+        {%- endif %}
         where customer_id in (select customer_id from ledger_starts)
     ),
 
