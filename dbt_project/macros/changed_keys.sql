@@ -189,6 +189,14 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- The same of a table that not every area builds: none where this run does not, as then it may be
+    older than the parent release. -#}
+{% macro kept_table_of_parent(name) -%}
+    {%- if 'model.customer_marts.' ~ name in selected_resources -%}
+        {{ return(table_of_parent(name)) }}
+    {%- endif -%}
+{%- endmacro %}
+
 {#- The customers that the given keys belonged to in the parent release, and since when. -#}
 {% macro previous_customers(fact, key, changed_keys, since) -%}
     {%- set relation = table_of_parent(fact) -%}

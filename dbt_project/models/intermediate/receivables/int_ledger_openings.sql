@@ -3,9 +3,9 @@
 -- depends_on: {{ ref('fct_payments') }}
 -- depends_on: {{ ref('stg_landing__run_context') }}
 {% set ledger = table_of_parent('fct_payment_allocations') -%}
-{#- not built for every area: without them every document before is in question -#}
-{% set open_claims = table_of_parent('int_open_claims') -%}
-{% set open_credits = table_of_parent('int_open_credits') -%}
+{#- without these two every document before is in question -#}
+{% set open_claims = kept_table_of_parent('int_open_claims') -%}
+{% set open_credits = kept_table_of_parent('int_open_credits') -%}
 
 {% if ledger -%}
     -- who starts at the beginning has nothing before it
