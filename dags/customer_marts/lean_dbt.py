@@ -72,8 +72,8 @@ def _render_if_jinja(render: Any) -> Any:
 
 
 def _with_macros_at_once(to_dict: Any) -> Any:
-    """Twice for each node, dbt looks up one after the other in which of five packages each of 771
-    macros is found first. Can go when the packages are taken over as they are.
+    """Twice for each node, dbt looks up one after the other in which package each of its hundreds
+    of macros is found first. Can go when the packages are taken over as they are.
     """
     from dbt.context.configured import ConfiguredContext
     from dbt.context.macros import MacroNamespace

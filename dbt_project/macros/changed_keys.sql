@@ -80,7 +80,7 @@
 
 {#- The months of every customer gain a row when the as-of date enters another month. -#}
 {% macro as_of_month_moved() -%}
-    parent_as_of is null or {{ month_start('parent_as_of') }} <> {{ month_start('as_of') }}
+    {{ month_start('parent_as_of') }} <> {{ month_start('as_of') }}
 {%- endmacro %}
 
 {#- A dated parameter seed has other rows in force on the two as-of dates. -#}

@@ -78,11 +78,7 @@
 
 {#- A number with one decimal, with none where that is zero, for a sentence. -#}
 {% macro with_decimal_if_any(number) -%}
-    case
-        when {{ with_one_decimal(number) }} % 1 = 0
-            then cast({{ as_whole(number) }} as {{ dbt.type_string() }})
-        else cast({{ with_one_decimal(number) }} as {{ dbt.type_string() }})
-    end
+    {{ with_decimals(number, with_one_decimal(number) ~ ' % 1') }}
 {%- endmacro %}
 
 {#- A percentage that a class is told by, cut after one decimal, not rounded: 79.96 % is not yet 80 %

@@ -8,6 +8,10 @@
 
 {%- set is_partial = is_incremental() and not run_asks_for_rebuild() %}
 {%- set is_in_scope = where_changed('customer_id', customers_with_movements()) %}
+{%- set opened_anew =
+    'true as is_new, cast(null as decimal(18, 2)) as open_amount, '
+    ~ 'cast(null as bigint) as count_entries'
+%}
 
 -- What customer_marts.credit.allocation reads, in its order and with its numbers: only of the
 -- customers whose ledger is computed again, from their day on, with what of the past it goes on
@@ -87,9 +91,7 @@ payments as (
     started_payments as (
         select
             payments.*,
-            true as is_new,
-            cast(null as decimal(18, 2)) as open_amount,
-            cast(null as bigint) as count_entries
+            {{ opened_anew }}
         from payments
         inner join ledger_starts
             on
@@ -107,23 +109,14 @@ payments as (
     ),
 {%- else %}
     -- a first release and a rebuild start everybody at the beginning
-    started_invoices as (
-        select
-            *,
-            true as is_new,
-            cast(null as decimal(18, 2)) as open_amount,
-            cast(null as bigint) as count_entries
-        from invoices
-    ),
-
-    started_payments as (
-        select
-            *,
-            true as is_new,
-            cast(null as decimal(18, 2)) as open_amount,
-            cast(null as bigint) as count_entries
-        from payments
-    ),
+    {% for documents in ['invoices', 'payments'] -%}
+        started_{{ documents }} as (
+            select
+                *,
+                {{ opened_anew }}
+            from {{ documents }}
+        ),
+    {% endfor -%}
 {%- endif %}
 
 -- who starts later may name invoices that were settled before
