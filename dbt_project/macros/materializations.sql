@@ -4,9 +4,9 @@
     one away, rename the new one in, drop the old one; a temporary table before an insert) buys
     nothing here, and its catalogue queries and statements are half of a small model's time. These
     replace or append in place, in one transaction; the contract is checked as the adapter checks
-    it, of a table when the code is new. They know what this project uses: no grants, indexes, persisted docs or strategies other
-    than append; a Python model is a table without a contract (dbt cannot check one before the model
-    has run). Spark keeps its adapter's own.
+    it, of a table when the code is new. They know what this project uses: no grants, indexes,
+    persisted docs or strategies other than append; a Python model is a table without a contract
+    (dbt cannot check one before the model has run). Spark keeps its adapter's own.
 -#}
 {% materialization table, adapter='duckdb', supported_languages=['sql', 'python'] %}
     {%- set target_relation = this.incorporate(type='table') %}
